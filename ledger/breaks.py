@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from core.fields import Message
 from core.reconciliation.lines import Break, Scope
 from ledger.pool import translate_errors
-from ledger.register_part import RegisterPart
+from ledger.register_part import Position, RegisterPart
 
 KNOWN_AT_MOST = 1000
 
@@ -21,6 +22,13 @@ class KnownBreak(Message):
     first_seen_at: datetime
     last_seen_at: datetime
     resolved_at: datetime | None
+
+    @property
+    def position(self) -> Position:
+        """Its place in the list. A key may have any characters, so the place is its digest."""
+        return Position(
+            self.first_seen_at, hashlib.md5(self.found.break_id.encode(), usedforsecurity=False).hexdigest()
+        )
 
 
 class Run(Message):
@@ -50,17 +58,31 @@ class Breaks(RegisterPart):
         )
 
     async def known(
-        self, *, scope: Scope | None = None, name: str | None = None, resolved: bool = False
+        self,
+        *,
+        scope: Scope | None = None,
+        name: str | None = None,
+        resolved: bool = False,
+        after: Position | None = None,
+        limit: int = KNOWN_AT_MOST,
     ) -> list[KnownBreak]:
-        """The open breaks; with `resolved`, also the resolved ones. The oldest first."""
+        """The open breaks; with `resolved`, also the resolved ones. The oldest first.
+
+        Args:
+            after: the `position` of the last one of the page before.
+        """
         rows = await self._records(
             "SELECT body, first_seen_at, last_seen_at, resolved_at FROM reconciliation_breaks"
             " WHERE ($1::TEXT IS NULL OR scope = $1) AND ($2::TEXT IS NULL OR name = $2)"
-            " AND ($3 OR resolved_at IS NULL) ORDER BY first_seen_at, break_id LIMIT $4",
+            " AND ($3 OR resolved_at IS NULL)"
+            " AND ($4::TIMESTAMPTZ IS NULL OR (first_seen_at, md5(break_id)) > ($4, $5))"
+            " ORDER BY first_seen_at, md5(break_id) LIMIT $6",
             scope,
             name,
             resolved,
-            KNOWN_AT_MOST,
+            after.at if after is not None else None,
+            after.id if after is not None else None,
+            limit,
         )
         return [KnownBreak(**{**row, "found": Break.model_validate(row["body"])}) for row in rows]
 

@@ -101,6 +101,7 @@ def pages_of(order: dict[str, Any], reviewed: dict[str, Any], withdrawal_id: str
         "/console/endpoints",
         "/console/cases",
         "/console/money",
+        "/console/money/breaks",
         "/console/quality",
         "/console/carriers",
     ]

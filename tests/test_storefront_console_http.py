@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import codecs
+import html
 import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from up_stack import settled, started
 
 from commands.link import books
 from core.reconciliation.lines import Break
+from core.reconciliation.texts import HELPS
 from storefront.console.lists import csv_of
 
 pytestmark = pytest.mark.usefixtures("up")
@@ -243,10 +245,30 @@ def test_the_page_of_money_shows_what_each_side_says_of_a_break(browser: httpx2.
         for key in ("k-ours", "k-theirs", "k-both")
         if key in row
     }
-    assert rows["k-ours"][0] == "refund: missing"
+    assert "Refund</strong>: only ours has it" in rows["k-ours"][0]
     assert {key: cells[3:5] for key, cells in rows.items()} == {
         "k-ours": ["12.34 CNY", "—"],
         "k-theirs": ["—", "5,678 JPY"],
         "k-both": ["12.34 CNY", "5,678 JPY"],
     }
     assert "k-ours" not in browser.get("/console/money").text
+
+
+def test_more_breaks_than_a_page_shows_are_turned_over(browser: httpx2.Client) -> None:
+    signed_in(browser, "ann")
+    common = {"scope": "channel", "name": "elsewhere", "since": datetime.now(UTC), "reason": "extra", "kind": "payment"}
+    recorded([Break(**common, key=f"k {number:03}/ü", helps=HELPS["extra"].en) for number in range(60)])
+    try:
+        assert "All breaks" in browser.get("/console/money").text
+        browser.cookies.set("dakuan-language", "zh", domain="127.0.0.1", path="/")
+        pages, address = [], "/console/money/breaks?scope=channel"
+        while address:
+            pages.append(browser.get(address).text)
+            found = re.search(r'href="([^"]*cursor[^"]*)" rel="next"', pages[-1])
+            address = html.unescape(found[1]) if found else ""
+    finally:
+        recorded([])
+    keys = [key for page in pages for key in re.findall(r"k \d{3}/ü", page)]
+    assert (len(pages), len(keys), len(set(keys))) == (2, 60, 60)
+    assert HELPS["extra"].zh in pages[0]
+    assert HELPS["extra"].en not in pages[0]

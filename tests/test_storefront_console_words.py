@@ -15,6 +15,7 @@ from core.merchant_statement import RowType
 from core.messages import ORDER_COMMANDS, WITHDRAWAL_COMMANDS, DeliveryMode, Stage
 from core.order.state import Phase
 from core.order.texts import HELD, WAITING
+from core.reconciliation.lines import Kind, Reason, Scope
 from core.webhooks import EndpointState
 from core.withdrawal.state import Phase as WithdrawalPhase
 from core.withdrawal.texts import HELD as WITHDRAWAL_HELD
@@ -39,6 +40,7 @@ OF_CODES = {
     *("phase", "audit", "receipt", "after_sale", "deadline", "hold", "stage", "case_stage", "case_kind", "case_reason"),
     *("endpoint_state", "endpoint_why", "endpoint_do", "endpoint_said"),
     *("refund_status", "outcome", "part", "notice", "role", "verb", "field", "choice", "purpose", "place"),
+    *("carrier", "break_scope", "break_kind", "break_reason"),
     *("review_kind", "nav", "problem", "mode", "trace_answer", "account_change", "row"),
 }
 """Sections whose keys are codes of the contract, or parts of an address."""
@@ -89,6 +91,9 @@ def test_no_word_is_there_for_nothing() -> None:
         ("account_change", re.findall(r"'(\w+)'", CHANGES.split("change_known CHECK", 1)[1].split("))")[0])),
         ("row", get_args(RowType)),
         ("endpoint_state", get_args(EndpointState)),
+        ("break_scope", get_args(Scope)),
+        ("break_kind", get_args(Kind)),
+        ("break_reason", get_args(Reason)),
         ("purpose", [verb for _, verb in ACTIONS]),
         ("field", [field.name for action in ACTIONS.values() for field in action.fields]),
     ],

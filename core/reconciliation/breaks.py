@@ -7,39 +7,13 @@ same key mends a line that should not have been (`_without_reversals`).
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from core.reconciliation.lines import Break, Covered, Kind, OurLine, Reason, Scope, TheirLine
 from core.reconciliation.policy import ReconciliationPolicy
-
-HELPS: Mapping[Reason, str] = {
-    "missing": "ask whether it was executed, with the key; nothing is booked back before they say in writing",
-    "extra": "ask who ordered it, and have it reversed",
-    "amount": "ask which amount moved, and have the difference corrected under the same key",
-    "currency": "ask what moved; have it reversed and sent again in the right currency",
-    "duplicate": "have the surplus reversed; until then the rail or channel holds less than the books say",
-    "late": "report it with --apply, or wait for the callback; a look-up brings it too",
-    "returned": "report it with --apply: the merchant is credited again and the account suspended",
-    "paid_after_failed": "two people resolve it; claim the money back from the payee or the bank",
-    "stuck": "ask what became of it; then two people resolve it",
-}
-_HELPS_BY_KIND: Mapping[tuple[Reason, Kind], str] = {
-    ("extra", "payment"): "a buyer paid and no order claims it: start the order, or refund the payment",
-    ("extra", "settlement"): "book it: starter.py settlement",
-    ("extra", "funding"): "find out whose money it is, and book it",
-    ("missing", "settlement"): "the channel does not know this settlement: ask before it is relied on",
-    ("extra", "chargeback"): "the channel took a payment back: report it with --apply, or starter.py chargeback",
-    ("extra", "chargeback_won"): "the channel gave it back: report it with --apply, or starter.py chargeback --won",
-    ("extra", "chargeback_fee"): "its chargeback was reported without the fee: two people book the fee",
-    ("missing", "chargeback"): "it was reported and their statement lacks it: ask whether they took the money",
-    ("missing", "chargeback_fee"): "their statement lacks the fee: ask whether they took it",
-    ("missing", "chargeback_won"): "it was reported as won and the money is not there: ask when it comes",
-    ("missing", "payment"): "the channel reported a payment that its statement lacks: hold what it paid for, and ask",
-    ("stuck", "deadline"): "its workflow does not go on: is a worker up? starter.py rescue, or start it again",
-}
-_OF_THE_BOOKS = "the register and the ledger are written together: this is a defect or a hand at the database"
+from core.reconciliation.texts import HELPS, HELPS_BY_KIND, OF_THE_BOOKS
 
 _MAY_BE_AHEAD: frozenset[Kind] = frozenset(
     {"payment", "settlement", "funding", "chargeback", "chargeback_fee", "chargeback_won"}
@@ -250,10 +224,10 @@ def _break(
 
 
 def _help(reason: Reason, kind: Kind, view: _View) -> str:
-    by_kind = _HELPS_BY_KIND.get((reason, kind))
+    by_kind = HELPS_BY_KIND.get((reason, kind))
     if by_kind is None and view.covered is None:
-        return _OF_THE_BOOKS
-    return by_kind or HELPS[reason]
+        return OF_THE_BOOKS.en
+    return (by_kind or HELPS[reason]).en
 
 
 def _sum(lines: Iterable[TheirLine]) -> int:

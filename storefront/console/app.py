@@ -20,6 +20,7 @@ from config import Settings
 from core.errors import DakuanError
 from storefront.console import (
     acting,
+    breaks_page,
     cases_page,
     endpoints_page,
     figures_pages,
@@ -94,6 +95,7 @@ def _routes() -> list[BaseRoute]:
         *endpoints_page.ROUTES,
         *cases_page.ROUTES,
         *figures_pages.ROUTES,
+        *breaks_page.ROUTES,
         *acting.ROUTES,
     ]
 

@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from core.audit.explain import title
 from core.money import format_minor
+from core.reconciliation.texts import helps
 from ledger.figures import CarrierFigures, ProviderFigures, PushFigures
 from storefront.console.charts import bars
 from storefront.console.counting import COUNTS, count_again, figures_of
@@ -22,6 +23,8 @@ from storefront.problems import ProblemError
 UNKNOWN = ("unknown", "in_suspense")
 """States of withdrawals whose money is neither paid nor given back."""
 ROWS_MOST = 50
+BREAKS_SHOWN = 10
+"""The oldest; the others stand on a page of their own."""
 AGES = (0, 1, 3, 7, 14, 30)
 
 
@@ -36,7 +39,7 @@ async def money_page(visit: Visit) -> Response:
         for state in UNKNOWN
         for row in await visit.register.withdrawals.rows(state_name=state, closed=False, limit=ROWS_MOST)
     ]
-    breaks = await visit.register.breaks.known()
+    breaks = await visit.register.breaks.known(limit=BREAKS_SHOWN + 1)
     return render(
         visit,
         "money.html",
@@ -44,7 +47,9 @@ async def money_page(visit: Visit) -> Response:
         currencies=body["currencies"],
         ageing=[_ageing(visit, one["currency"], body["ageing"]) for one in body["currencies"]],
         unknown=unknown,
-        breaks=breaks[:ROWS_MOST],
+        breaks=breaks[:BREAKS_SHOWN],
+        more_breaks=len(breaks) > BREAKS_SHOWN,
+        helps=helps,
         runs=await visit.register.breaks.last_runs(),
         csv="/console/money?format=csv",
     )

@@ -33,9 +33,9 @@ NOTICES_MOST = 200
 
 
 class Remark(NamedTuple):
-    """What speaks against a parcel: the sentence, what helps, and whether the evidence is of now."""
+    """What speaks against a parcel: the rule's name, the sentence, and what helps."""
 
-    rule: str
+    name: str
     said: str
     helps: str
 
@@ -155,7 +155,7 @@ def _remarks(visit: Visit, parcel: Parcel) -> Iterator[Remark]:
     reasons = (*parcel.findings_of_review, *(verdict.reasons if verdict else ()), *against)
     for rule in dict.fromkeys(reasons):
         said = sentence(rule, "fail", evidence.get(rule, {}), visit.language)
-        yield Remark(rule, said, advice(rule, "fail", visit.language))
+        yield Remark(title(rule, visit.language), said, advice(rule, "fail", visit.language))
 
 
 def _passed(visit: Visit, parcel: Parcel) -> Passed:

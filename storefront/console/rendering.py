@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import cache
 from importlib import resources
 from typing import Any
+from unicodedata import east_asian_width
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
+from core.audit.waybills import carrier
 from core.durations import parse_duration
 from core.money import format_minor
 from core.texts import spell
@@ -41,6 +42,8 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters["amount"] = _amount
+    made.filters["capital"] = _capital
+    made.filters["fitting"] = _fitting
     made.tests["in_the_past"] = lambda at, now: _moment(at) < now
     return made
 
@@ -66,6 +69,8 @@ def _common(visit: Visit) -> dict[str, Any]:
         "t": words,
         "named": words.of,
         "plain": words.plain,
+        "colon": "：" if words.language == "zh" else ": ",
+        "carrier_name": lambda code: carrier_name(visit, code),
         "lang": words.language,
         "html_lang": "zh-Hans" if words.language == "zh" else "en",
         "theme": visit.theme,
@@ -132,6 +137,24 @@ def _amount(minor: int, currency: str) -> str:
     return format_minor(minor, currency).replace("-", "−")
 
 
-def titled(rows: Mapping[str, Any]) -> dict[str, Any]:
-    """Without what is empty: a line for nothing says nothing."""
-    return {name: value for name, value in rows.items() if value not in (None, "", (), [])}
+def _capital(text: str) -> str:
+    """A word of a sentence, where it stands alone."""
+    return text[:1].upper() + text[1:]
+
+
+def _fitting(text: str, columns: int) -> str:
+    """As much of a text as has room in so many columns of a chart; a Chinese character takes two."""
+    left = columns - 1
+    for place, one in enumerate(text):
+        left -= 2 if east_asian_width(one) in "WF" else 1
+        if left < 0:
+            return f"{text[:place].rstrip()}…"
+    return text
+
+
+def carrier_name(visit: Visit, code: str) -> str:
+    """What people call a carrier; its code, where the table does not have it."""
+    known = carrier(code)
+    if known is None:
+        return visit.words.of("carrier", code)
+    return known.name_zh if visit.language == "zh" else known.name

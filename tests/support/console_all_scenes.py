@@ -28,9 +28,10 @@ from core.aftersale.state import AfterSaleCase
 from core.merchant_calendar import Coming
 from core.merchants import MerchantStanding
 from core.reconciliation.lines import Break
+from core.reconciliation.texts import HELPS
 from ledger.api_keys import ApiKey
 from ledger.balances import Balance
-from ledger.breaks import KnownBreak
+from ledger.breaks import KnownBreak, Run
 from ledger.cases import CaseRow
 from ledger.endpoints import ParkedSubject, StoredAttempt, StoredEndpoint
 from ledger.figures import Ageing, CarrierFigures, FalseHolds, KeptFigures, ProviderFigures, PushFigures, RuleFigures
@@ -42,7 +43,9 @@ from ledger.safeguarding import Place, Safeguard
 from ledger.withdrawals import WithdrawalRow
 from storefront.console.offers import ACTIONS
 
-AS_FILES = re.compile(r"/(reviews|withdrawals|cases|money|quality|carriers|endpoints|merchants/m-7)(\?.*)?")
+AS_FILES = re.compile(
+    r"/(reviews|withdrawals|cases|money|money/breaks|quality|carriers|endpoints|merchants/m-7)(\?.*)?"
+)
 """Pages that also come as CSV."""
 
 
@@ -182,7 +185,13 @@ def _figures() -> Iterator[Scene]:
     ]
     false = [made(FalseHolds).model_dump(mode="json")]
     breaks = [KnownBreak(found=one, first_seen_at=AT, last_seen_at=AT, resolved_at=None) for one in both(Break)]
-    of_money = {"withdrawals.rows": both(WithdrawalRow), "breaks.known": breaks, "breaks.last_runs": []}
+    named = Break.model_validate({**breaks[0].found.model_dump(), "subject": "order/A1", "helps": HELPS["late"].en})
+    many = [breaks[0], breaks[0].model_copy(update={"found": named})] * 30
+    yield Scene("/money/breaks", {"breaks.known": many}, OPERATOR)
+    yield Scene("/money/breaks?scope=rail", {"breaks.known": []}, REVIEWER)
+    yield Scene("/money/breaks?scope=none", {"breaks.known": breaks}, REVIEWER)
+    runs = both(Run)
+    of_money = {"withdrawals.rows": both(WithdrawalRow), "breaks.known": many, "breaks.last_runs": runs}
     yield Scene("/money", {**of_money, "figures.known": KeptFigures(taken_at=NOW, body=money)}, OPERATOR)
     nothing = KeptFigures(taken_at=NOW, body={"currencies": [], "ageing": [], "rules": []})
     yield Scene(
