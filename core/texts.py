@@ -26,7 +26,8 @@ def clock(at: datetime | str | None) -> str:
     if at is None or at == "":
         return ""
     moment = datetime.fromisoformat(at) if isinstance(at, str) else at
-    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    # `strftime` imports a module, which is slow in the sandbox of workflows.
+    return f"{moment.astimezone(UTC).isoformat(' ', 'minutes').removesuffix('+00:00')} UTC"
 
 
 def listed(words: Iterable[str], language: Language = "en") -> str:

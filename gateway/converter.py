@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Self
 
 import temporalio.api.common.v1
 import temporalio.api.failure.v1
@@ -15,8 +15,10 @@ from temporalio.converter import (
     DataConverter,
     DefaultFailureConverter,
     DefaultPayloadConverter,
+    EncodingPayloadConverter,
     JSONPlainPayloadConverter,
     PayloadConverter,
+    SerializationContext,
 )
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
@@ -26,7 +28,11 @@ from core.reasons import SENTENCES
 from gateway.codec import SealingCodec, why_unopened
 
 _PYDANTIC = PydanticJSONPlainPayloadConverter()
-"""Shared, because the SDK makes a converter for each workflow, and each would build the types' schemas again."""
+_BY_ENCODING: dict[bytes, EncodingPayloadConverter] = {
+    one.encoding.encode(): _PYDANTIC if isinstance(one, JSONPlainPayloadConverter) else one
+    for one in DefaultPayloadConverter.default_encoding_payload_converters
+}
+"""Shared, because the SDK makes four converters a workflow task, and each would build the types' schemas again."""
 
 
 class _TolerantConverter(CompositePayloadConverter):
@@ -36,8 +42,12 @@ class _TolerantConverter(CompositePayloadConverter):
     """
 
     def __init__(self) -> None:
-        usual = DefaultPayloadConverter.default_encoding_payload_converters
-        super().__init__(*(_PYDANTIC if isinstance(one, JSONPlainPayloadConverter) else one for one in usual))
+        super().__init__()
+        self.converters = _BY_ENCODING
+
+    def with_context(self, context: SerializationContext) -> Self:
+        """Itself: what a payload is for changes nothing here, and the SDK asks for each one."""
+        return self
 
     def from_payloads(
         self, payloads: Sequence[temporalio.api.common.v1.Payload], type_hints: list[type] | None = None

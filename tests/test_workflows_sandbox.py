@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import pytest
+from temporalio import workflow
 from temporalio.api.common.v1 import Payload
 from temporalio.converter import PayloadCodec
+from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails
+from temporalio.worker.workflow_sandbox import RestrictedWorkflowAccessError, SandboxRestrictions
 
 import gateway
 from config.codec import first_keys
 from worker import passing_runner
-from workflows.sandbox import ContextFreeRunner, OwnContextRunner, treats_all_alike
+from workflows.order import OrderWorkflow
+from workflows.sandbox import UNWRAPPED, BundlingRunner, ContextFreeRunner, OwnContextRunner, treats_all_alike
 
 
 class Codec(PayloadCodec):
@@ -47,3 +54,39 @@ def test_every_payload_of_a_workflow_is_its_own() -> None:
     others = re.compile(r"child_workflow|external_workflow|nexus")
     files = sorted((Path(__file__).parents[1] / "workflows").glob("*.py"))
     assert [file.name for file in files if others.search(file.read_text(encoding="utf-8"))] == []
+
+
+def test_no_workflow_compares_with_a_restricted_class() -> None:
+    """`isinstance` unwraps none in our sandbox, and would raise."""
+    restricted = SandboxRestrictions.invalid_module_members_default.children
+    found = []
+    for file in sorted((Path(__file__).parents[1] / "workflows").glob("*.py")):
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module in restricted]
+        names = {alias.asname or alias.name for node in imports for alias in node.names} | {*restricted}
+        calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) in UNWRAPPED]
+        used = {name.id for call in calls for name in ast.walk(call.args[1]) if isinstance(name, ast.Name)}
+        found += [(file.name, name) for name in used & names]
+    assert found == []
+
+
+def _forbidden() -> str:
+    return input()
+
+
+async def test_forbidden_calls_stay_forbidden() -> None:
+    made: list[Any] = []
+
+    class Kept(BundlingRunner):
+        def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
+            instance = super().create_instance(det)
+            made.append(instance)
+            return instance
+
+    Kept(restrictions=passing_runner().restrictions).prepare_workflow(
+        workflow._Definition.must_from_class(OrderWorkflow)
+    )
+    importer = made[0]._sandboxed.importer
+    importer.restriction_context.is_runtime = True
+    with importer.applied(), pytest.raises(RestrictedWorkflowAccessError):
+        _forbidden()
