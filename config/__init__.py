@@ -12,6 +12,7 @@
     DAKUAN_PEPPER                      what API keys are hashed with: 32 bytes in base64, the same for all gateways;
                                        NEW,OLD while the keys are rotated to a new one
     DAKUAN_HTTP_HOSTS                  HOST,HOST…: names under which the HTTP gateway answers, beside this machine's own
+    DAKUAN_HTTP_CONNECTIONS            MOST,EACH: connections of a gateway at one time, and of one address; 1000,200
     DAKUAN_PAYMENT_EVENTS              file that says how a storefront's payment events start orders
     DAKUAN_CONSOLE_URL, DAKUAN_OIDC_…  the console's public address, and where people sign in (`config.console`)
     DAKUAN_SIGNING_KEY                 file of the key that signs what this process sends (`keys certify` writes it)
@@ -47,7 +48,18 @@ from pydantic import BaseModel, ConfigDict, Field
 from config.account_keys import account_keys_of
 from config.codec import CODEC_KEYS, CodecKeys, parse_temporal_ui, read_codec_keys
 from config.console import ConsoleSettings, parse_console
-from config.gateway import EVENTS, LOCAL_EVENTS, LOOPBACK, PEPPER, parse_hosts, parse_peppers, read_payment_events
+from config.gateway import (
+    CONNECTIONS,
+    EVENTS,
+    LOCAL_EVENTS,
+    LOOPBACK,
+    PEPPER,
+    Connections,
+    parse_connections,
+    parse_hosts,
+    parse_peppers,
+    read_payment_events,
+)
 from config.providers import Providers, parse_providers
 from config.rails import Rails, parse_rails
 from config.webhooks import WEBHOOK_PORTS, IpNetwork, parse_networks, parse_ports
@@ -102,6 +114,7 @@ class Settings(BaseModel):
     """What API keys are hashed with; while they are rotated, also the one before."""
     http_hosts: frozenset[str] = LOOPBACK
     """The names under which the HTTP gateway answers."""
+    http_connections: Connections = Connections()
     payment_events: Mapping[str, EventMapping] = {}
     """How payment events start orders, by channel."""
     console: ConsoleSettings | None = None
@@ -161,6 +174,7 @@ class Settings(BaseModel):
             account_keys=account_keys_of(variables, home if "world_url" in found else None),
             peppers=_peppers(variables, home if "world_url" in found else None),
             http_hosts=parse_hosts(variables),
+            http_connections=parse_connections(variables.get(CONNECTIONS, "1000,200")),
             payment_events=_payment_events(variables, local="world_url" in found),
             console=parse_console(variables),
             signing_key=_path(variables, "DAKUAN_SIGNING_KEY", home) if "DAKUAN_SIGNING_KEY" in variables else None,

@@ -7,15 +7,42 @@ import binascii
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from core.errors import Misconfigured
 from core.payment_events import EventMapping, parse_mappings
 
 PEPPER, HOSTS, EVENTS = "DAKUAN_PEPPER", "DAKUAN_HTTP_HOSTS", "DAKUAN_PAYMENT_EVENTS"
+CONNECTIONS = "DAKUAN_HTTP_CONNECTIONS"
 LOCAL_EVENTS = Path(__file__).parents[1] / "local" / "payment_events.toml"
 """The mapping of a local stack."""
+CONNECTIONS_MOST = 100_000
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_WHOLE = re.compile(r"[0-9]{1,6}")
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?|[0-9a-f:]*:[0-9a-f:.]+")
+
+
+class Connections(NamedTuple):
+    """Connections and requests of a gateway at one time; beyond, the answer is 503 at once."""
+
+    most: int = 1_000
+    each: int = 200
+    """Of one address, so that it cannot take all. This machine is not counted: the proxy in front is there."""
+
+
+def parse_connections(text: str) -> Connections:
+    """`MOST,EACH`.
+
+    Raises:
+        Misconfigured: it is not two whole numbers, or one address may have more than there are.
+    """
+    most, _, each = (part.strip() for part in text.partition(","))
+    if not (_WHOLE.fullmatch(most) and _WHOLE.fullmatch(each) and 1 <= int(each) <= int(most) <= CONNECTIONS_MOST):
+        raise Misconfigured(
+            f"{CONNECTIONS}: {text[:80]!r} is not MOST,EACH, two whole numbers up to {CONNECTIONS_MOST:,} of which the "
+            "second is not above the first, such as 1000,200"
+        )
+    return Connections(int(most), int(each))
 
 
 def parse_peppers(text: str) -> tuple[bytes, ...]:

@@ -15,20 +15,29 @@ from core.fields import Message
 from core.messages import Address, Line, Order, Payment
 from core.reasons import Refusal, refuse
 
-_IN_AN_ADDRESS = re.compile(
-    "(?i)street|addr|line_?[123]|name|recipient|receiver|consignee|contact|phone|mobile|^tel$|tel_|_tel|^cell$|wechat|e_?mail|building|apartment|(?<!ware)house|^attn$"
-    "|姓名|名字|电话|手机|地址|街道|门牌|收件|收货"
-)
 _OF_A_PLACE = re.compile("(?i)^(country|state|province|city|county|district|region|area|town)_?name(_?(en|zh))?$")
 """The name of a place, which says no more than its own field."""
-_IN_AN_ORDER = re.compile(
-    "(?i)street|phone|mobile|e_?mail|recipient|consignee|receiver|(ship|shipping|billing|delivery)_?addr|^name$"
-    "|contact(?!_?less)|(buyer|customer|first|last|full|real|legal)_?name|passport|id_?card"
-    "|姓名|名字|电话|手机|地址|收件|收货|联系|身份证"
+_CONTACT = (
+    "^tel$|^tel_?(no|num)|_tel$|_tel_?(no|num)|(buyer|customer|user|home)tel|telegram|whats_?app|weibo|^qq$|_qq$"
+    "|qq_?(id|no|num|hao)|we_?(chat|ixin)_?(id|no|num|name|account|hao)|wang_?wang|^nick$|_nick$|nick_?name"
+    "|open_?id|union_?id|昵称|微信号|QQ号"
 )
+"""What a person is called, and found by, elsewhere."""
+_IN_AN_ADDRESS = re.compile(
+    f"(?i){_CONTACT}|street|addr|line_?[123]|name|recipient|receiver|consignee|contact|phone|mobile|tel_|^cell$|wechat|e_?mail"
+    "|building|apartment|(?<!ware)house|^attn$"
+    "|姓名|名字|电话|手机|地址|街道|门牌|收件|收货"
+)
+_OF_A_PERSON = (
+    f"(?i){_CONTACT}|street|phone|mobile|e_?mail|recipient|consignee|receiver|^name$"
+    "|(ship|shipping|billing|delivery)_?addr|contact(?!_?less)|(buyer|customer|first|last|full|real|legal)_?name"
+    "|passport|id_?card|姓名|名字|电话|手机|地址|收件|收货|联系|身份证"
+)
+_IN_AN_ORDER = re.compile(f"{_OF_A_PERSON}|(^|buyer_|customer_)we_?(chat|ixin)$")
 _IN_A_PAYMENT = re.compile(
-    f"{_IN_AN_ORDER.pattern}|holder|payer|open_?id|card_?(no|num)|^pan$|^iban$|bank_?(account|card)|cv[vc]|卡号|持卡|付款人"
+    f"{_OF_A_PERSON}|holder|payer|card_?(no|num)|^pan$|^iban$|bank_?(account|card)|cv[vc]|卡号|持卡|付款人"
 )
+"""A bare `wechat` may be the facts of the channel."""
 _PERSON = re.compile("(?i)^(buyer|customer|client|payer|person|user|ship_?to|ship_?from)$")
 """An object with the fields of a person."""
 _THING = re.compile(

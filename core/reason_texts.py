@@ -135,7 +135,7 @@ REASONS: Mapping[str, Help] = {
         "Nobody has verified yet that the payout account is the merchant's.", "尚未核实该收款账户属于此商家。"
     ),
     "rail_cannot_pay": Help("The rail cannot pay to this account.", "该出款通道不能付款到此账户。"),
-    "account_exists": Help("The merchant has a payout account of this id.", "该商家已有此编号的收款账户。"),
+    "account_exists": Help("A payout account has this id already.", "此收款账户编号已被使用。"),
     "account_number_invalid": Help("The account number cannot be right.", "账号有误。"),
     "bank_missing": Help("The account's bank is missing.", "缺少开户银行。"),
     "holder_mismatch": Help("The account's holder is not called as the merchant is.", "户名与商家名称不一致。"),
@@ -223,6 +223,10 @@ HTTP_REASONS: Mapping[str, Help] = {
     "unreadable": Help("The body cannot be read.", "请求内容无法读取。"),
     "too_slow": Help("The body took too long to arrive.", "请求内容传输超时。"),
     "challenge_failed": Help("The endpoint did not echo the challenge.", "接收端未返回验证内容。"),
+    "workflow_unnamed": Help(
+        "A payload is sealed for one workflow: name it in X-Workflow-Id, or send it with starter.py.",
+        "负载只能为某一个工作流加密：请用请求头 X-Workflow-Id 指明，或改用 starter.py 发送。",
+    ),
     "too_many_endpoints": Help("There are as many endpoints as there may be.", "接收端数量已达上限。"),
     "too_large": Help("The body is too large.", "请求内容过大。"),
     "unsupported_media_type": Help("The body has a form that is not taken here.", "不接受该内容格式。"),

@@ -121,8 +121,10 @@ def _intro() -> Blocks:
     rules = prose(f"""
         - **Payloads** are plain JSON (`json/plain`), one object each. Unknown fields are ignored when they come through
           Temporal, and refused in files and on the command line. An order with a field that says who its buyer is
-          (a street, a name, a phone, an e-mail) is refused, in its lines, its payment and unknown objects, too: what is
-          ignored would stay in the history. The HTTP gateway drops such fields, and names them in `dropped`.
+          (a street, a name, a nickname, a phone, an e-mail, the id of a messenger such as `qq` or `wechat_id`) is
+          refused as `invalid_order`, in its lines, its payment and unknown objects, too: what is ignored would stay in
+          the history. The refusal names the field, and the register keeps nothing of it. The HTTP gateway drops such
+          fields, and names them in `dropped`.
           **A plain client of Temporal must not send them at all**: even what is refused stays in a history for as long
           as Temporal keeps it, and only our own clients seal what they send (`DAKUAN_CODEC_KEYS`).
         - **Sizes**: a command or a start has at most {COMMAND_WEIGHS:,} bytes. `starter.py` refuses a larger one before

@@ -7,7 +7,9 @@ from collections.abc import Collection
 from datetime import UTC, timedelta
 from typing import Any
 
+from temporalio.api.failure.v1 import Failure
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle, WorkflowQueryFailedError
+from temporalio.exceptions import FailureError
 from temporalio.service import RPCError, RPCStatusCode
 
 from core.errors import Unavailable
@@ -94,13 +96,19 @@ async def retries(client: Client, workflow_id: str) -> list[dict[str, Any]]:
             "activity": pending.activity_type.name,
             "summary": summaries.get(pending.activity_id, ""),
             "attempt": pending.attempt,
-            "failure": pending.last_failure.message,
+            "failure": await _message_of(client, pending.last_failure),
             "next_at": pending.next_attempt_schedule_time.ToDatetime(UTC).isoformat()
             if pending.HasField("next_attempt_schedule_time")
             else None,
         }
         for pending in failing
     ]
+
+
+async def _message_of(client: Client, failure: Failure) -> str:
+    """What a failure says, opened where it is sealed."""
+    error = await client.data_converter.decode_failure(failure)
+    return error.message if isinstance(error, FailureError) else str(error)
 
 
 async def _summaries(client: Client, handle: WorkflowHandle[Any, Any], wanted: Collection[str]) -> dict[str, str]:

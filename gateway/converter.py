@@ -88,6 +88,35 @@ class _QuietRefusals(DefaultFailureConverter):
             failure.ClearField("stack_trace")
 
 
+class _SealedFailures(_QuietRefusals):
+    """Moves the message and the stack trace of a failure into a payload, which the codec seals: they name waybills.
+
+    The message of a refusal stays: it answers a command, and its sender may be a plain client.
+    """
+
+    def to_failure(
+        self,
+        exception: BaseException,
+        payload_converter: PayloadConverter,
+        failure: temporalio.api.failure.v1.Failure,
+    ) -> None:
+        """See `FailureConverter.to_failure`."""
+        super().to_failure(exception, payload_converter, failure)
+        if failure.HasField("application_failure_info") and not _is_refusal(failure):
+            said = {"message": failure.message, "stack_trace": failure.stack_trace}
+            failure.encoded_attributes.CopyFrom(payload_converter.to_payloads([said])[0])
+            failure.message, failure.stack_trace = ENCODED, ""
+
+
+ENCODED = "Encoded failure"
+"""What the SDKs write for a message that stands in the encoded attributes."""
+
+
+def _is_refusal(failure: temporalio.api.failure.v1.Failure) -> bool:
+    info = failure.application_failure_info
+    return info.non_retryable and info.type in SENTENCES
+
+
 def _is_expected(error: ApplicationError) -> bool:
     benign = error.category == ApplicationErrorCategory.BENIGN
     return benign or (error.non_retryable and error.type in SENTENCES)
@@ -101,4 +130,6 @@ DATA_CONVERTER = DataConverter(
 
 def converter_of(keys: CodecKeys | None) -> DataConverter:
     """The data converter; with keys it seals what goes into histories."""
-    return DATA_CONVERTER if keys is None else replace(DATA_CONVERTER, payload_codec=SealingCodec(keys))
+    if keys is None:
+        return DATA_CONVERTER
+    return replace(DATA_CONVERTER, payload_codec=SealingCodec(keys), failure_converter_class=_SealedFailures)

@@ -18,6 +18,7 @@ from storefront.problems import ProblemError
 from storefront.service import service_of
 
 _ANY: dict[str, Any] = {"text/plain": {}, "application/json": {}}
+"""A vendor gets refusals, too, in the form that it knows."""
 
 router = APIRouter(prefix="/v1/in", tags=["inbound"])
 
@@ -53,11 +54,11 @@ for _path, _take, _whom in (
         operation_id=_take.__name__,
         response_class=Response,
         responses={
-            200: {
-                "description": "The vendor's own acknowledgement.",
-                "content": {"text/plain": {}, "application/json": {}},
+            200: {"description": "The vendor's own acknowledgement.", "content": _ANY},
+            **{
+                status: {**said, "content": {**said["content"], **_ANY}}
+                for status, said in problems(400, 401, 404, 408, 413, 422, 503).items()
             },
-            **problems(400, 401, 404, 408, 413, 422, 503),
         },
         openapi_extra={
             "parameters": [{"name": _whom, "in": "path", "required": True, "schema": {"type": "string"}}],

@@ -1,8 +1,9 @@
 """`/codec`: the codec server that Temporal's Web UI and command line ask to open payloads, for operators alone.
 
 They post `{"payloads": [{"metadata": {"encoding": …}, "data": …}]}`, all values in base64, to `/codec/decode`, and show
-what comes back. A browser proves its person by the console's session, from the Web UI's own origin only; a command line
-sends an API key with the scope `payloads:read`. What is opened is never logged.
+what comes back; `/codec/encode` seals what is typed there. A browser proves its person by the console's session, from
+the Web UI's own origin only; a command line sends an API key with the scope `payloads:read`. What is opened is never
+logged.
 Protocol: https://docs.temporal.io/production-deployment/data-encryption#codec-server-setup
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -21,6 +23,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from temporalio.api.common.v1 import Payload, Payloads
+from temporalio.converter import WorkflowSerializationContext
 
 from core.api_keys import PAYLOADS
 from core.errors import Unavailable
@@ -35,7 +38,10 @@ LARGEST = 8 * 1024 * 1024
 """Bytes of a body: the Web UI sends a page of a history at once."""
 MOST = 20_000
 """Payloads and their marks in one body: each is an object, and millions of them fit into its bytes."""
-_ALLOWED = "authorization, content-type, x-namespace"
+WORKFLOW_HEADER = "x-workflow-id"
+"""The workflow that a payload is sealed for: `temporal … --codec-header X-Workflow-Id=order-A1001`."""
+_WORKFLOW_ID = re.compile(r"[A-Za-z0-9_:.-]{1,255}")
+_ALLOWED = f"authorization, content-type, x-namespace, {WORKFLOW_HEADER}"
 
 log = logging.getLogger("dakuan.storefront")
 
@@ -51,14 +57,19 @@ async def decode(request: Request) -> Response:
 
 
 async def encode(request: Request) -> Response:
-    """Give everything back as it is.
+    """Seal what is sent to the workflow that the header X-Workflow-Id names.
 
-    A payload is bound to its workflow, which this request does not name. Workers take plain payloads.
+    A payload is bound to its workflow. Given back as it is, it would stand open in a history whose other payloads are
+    sealed, and its sender would take it for sealed: so a request that names no workflow is refused.
     """
     service = service_of(request)
     await _operator(request, service)
-    _codec(service)
-    return await _answer(await _payloads(request, service))
+    codec, workflow_id = _codec(service), request.headers.get(WORKFLOW_HEADER, "")
+    if not _WORKFLOW_ID.fullmatch(workflow_id):
+        raise ProblemError("workflow_unnamed")
+    payloads, namespace = await _payloads(request, service), service.settings.temporal_namespace
+    bound = codec.with_context(WorkflowSerializationContext(namespace, workflow_id))
+    return await _answer(await bound.encode(payloads))
 
 
 def _codec(service: HttpService) -> SealingCodec:

@@ -44,6 +44,7 @@ _OWN = {
     "unreadable": 400,
     "too_slow": 408,
     "challenge_failed": 409,
+    "workflow_unnamed": 422,
     "too_many_endpoints": 409,
     "too_large": 413,
     "unsupported_media_type": 415,

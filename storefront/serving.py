@@ -15,16 +15,13 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from config import Settings
+from config.gateway import Connections
 from core.errors import Misconfigured, PortInUse
 from storefront.app import application, running_service
 
 ENDS_WITHIN = 10
 """Seconds that open requests have when the server ends."""
 LOOK_EVERY = 0.02
-CONNECTIONS_MOST = 1_000
-"""Connections and requests at one time; beyond, the answer is 503 at once."""
-CONNECTIONS_EACH = 200
-"""Connections of one address, so that it cannot take all. This machine is not counted: the proxy in front is there."""
 IDLE_FOR = 30
 """Seconds that a connection is kept between two requests."""
 HEADERS_WITHIN = 10.0
@@ -35,7 +32,8 @@ class _Protocol(H11Protocol):
     """HTTP/1.1 that waits for the head of a request only so long, and gives one address only so many connections."""
 
     open_by_address: Counter[str]
-    """Set for each server."""
+    most_of_one: int
+    """Both are set for each server."""
     _waits: asyncio.TimerHandle | None = None
     _counted: str | None = None
 
@@ -53,7 +51,7 @@ class _Protocol(H11Protocol):
             return True
         self._counted = address
         self.open_by_address[address] += 1
-        return self.open_by_address[address] <= CONNECTIONS_EACH
+        return self.open_by_address[address] <= self.most_of_one
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -119,18 +117,19 @@ class _Server(uvicorn.Server):
         yield
 
 
-def server_of(app: Any) -> uvicorn.Server:
+def server_of(app: Any, connections: Connections = Connections()) -> uvicorn.Server:
     """A server for an application, with the limits of the gateway; it leaves signals alone."""
+    of_this_server = {"open_by_address": Counter(), "most_of_one": connections.each}
     config = uvicorn.Config(
         app,
-        http=type("GatewayProtocol", (_Protocol,), {"open_by_address": Counter()}),
+        http=type("GatewayProtocol", (_Protocol,), of_this_server),
         ws="none",
         loop="asyncio",
         log_level="warning",
         log_config=None,
         access_log=False,
         server_header=False,
-        limit_concurrency=CONNECTIONS_MOST,
+        limit_concurrency=connections.most,
         timeout_keep_alive=IDLE_FOR,
         timeout_graceful_shutdown=ENDS_WITHIN,
     )
@@ -148,7 +147,7 @@ async def serving(settings: Settings, listener: socket.socket) -> AsyncIterator[
     async with AsyncExitStack() as stack:
         stack.callback(listener.close)
         service = await stack.enter_async_context(running_service(settings))
-        server = server_of(application(service))
+        server = server_of(application(service), settings.http_connections)
         task = asyncio.create_task(server.serve(sockets=[listener]))
         try:
             # uvicorn sets a flag and no event.

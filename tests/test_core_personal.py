@@ -25,6 +25,9 @@ from core.personal import refuse_personal, without_personal
         ),
         ("ship_from", "street"),
         *(("", name) for name in ("buyer_name", "buyer_phone", "email", "shipping_address", "recipient", "收货地址")),
+        *(("", name) for name in ("tel", "buyer_tel", "buyerTel", "telNo", "qq", "qq_number", "wechat", "wechat_id")),
+        *(("", name) for name in ("weixinHao", "nickname", "buyer_nick", "taobao_nick", "whatsapp", "openid", "昵称")),
+        *(("ship_to", name) for name in ("qq", "nickname")),
     ],
 )
 def test_what_is_about_a_person_is_refused_by_its_name_and_not_repeated(where: str, name: str) -> None:

@@ -10,6 +10,7 @@ import pytest_asyncio
 from databases import Database
 from order_crash_stage import CrashStage, open_crash_stage, strict_runner, travelled, until
 from temporalio.api.common.v1 import Payload
+from temporalio.api.failure.v1 import Failure
 from temporalio.client import Client, WorkflowHistory, WorkflowUpdateFailedError
 from temporalio.common import RawValue
 from temporalio.converter import DataConverter, WorkflowSerializationContext
@@ -107,6 +108,10 @@ async def test_a_schedule_seals_for_the_workflows_that_it_starts() -> None:
         ({"outcome": "accepted", "phase": "shipped", "audit": "approved", "receipt": "waiting"}, True),
         ({"code": "too_early", "message": "It is too early for this."}, True),
         ("order A1001 · m-7 · 135.80 CNY", True),
+        ("order A1001 · m-7 · 13,580 JPY", True),
+        ("withdrawal W-1 · goes on", True),
+        ("audit sf SF1234567890123", False),
+        ("order A1001 · 王小明 · 135.80 CNY", False),
         (7, True),
         (True, True),
         (None, True),
@@ -122,6 +127,39 @@ async def test_only_what_is_known_to_name_no_one_stays_plain(value: object, harm
     (payload,) = gateway.DATA_CONVERTER.payload_converter.to_payloads([value])
     assert is_harmless(payload) is harmless
     assert (await converter(OLD).decode(await converter(OLD).encode([value]))) == [value]
+
+
+# --- failures ----------------------------------------------------------------------------------------------
+
+
+async def test_what_failed_is_sealed_with_its_causes_and_opened() -> None:
+    sealing, failure = converter(OLD), Failure()
+    try:
+        try:
+            raise ValueError("SF1234567890123 has no scans")
+        except ValueError as cause:
+            raise ApplicationError("the phone 8817 is wrong", type="Unavailable") from cause
+    except ApplicationError as error:
+        await sealing.encode_failure(error, failure)
+    raw = failure.SerializeToString()
+    assert [word for word in (b"SF1234", b"8817", b"test_gateway_codec") if word in raw] == []
+    assert failure.application_failure_info.type == "Unavailable"
+    opened = await sealing.decode_failure(failure)
+    assert isinstance(opened, ApplicationError)
+    assert (opened.message, str(opened.__cause__)) == (
+        "the phone 8817 is wrong",
+        "ValueError: SF1234567890123 has no scans",
+    )
+    again = Failure()
+    await sealing.encode_failure(opened, again)
+    assert b"8817" not in again.SerializeToString()
+
+
+async def test_a_plain_client_can_read_why_it_was_refused() -> None:
+    failure = Failure()
+    await converter(OLD).encode_failure(ApplicationError("Too early.", type="too_early", non_retryable=True), failure)
+    assert failure.message == "Too early."
+    assert str(await gateway.DATA_CONVERTER.decode_failure(failure)) == "too_early: Too early."
 
 
 # --- a life ------------------------------------------------------------------------------------------------
@@ -180,6 +218,9 @@ async def test_an_order_lives_sealed_through_a_rotation_and_replays(stage: Crash
         kept = await _bytes(order)
         history = await order.handle.fetch_history()
     assert [word for word in _secrets(order) if word in kept] == []
+    # What the carrier's activities are called names the waybill.
+    summaries = b"".join(event.user_metadata.SerializeToString() for event in history.events)
+    assert order.waybill.encode() not in summaries
     assert f"order {order.name} · {order.order.merchant_id}".encode() in kept
     assert OLD.sealing.encode() in kept
     assert NEW_ID.encode() in kept

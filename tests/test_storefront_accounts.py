@@ -74,6 +74,19 @@ async def test_an_account_is_replaced_suspended_and_not_by_others(gateway: Gatew
     assert (taken.status_code, taken.json()["code"]) == (409, "merchant_unnamed")
 
 
+async def test_a_taken_id_does_not_say_whose_it_is(gateway: Gateway, register: Register) -> None:
+    await register.accounts.name_merchant("m-2", "王芳", by=ANN, why="papers seen", now=NOW)
+    own, other = [await gateway.key(merchant=name) for name in ("m-1", "m-2")]
+    assert (await gateway.ask("POST", PLACE, own, BIND)).status_code == 201
+    answers = [
+        await gateway.ask("POST", f"/v1/merchants/{name}/accounts", sender, BIND | {"number": OTHER})
+        for name, sender in (("m-1", own), ("m-2", other))
+    ]
+    mine, anothers = [{**answer.json(), "request_id": None} for answer in answers]
+    assert (mine["status"], mine["code"]) == (409, "account_exists")
+    assert mine == anothers
+
+
 @pytest.mark.parametrize(
     ("change", "status", "code"),
     [

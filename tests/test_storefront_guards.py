@@ -22,7 +22,7 @@ from starlette.routing import Route
 
 from commands import up
 from config import Settings
-from config.gateway import parse_hosts, parse_peppers
+from config.gateway import Connections, parse_connections, parse_hosts, parse_peppers
 from core.errors import Misconfigured, PortInUse
 from ledger.register import Register
 from storefront import bodies, serving
@@ -65,10 +65,9 @@ async def connection() -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.Stre
 
 
 async def test_one_address_cannot_take_all_connections(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serving, "CONNECTIONS_EACH", 2)
     monkeypatch.setattr(serving, "_is_this_machine", lambda address: False)
     listener = listen("127.0.0.1", 0)
-    server = server_of(Starlette(routes=[Route("/", echo, methods=["POST"])]))
+    server = server_of(Starlette(routes=[Route("/", echo, methods=["POST"])]), Connections(100, 2))
     running = asyncio.create_task(server.serve(sockets=[listener]))
     port = listener.getsockname()[1]
     whole = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}"
@@ -215,6 +214,18 @@ def test_a_version_that_is_not_served_is_refused() -> None:
     check_headers(_asked(host="localhost", dakuan_version=VERSION), {"localhost"})
     with pytest.raises(ProblemError, match=f"'2025-01-01' is not served; {VERSION} is"):
         check_headers(_asked(host="localhost", dakuan_version="2025-01-01"), {"localhost"})
+
+
+def test_how_many_connections_there_may_be_is_a_setting() -> None:
+    assert parse_connections("5000, 800") == Connections(5_000, 800)
+    assert Settings.from_env({"DAKUAN_HTTP_CONNECTIONS": "20,5"}).http_connections == Connections(20, 5)
+    assert Settings.from_env({}).http_connections == Settings().http_connections == Connections(1_000, 200)
+
+
+@pytest.mark.parametrize("given", ["", "100", "100,", "5,6", "0,0", "1e3,2", "-5,1", "1000000,1", "²,1", "9,8,7"])
+def test_other_numbers_of_connections_are_refused(given: str) -> None:
+    with pytest.raises(Misconfigured, match="DAKUAN_HTTP_CONNECTIONS"):
+        parse_connections(given)
 
 
 @pytest.mark.parametrize("given", ["https://pay.example", "pay.example:443", "a b", "*", "-x"])

@@ -12,8 +12,9 @@ from typing import Any
 import httpx2
 import pytest
 from databases import Database
+from google.protobuf.json_format import ParseDict
 from http_in_process import PEPPER, Gateway, in_process
-from temporalio.api.common.v1 import Payload
+from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.converter import WorkflowSerializationContext
 
 import gateway as temporal
@@ -126,10 +127,26 @@ async def test_what_cannot_be_opened_comes_back_as_it_is(door: Gateway) -> None:
     assert json.loads(base64.b64decode(last["data"])) == ORDER
 
 
-async def test_encoding_gives_back_what_it_got(door: Gateway) -> None:
+async def test_what_is_typed_is_sealed_for_the_workflow_that_is_named(door: Gateway) -> None:
     plain = as_json((await temporal.DATA_CONVERTER.encode([ORDER]))[0])
-    answer = await asked(door, await door.key(scopes=(PAYLOADS,)), plain, path="/codec/encode")
-    assert answer.json() == {"payloads": [plain]}
+    named = {**await door.key(scopes=(PAYLOADS,)), "X-Workflow-Id": "order-A1"}
+    answer = await asked(door, named, plain, path="/codec/encode")
+    (sealed_one,) = ParseDict(answer.json(), Payloads()).payloads
+    assert "海淀区".encode() not in sealed_one.SerializeToString()
+    for workflow_id, opens in (("order-A1", True), ("order-A2", False)):
+        bound = temporal.converter_of(KEYS).with_context(WorkflowSerializationContext("default", workflow_id))
+        assert (await bound.decode([sealed_one]) == [ORDER]) is opens
+
+
+async def test_nothing_is_sealed_for_no_workflow(door: Gateway) -> None:
+    """Given back as it is, it would be taken for sealed."""
+    plain = as_json((await temporal.DATA_CONVERTER.encode([ORDER]))[0])
+    key = await door.key(scopes=(PAYLOADS,))
+    for headers in (key, key | {"X-Workflow-Id": ""}, key | {"X-Workflow-Id": "a b"}):
+        answer = await asked(door, headers, plain, path="/codec/encode")
+        assert (answer.status_code, answer.json()["code"]) == (422, "workflow_unnamed")
+        assert "X-Workflow-Id" in answer.json()["detail"]
+    assert (await asked(door, {"X-Workflow-Id": "order-A1"}, plain, path="/codec/encode")).status_code == 401
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from core.account_requests import BindAccount, ReplaceAccount, StopAccount, VerifyAccount
+from core.errors import Refused
 from core.fields import Message
 from core.messages import Actor
 from ledger.payout_accounts import PayoutAccount
@@ -30,6 +31,8 @@ from wiring.payout_accounts import AccountDesk
 M = TypeVar("M", bound=Message)
 Carrying = Callable[[AccountDesk, PayoutAccount, M, Actor, str], Awaitable[bool]]
 WRITE, READ = "accounts:write", "accounts:read"
+_TAKEN = frozenset({"account_exists", "unknown_account"})
+"""What binding a new account is refused with where its id is the merchant's own, or another's."""
 _OURS = frozenset({"rail_token"})
 """What only the rail may know."""
 
@@ -50,7 +53,13 @@ async def bind_account(request: Request) -> Response:
     service, caller, merchant_id = await _merchant(request, WRITE)
     key, asked = idempotency_key_of(request), message_of(BindAccount, await object_of(request))
     desk = AccountDesk(service.settings, service.register)
-    done = await desk.bind(asked, merchant_id, _actor(merchant_id), _command_id(caller, key))
+    try:
+        done = await desk.bind(asked, merchant_id, _actor(merchant_id), _command_id(caller, key))
+    except Refused as refusal:
+        if refusal.code in _TAKEN:
+            # The same for a merchant's own id and another's: whose it is, is not for the sender to learn.
+            raise Refused("account_exists", f"{asked.account_id} is taken: choose another id.", "account_id") from None
+        raise
     return await _answer(service, asked.account_id, 201, done=done)
 
 

@@ -98,4 +98,4 @@ reading(
     says="Which carriers could have printed a number",
     queries=(query("carrier", "The carrier it is said to be of.", type="string"),),
 )
-reading(router, "/requests/{idempotency_key}", get_request, says="What became of a request", more=(409,))
+reading(router, "/requests/{idempotency_key}", get_request, says="What became of a request", more=(409,), created=True)

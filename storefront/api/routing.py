@@ -63,6 +63,7 @@ def reading(
     queries: tuple[dict[str, Any], ...] = (),
     more: tuple[int, ...] = (),
     forms: tuple[str, ...] = (),
+    created: bool = False,
 ) -> None:
     """A route that reads.
 
@@ -71,6 +72,7 @@ def reading(
         queries: what its address may ask for. Anything else is refused: a mistyped filter would let everything through.
         more: further statuses of problems.
         forms: further media types of its answer.
+        created: it may repeat the answer of a request that created something, with its status.
     """
     content: dict[str, Any] = {"application/json": {"schema": answers or {"type": "object"}}}
     content |= {form: {"schema": {"type": "string"}} for form in forms}
@@ -82,7 +84,11 @@ def reading(
         summary=says,
         operation_id=handler.__name__,
         response_class=Response,
-        responses={200: found, **problems(400, 401, 403, 404, 422, 429, 503, *more)},
+        responses={
+            200: found,
+            **({201: {**found, "description": "It was created."}} if created else {}),
+            **problems(400, 401, 403, 404, 422, 429, 503, *more),
+        },
         openapi_extra={"parameters": [*_in_path(path), *queries]},
     )
 
