@@ -7,10 +7,9 @@ from datetime import datetime
 from typing import Any
 
 from core.audit.policy import AuditPolicy
-from core.audit.trace import Trace, merge
-from core.messages import Scan
 from core.texts import clock, spell
 from screens import Listing, table
+from wiring.tracing import looked_at, scans_of
 
 COLUMNS = ("at", "after", "stage", "place", "what it says")
 LONG = AuditPolicy().gap_max
@@ -21,10 +20,10 @@ def trace_table(parcel_id: str, sources: Sequence[Mapping[str, Any]]) -> Listing
     """The scans of all sources in the order of time, with the silence before each."""
     rows: list[tuple[str, ...]] = []
     before: datetime | None = None
-    for scan in merge(_trace(one) for one in sources):
+    for scan in scans_of(sources):
         rows.append((clock(scan.at), _after(before, scan.at), scan.stage, scan.city or "", scan.text or ""))
         before = scan.at
-    last = max((datetime.fromisoformat(one["at"]) for one in sources), default=None)
+    last = looked_at(sources)
     if before is not None and last is not None and last - before > LONG:
         rows.append((clock(last), _after(before, last), "", "", "nothing more was known"))
     return table(f"What the carriers say of parcel {parcel_id} ({_said(sources)})", COLUMNS, rows)
@@ -41,15 +40,3 @@ def _after(before: datetime | None, at: datetime) -> str:
     if before is None:
         return ""
     return f"{spell(at - before)}{', a gap' if at - before > LONG else ''}"
-
-
-def _trace(source: Mapping[str, Any]) -> Trace:
-    scans = tuple(Scan.model_validate(scan) for scan in source["scans"])
-    return Trace(
-        provider=source["provider"],
-        carrier=source["carrier"],
-        waybill="",
-        fetched_at=datetime.fromisoformat(source["at"]),
-        answer="found" if scans else "no_trace",
-        scans=scans,
-    )

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from core.audit.trace import Trace
+from core.audit.trace import Trace, merge
+from core.messages import Scan
 
 if TYPE_CHECKING:
     from ledger.register import Register
@@ -37,6 +38,28 @@ async def traces_of(
             views.append({"how": "reported", **part, "scans": parcel["pushed"]})
         found[parcel["parcel_id"]] = views
     return found
+
+
+def scans_of(sources: Sequence[Mapping[str, Any]]) -> list[Scan]:
+    """All scans of a parcel's sources, as `traces_of` has them, ascending, each event once."""
+    return merge(_trace(source) for source in sources)
+
+
+def looked_at(sources: Sequence[Mapping[str, Any]]) -> datetime | None:
+    """When one of a parcel's sources was heard last; `None` while there is none."""
+    return max((datetime.fromisoformat(source["at"]) for source in sources), default=None)
+
+
+def _trace(source: Mapping[str, Any]) -> Trace:
+    scans = tuple(Scan.model_validate(scan) for scan in source["scans"])
+    return Trace(
+        provider=source["provider"],
+        carrier=source["carrier"],
+        waybill="",
+        fetched_at=datetime.fromisoformat(source["at"]),
+        answer="found" if scans else "no_trace",
+        scans=scans,
+    )
 
 
 def _view(how: str, trace: Trace, answer: str, at: datetime) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from core.audit.explain import advice, sentence, title
-from core.audit.trace import Trace, merge
 from core.ids import order_workflow_id
 from core.messages import Scan
 from core.money import format_minor
@@ -27,7 +26,7 @@ from storefront.console.offers import offers_of_order
 from storefront.console.reading import known_order, state_of_order
 from storefront.console.rendering import render
 from storefront.console.visits import Visit, for_people
-from wiring.tracing import traces_of
+from wiring.tracing import looked_at, scans_of, traces_of
 
 NOTICES_MOST = 200
 
@@ -116,14 +115,13 @@ async def parcel_views(visit: Visit, order_id: str, state: OrderState) -> list[P
     found = []
     for parcel in state.parcels:
         sources = traces.get(parcel.parcel_id, [])
-        scans = merge(_trace(source) for source in sources)
-        looked_at = max((datetime.fromisoformat(source["at"]) for source in sources), default=None)
+        scans = scans_of(sources)
         # Whose order it is beside this one is for the platform's people alone.
         claimants = await visit.register.claims.claimants(parcel.waybill) if visit.who.is_staff else []
         found.append(
             ParcelView(
                 parcel,
-                scan_line(scans, looked_at),
+                scan_line(scans, looked_at(sources)),
                 tuple(scans),
                 tuple(sources),
                 tuple(_remarks(visit, parcel)),
@@ -133,18 +131,6 @@ async def parcel_views(visit: Visit, order_id: str, state: OrderState) -> list[P
             )
         )
     return found
-
-
-def _trace(source: Mapping[str, Any]) -> Trace:
-    scans = tuple(Scan.model_validate(scan) for scan in source["scans"])
-    return Trace(
-        provider=source["provider"],
-        carrier=source["carrier"],
-        waybill="",
-        fetched_at=datetime.fromisoformat(source["at"]),
-        answer="found" if scans else "no_trace",
-        scans=scans,
-    )
 
 
 def _remarks(visit: Visit, parcel: Parcel) -> Iterator[Remark]:
