@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -18,7 +15,8 @@ from temporalio.client import Client
 import gateway
 from bench.engines import Product
 from bench.orders import BENCH_POLICY, travelled
-from config import PROJECT
+from bench.programs import WorkerProgram
+from bench.rounds import CLIENTS
 from core.errors import Unavailable
 from core.policy import policy_hash
 from ledger.migrate import migrate
@@ -26,7 +24,6 @@ from ledger.pool import open_pool
 from ledger.register import Register
 from local.stack import LocalStack
 
-CLIENTS = 24
 POLLS_WITHIN = 60.0
 TRIES = 5
 LOOK_EVERY = 0.05
@@ -76,7 +73,7 @@ class Crowd:
     @asynccontextmanager
     async def worker(self, program: Sequence[str] = WORKER) -> AsyncIterator[WorkerProgram]:
         """A worker that polls; none of its processes outlives the block."""
-        worker = WorkerProgram(self.stack.home, program)
+        worker = WorkerProgram(self.stack.home, program, "crowd")
         try:
             await worker.start()
             async with asyncio.timeout(POLLS_WITHIN):
@@ -86,43 +83,6 @@ class Crowd:
             yield worker
         finally:
             await worker.kill()
-
-
-class WorkerProgram:
-    """A worker in a process of its own."""
-
-    def __init__(self, home: Path, program: Sequence[str]) -> None:
-        self._home, self._program = home, program
-        self._process: asyncio.subprocess.Process | None = None
-
-    async def start(self) -> None:
-        """Start it; it polls a moment later."""
-        environment = {**os.environ, "DAKUAN_HOME": str(self._home)}
-        with (self._home / "worker-crowd.log").open("ab") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, *self._program), cwd=PROJECT, env=environment, stdout=log, stderr=log
-            )
-
-    def check(self) -> None:
-        """Raises:
-        Unavailable: it ended by itself; the message has its last line.
-        """
-        if self._process is not None and self._process.returncode is not None:
-            log = (self._home / "worker-crowd.log").read_text(errors="replace")
-            raise Unavailable(f"the worker ended: {' '.join(log.strip().splitlines()[-1:])}")
-
-    async def kill(self) -> None:
-        """As `kill -9` does."""
-        if self._process is not None and self._process.returncode is None:
-            self._process.kill()
-            await self._process.wait()
-
-    @property
-    def memory_mb(self) -> float:
-        """What it holds in memory."""
-        assert self._process is not None
-        status = Path(f"/proc/{self._process.pid}/status").read_text()
-        return int(status.partition("VmRSS:")[2].split()[0]) / 1024
 
 
 @asynccontextmanager

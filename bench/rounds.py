@@ -8,7 +8,6 @@ import itertools
 import os
 import sys
 import time
-from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,8 +16,7 @@ from typing import Any, NamedTuple
 import asyncpg
 
 from bench.engines import Engine, happy
-from config import PROJECT
-from core.errors import Unavailable
+from bench.programs import WorkerProgram
 
 CLIENTS = 24
 STARTS_WITHIN = 4.0
@@ -39,37 +37,18 @@ async def workers_of(
     Raises:
         Unavailable: one of them ended by itself; the message has its last line.
     """
-    environment = {**os.environ, "DAKUAN_HOME": str(folder)}
-    running = {}
-    for name, arguments in commands.items():
-        with _log_of(folder, name).open("wb") as log:
-            running[name] = await asyncio.create_subprocess_exec(
-                sys.executable, *arguments, cwd=PROJECT, env=environment, stdout=log, stderr=log
-            )
+    workers = {name: WorkerProgram(folder, arguments, name) for name, arguments in commands.items()}
     try:
+        for worker in workers.values():
+            await worker.start()
         await asyncio.sleep(within)
-        _expect_alive(folder, running)
-        try:
-            yield {name: process.pid for name, process in running.items()}
-        finally:
-            _expect_alive(folder, running)
+        for worker in workers.values():
+            worker.check()
+        yield {name: worker.pid for name, worker in workers.items()}
+        for worker in workers.values():
+            worker.check()
     finally:
-        for process in running.values():
-            if process.returncode is None:
-                process.terminate()
-        for process in running.values():
-            await process.wait()
-
-
-def _expect_alive(folder: Path, running: Mapping[str, Process]) -> None:
-    for name, process in running.items():
-        if process.returncode is not None:
-            last = _log_of(folder, name).read_text(errors="replace").strip().splitlines()[-1:]
-            raise Unavailable(f"the {name} worker has ended: {' '.join(last)}")
-
-
-def _log_of(folder: Path, name: str) -> Path:
-    return folder / f"worker-{name}.log"
+        await asyncio.gather(*(worker.end() for worker in workers.values()))
 
 
 class Round(NamedTuple):

@@ -132,14 +132,14 @@ REASONS: Mapping[str, Help] = {
     ),
     "account_suspended": Help("The payout account is suspended.", "收款账户已停用。"),
     "account_unverified": Help(
-        "Nobody has verified yet that the payout account is the merchant's.", "尚未核实该收款账户属于此商家。"
+        "The payout account is not yet verified as the merchant's.", "尚未核实该收款账户属于此商家。"
     ),
     "rail_cannot_pay": Help("The rail cannot pay to this account.", "该出款通道不能付款到此账户。"),
     "account_exists": Help("A payout account has this id already.", "此收款账户编号已被使用。"),
     "account_number_invalid": Help("The account number cannot be right.", "账号有误。"),
     "bank_missing": Help("The account's bank is missing.", "缺少开户银行。"),
     "holder_mismatch": Help("The account's holder is not called as the merchant is.", "户名与商家名称不一致。"),
-    "merchant_unnamed": Help("Nobody has said what the merchant is called.", "尚未登记商家名称。"),
+    "merchant_unnamed": Help("The merchant's name is not registered.", "尚未登记商家名称。"),
     "not_suspended": Help("The payout account is not suspended.", "收款账户并未停用。"),
     "already_verified": Help("The payout account is verified.", "收款账户已核实。"),
     "drop_under_way": Help("An amount is on its way to the account.", "验证款正在打入该账户。"),
@@ -147,7 +147,7 @@ REASONS: Mapping[str, Help] = {
     "drop_failed": Help("The amount could not be sent to the account.", "验证款未能打入该账户。"),
     "no_drop": Help("No amount was sent to the account as it is now.", "账户变更后尚未打过验证款。"),
     "drop_expired": Help("The amount was sent too long ago.", "验证款打款时间过久，已失效。"),
-    "drop_tries_used_up": Help("The amount was told wrong as often as it may be.", "验证金额填错次数已达上限。"),
+    "drop_tries_used_up": Help("A wrong amount was given too often.", "验证金额填错次数已达上限。"),
     "wrong_drop_amount": Help("This is not the amount that was sent.", "与打款金额不符。"),
     "wrong_currency": Help("The currency does not fit.", "币种不符。"),
     "already_submitted": Help("The payout was submitted to the bank.", "出款已提交银行。"),
