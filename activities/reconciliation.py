@@ -23,6 +23,7 @@ from core.reconciliation.breaks import breaks, by_reason
 from core.reconciliation.lines import Break, Comparison, Scope, Statement, Summary
 from core.reconciliation.policy import ReconciliationPolicy
 from ledger.differing import differing
+from ledger.inspecting import cluster_of
 from ledger.proving import prove_and_note
 from ledger.register import Register
 from ledger.upkeep import Upkeep, look_after_merchants
@@ -48,12 +49,14 @@ class ProvenBooks(Message):
     """What a proof of the books found: the names of the broken proofs, and what it read.
 
     `head` is that of the chain of seals, kept here outside the database: one that was restored to an earlier moment,
-    or whose chain was written anew, has another. `since_seal` None: the whole books were read.
+    or whose chain was written anew, has another. `cluster` is PostgreSQL's system identifier and timeline.
+    `since_seal` None: the whole books were read.
     """
 
     broken: tuple[str, ...] = ()
     since_seal: int | None = None
     head: str | None = None
+    cluster: str | None = None
 
 
 class ReconciliationActivities:
@@ -142,6 +145,7 @@ class ReconciliationActivities:
             broken=proofs.broken,
             since_seal=proofs.since.seal if proofs.since is not None else None,
             head=last.head if last is not None else None,
+            cluster=await cluster_of(self._register.pool),
         )
 
     async def look_after_merchants(self, now: datetime) -> Upkeep:

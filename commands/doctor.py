@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import gateway
 from commands.console import Failed, JsonFlag, command, print_answer
 from commands.postgres_findings import DoctorFinding, look_at_database
+from commands.restore_findings import look_for_restore
 from commands.service import ANSWER_WITHIN
 from core.addresses import shown_url, split_login
 from core.errors import DakuanError
@@ -102,6 +103,7 @@ async def _service(settings: Settings, client: Client) -> list[DoctorFinding]:
         await _looked(
             "time skipping", lambda: _skipping(client), "only demonstrations and tests need it", required=False
         ),
+        *await look_for_restore(settings, client),
     ]
 
 

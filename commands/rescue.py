@@ -58,6 +58,9 @@ async def rescue(
             metavar="TIME", formats=TIMES, help="The database was restored to this time: set back what is ahead."
         ),
     ] = None,
+    while_polling: Annotated[
+        bool, typer.Option("--while-polling", help="With --restored-to: although a worker polled in the last minute.")
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Restart a lost workflow whose money is held. Nothing is posted twice.
@@ -69,8 +72,10 @@ async def rescue(
         raise Refused("malformed", "Give either an ID, --all or --restored-to.", "id")
     if apply and subject is not None:
         raise Refused("malformed", "apply: goes with --all; one ID is restarted without it.", "apply")
+    if while_polling and restored_to is None:
+        raise Refused("malformed", "while_polling: goes with --restored-to.", "while_polling")
     if restored_to is not None:
-        await set_all_back(restored_to, apply=apply)
+        await set_all_back(restored_to, apply=apply, while_polling=while_polling)
         return
     if subject is None:
         await _rescue_all(apply=apply)

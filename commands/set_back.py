@@ -10,7 +10,8 @@ import gateway
 from commands.console import Failed, print_answer
 from commands.lost import AT_ONCE
 from commands.service import temporal
-from core.errors import DakuanError
+from core.errors import DakuanError, Refused
+from core.reasons import SENTENCES
 from screens import counted
 
 if TYPE_CHECKING:
@@ -20,14 +21,20 @@ if TYPE_CHECKING:
 NAMED_AT_MOST = 20
 
 
-async def set_all_back(moment: datetime, *, apply: bool) -> None:
+async def set_all_back(moment: datetime, *, apply: bool, while_polling: bool = False) -> None:
     """Name all that decided something since the moment, and with `apply` set them back.
 
+    Args:
+        while_polling: also while a worker polls, or did within the last minute.
+
     Raises:
+        Refused: `worker_polls`; a retry helps once no worker has polled for a minute.
         Unavailable: Temporal did not answer; a retry helps.
     """
     limit = asyncio.Semaphore(AT_ONCE)
     async with temporal() as client:
+        if apply and not while_polling:
+            await _refuse_while_polling(client)
 
         async def looked_at(workflow_id: str) -> dict[str, Any] | None:
             async with limit:
@@ -39,6 +46,18 @@ async def set_all_back(moment: datetime, *, apply: bool) -> None:
     print_answer(view, lambda console: _show(console, view))
     if any(one["outcome"] == "failed" for one in found):
         raise Failed
+
+
+async def _refuse_while_polling(client: Client) -> None:
+    """A worker keeps workflows in memory that are ahead, and decides on while others are set back.
+
+    Raises:
+        Refused: `worker_polls`, with the workers.
+    """
+    there = await gateway.workers(client)
+    if polling := sorted(there.workflows | there.activities):
+        message = f"{SENTENCES['worker_polls']} Or give --while-polling. It is {', '.join(polling)}."
+        raise Refused("worker_polls", message, "while_polling")
 
 
 async def _one(client: Client, workflow_id: str, moment: datetime, *, apply: bool) -> dict[str, Any] | None:

@@ -39,6 +39,10 @@ REASONS: Mapping[str, Help] = {
     "payment_time": Help("The payment lies in the future or too far in the past.", "支付时间在未来，或距今过久。"),
     "unknown_policy": Help("No policy of this name is registered.", "没有登记该名称的规则。"),
     "still_running": Help("Its workflow runs.", "其工作流仍在运行。"),
+    "worker_polls": Help(
+        "A worker polls, or did within the last minute: stop all workers and try again in a minute.",
+        "仍有工作进程在轮询，或一分钟内轮询过：请停止全部工作进程，一分钟后重试。",
+    ),
     "cursor_not_in_stream": Help(
         "No event stands at this place: the stream was set back, as by a restore; read it again.",
         "该位置没有事件：事件流已被回退（例如恢复备份），请重新读取。",

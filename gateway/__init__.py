@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from gateway.sealed import refuse_sealed
     from gateway.sending import recheck_withdrawal, send, signal
     from gateway.setting_back import ahead_of, moved_since, set_back
+    from gateway.sightings import last_event_at, last_proof, newest
     from gateway.starting import (
         refund_order,
         report_chargeback,
@@ -42,8 +43,11 @@ __all__ = [
     "connected",
     "converter_of",
     "failing",
+    "last_event_at",
+    "last_proof",
     "make_current",
     "moved_since",
+    "newest",
     "open_order",
     "open_withdrawal",
     "opened",
@@ -125,6 +129,11 @@ _NAMES = {
         "ahead_of",
         "moved_since",
         "set_back",
+    ),
+    "sightings": (
+        "last_event_at",
+        "last_proof",
+        "newest",
     ),
     "starting": (
         "refund_order",

@@ -14,15 +14,13 @@ from typing import NamedTuple
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
-from temporalio.api.workflowservice.v1 import (
-    GetWorkflowExecutionHistoryReverseRequest,
-    ResetWorkflowExecutionRequest,
-)
+from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import Client
 
 from core.account_drop.state import ACCOUNT_DROP_WORKFLOW
 from core.ids import ORDER_WORKFLOW, PAYMENT_RETURN_WORKFLOW, WITHDRAWAL_WORKFLOW
 from gateway.refusals import in_our_words
+from gateway.sightings import last_event_at
 
 MARGIN = timedelta(seconds=2)
 """The clocks of database and Temporal may differ; a workflow that is set back too far follows the register."""
@@ -65,7 +63,7 @@ async def ahead_of(client: Client, workflow_id: str, moment: datetime) -> Ahead 
     """
     since = moment - MARGIN
     with in_our_words(workflow_id):
-        if await _last_moved(client, workflow_id) < since:
+        if await last_event_at(client, workflow_id) < since:
             return None
         run_id, found = await _newest_run(client, workflow_id), None
         while True:
@@ -77,14 +75,6 @@ async def ahead_of(client: Client, workflow_id: str, moment: datetime) -> Ahead 
             run_id = first.workflow_execution_started_event_attributes.continued_execution_run_id
             if not run_id or _at(first) < since:
                 return found
-
-
-async def _last_moved(client: Client, workflow_id: str) -> datetime:
-    request = GetWorkflowExecutionHistoryReverseRequest(
-        namespace=client.namespace, execution=WorkflowExecution(workflow_id=workflow_id), maximum_page_size=1
-    )
-    answer = await client.workflow_service.get_workflow_execution_history_reverse(request, timeout=ANSWER_WITHIN)
-    return _at(answer.history.events[0])
 
 
 async def _newest_run(client: Client, workflow_id: str) -> str:

@@ -82,6 +82,18 @@ async def refuse_unready(pool: Pool) -> None:
         )
 
 
+async def cluster_of(pool: Pool) -> str:
+    """`SYSTEM/TIMELINE`: a copy of the files keeps the first number, a dump that was read in has another one. A standby
+    that was promoted, and a restore from a base backup, begin another timeline.
+
+    Raises:
+        Unavailable: the database does not answer; a retry helps.
+    """
+    query = "SELECT s.system_identifier || '/' || c.timeline_id FROM pg_control_system() s, pg_control_checkpoint() c"
+    async with translate_errors():
+        return str(await pool.fetchval(query))
+
+
 _POWERS = """
 SELECT t.name AS name FROM unnest($1::TEXT[]) AS t (name)
  WHERE has_table_privilege(t.name, 'UPDATE') OR has_table_privilege(t.name, 'DELETE')

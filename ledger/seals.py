@@ -79,6 +79,11 @@ class Seals(RegisterPart):
         """The head of the chain."""
         return await self._one(Seal, f"{_SEAL} ORDER BY number DESC LIMIT 1")
 
+    async def head_of(self, number: int) -> str | None:
+        """The head of a seal by its number; None: there is no such seal."""
+        seal = await self._one(Seal, f"{_SEAL} WHERE number = $1", number)
+        return seal.head if seal is not None else None
+
     async def verify(self) -> AsyncIterator[CheckedSeal]:
         """Read every sealed range again, in order, each with its first fault."""
         async with long_reads(self._pool) as reads:

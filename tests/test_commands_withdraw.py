@@ -179,12 +179,16 @@ def test_what_decided_something_since_a_restore_is_shown_first() -> None:
     assert {"workflow_id": since, "outcome": "would_be_set_back", "why": ""} in seen["workflows"]
     assert (seen["applied"], seen["restored_to"]) == (False, moment.isoformat())
     assert "this is a dry run" in run("rescue", "--restored-to", moment.isoformat()).stdout
-    later = ask("rescue", "--restored-to", LATER, "--apply")
+    assert refusal("rescue", "--restored-to", LATER, "--apply") == "worker_polls"
+    later = ask("rescue", "--restored-to", LATER, "--apply", "--while-polling")
     assert (later["applied"], later["workflows"]) == (True, [])
-    assert "Set back: 0." in run("rescue", "--restored-to", LATER, "--apply").stdout
+    assert "Set back: 0." in run("rescue", "--restored-to", LATER, "--apply", "--while-polling").stdout
 
 
-@pytest.mark.parametrize("arguments", [(), ("L1", "--all"), ("L1", "--apply"), ("--all", "--restored-to", LATER)])
+@pytest.mark.parametrize(
+    "arguments",
+    [(), ("L1", "--all"), ("L1", "--apply"), ("--all", "--restored-to", LATER), ("--all", "--while-polling")],
+)
 def test_a_rescue_of_one_and_of_all_are_two_things(arguments: tuple[str, ...]) -> None:
     assert refusal("rescue", *arguments) == "malformed"
 

@@ -103,7 +103,8 @@ async def _set_back(drill: Drill, moment: datetime) -> None:
     with steps.step(f"starter.py {' '.join(arguments)}"):
         seen = await drill.cli(*arguments)
     with steps.step("the same with --apply", "set_back_s"):
-        done = await drill.cli(*arguments, "--apply")
+        # The workers were stopped a moment ago, and the server remembers who polled for a minute.
+        done = await drill.cli(*arguments, "--apply", "--while-polling")
     outcomes = Counter(one["outcome"] for one in done["workflows"])
     steps.say(f"{len(seen['workflows']):,} of {seen['looked_at']:,} are ahead; {shown(outcomes)}")
     for one in done["workflows"]:
