@@ -21,6 +21,8 @@
     DAKUAN_TEMPORAL_UI                 address of Temporal's Web UI, which may then ask this gateway to open payloads
     DAKUAN_LOG                         `json`: each record of the log is one line of JSON
     DAKUAN_METRICS                     HOST:PORT at which this process shows its metrics to Prometheus; none by default
+    DAKUAN_OTLP                        address of a receiver of traces (OTLP over HTTP), such as http://127.0.0.1:4318;
+                                       none by default; needs the extra `otel`
     DAKUAN_POLICIES                    folder of policy files; default `policies/`
     DAKUAN_SCREENING                   screening rules; default `screening.toml` in that folder
     DAKUAN_HOME                        folder of the local stack; default `var/` beside the sources
@@ -62,8 +64,9 @@ from config.gateway import (
 )
 from config.providers import Providers, parse_providers
 from config.rails import Rails, parse_rails
+from config.watching import parse_metrics, parse_otlp
 from config.webhooks import WEBHOOK_PORTS, IpNetwork, parse_networks, parse_ports
-from core.addresses import is_plain_remote, parse_database_address
+from core.addresses import is_http, is_plain_remote, parse_database_address
 from core.errors import Misconfigured
 from core.payment_events import EventMapping
 
@@ -121,6 +124,8 @@ class Settings(BaseModel):
     """None: no one signs in, but on a local stack."""
     metrics: str | None = None
     """HOST:PORT of the Prometheus endpoint."""
+    otlp: str | None = Field(default=None, repr=False)
+    """Where spans are sent, without the path; None: nothing is traced."""
     signing_key: Path | None = None
     """None: what this process sends carries no proof."""
     codec_keys: CodecKeys | None = Field(default=None, repr=False)
@@ -179,7 +184,8 @@ class Settings(BaseModel):
             console=parse_console(variables),
             signing_key=_path(variables, "DAKUAN_SIGNING_KEY", home) if "DAKUAN_SIGNING_KEY" in variables else None,
             codec_keys=_codec_keys(variables),
-            metrics=_metrics(variables),
+            metrics=parse_metrics(variables),
+            otlp=parse_otlp(variables),
             policies=policies,
             providers=providers,
             screening=_path(variables, "DAKUAN_SCREENING", policies / "screening.toml"),
@@ -338,14 +344,6 @@ def _codec_keys(variables: Mapping[str, str]) -> CodecKeys | None:
     return read_codec_keys(_path(variables, CODEC_KEYS, PROJECT)) if CODEC_KEYS in variables else None
 
 
-def _metrics(variables: Mapping[str, str]) -> str | None:
-    """The SDK takes an IP address with a port; a name is none."""
-    address = variables.get("DAKUAN_METRICS")
-    if address is not None and not re.fullmatch(r"(\d{1,3}(\.\d{1,3}){3}|\[[0-9a-fA-F:]+\]):\d{1,5}", address):
-        raise Misconfigured(f"DAKUAN_METRICS: {address} is not IP:PORT, such as 127.0.0.1:9464")
-    return address
-
-
 def _payment_events(variables: Mapping[str, str], *, local: bool) -> Mapping[str, EventMapping]:
     if EVENTS in variables or local:
         return read_payment_events(_path(variables, EVENTS, LOCAL_EVENTS))
@@ -391,7 +389,7 @@ def _check_address(field: str, value: str) -> None:
         parse_database_address(value, variable)
         return
     if field in _PROVIDERS:
-        right, example = _is_http(value), "https://host/path"
+        right, example = is_http(value), "https://host/path"
     else:
         host, _, port = value.rpartition(":")
         right = bool(host) and port.isascii() and port.isdecimal() and int(port) < 65536
@@ -401,14 +399,6 @@ def _check_address(field: str, value: str) -> None:
         raise Misconfigured(f"{variable} is not an address such as {example}")
 
 
-def _is_http(value: str) -> bool:
-    try:
-        parts = urlsplit(value)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
-
-
 def _refuse_plain(settings: Settings, allowed: str) -> None:
     """Refuse plain HTTP to other machines that are not named: keys and personal data would go unencrypted.
 
@@ -416,7 +406,7 @@ def _refuse_plain(settings: Settings, allowed: str) -> None:
         Misconfigured: an address is plain HTTP to a machine that is not named; the sentence has only its host.
     """
     named = {host.strip() for host in allowed.split(",")}
-    given = {_VARIABLES[field]: getattr(settings, field) for field in _PROVIDERS}
+    given = {"DAKUAN_OTLP": settings.otlp, **{_VARIABLES[field]: getattr(settings, field) for field in _PROVIDERS}}
     for name, provider in (settings.providers.providers if settings.providers else {}).items():
         given[f"DAKUAN_CARRIERS: providers.{name}.url"] = provider.url
     for name, account in (settings.rails.accounts if settings.rails else {}).items():

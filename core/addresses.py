@@ -256,6 +256,15 @@ def shown_url(url: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
+def is_http(value: str) -> bool:
+    """Whether this is an `http://` or `https://` address with a host."""
+    try:
+        parts = urlsplit(value)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
 def is_plain_remote(url: str) -> bool:
     """Whether others on the way can read and change what is sent: plain HTTP to another machine."""
     try:

@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
-from temporalio.client import Client
+from temporalio.client import Client, Interceptor
 from temporalio.service import RPCError, RPCStatusCode
 
 from config import Settings
@@ -20,6 +20,7 @@ from core.errors import DakuanError, Misconfigured, Unavailable
 from gateway.converter import converter_of
 from gateway.metrics import runtime_of
 from gateway.signing import Signing, read_signer
+from gateway.tracing import tracing_of
 
 log = logging.getLogger("dakuan.gateway")
 
@@ -49,6 +50,8 @@ async def connected(settings: Settings, *, later: bool = False) -> AsyncIterator
     try:
         yield client
     finally:
+        if (tracing := tracing_of(settings)) is not None:
+            await asyncio.to_thread(tracing.flush)
         await asyncio.sleep(LAST_PAUSE)
 
 
@@ -73,9 +76,16 @@ def _options(settings: Settings) -> dict[str, Any]:
     return {
         **settings.temporal_connect_config(),
         "data_converter": converter_of(settings.codec_keys),
-        "interceptors": [] if settings.signing_key is None else [Signing(read_signer(settings.signing_key))],
+        "interceptors": _interceptors(settings),
         "runtime": runtime_of(settings),
     }
+
+
+def _interceptors(settings: Settings) -> list[Interceptor]:
+    """A worker of this client takes those that are for workers, too."""
+    found: list[Interceptor] = [] if settings.signing_key is None else [Signing(read_signer(settings.signing_key))]
+    tracing = tracing_of(settings)
+    return found if tracing is None else [*found, tracing.interceptor]
 
 
 _MISTAKES: tuple[tuple[str, str], ...] = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeAlias
 
@@ -52,6 +52,9 @@ _NO_TLS = "rejected SSL upgrade"
 
 _NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
+QueryNote: TypeAlias = Callable[[Any], None]
+"""Takes asyncpg's `LoggedQuery` of a statement that has ended."""
+
 Pool: TypeAlias = "asyncpg.Pool[Any]"
 """For modules that pass a pool on and do not import the driver."""
 
@@ -75,11 +78,12 @@ async def _leave_as_it_is(_: asyncpg.Connection[Any]) -> None:
     """We set no session state, so asyncpg need not reset the connection when it is released."""
 
 
-async def open_pool(dsn: str, *, size: int = 10, writable: bool = True) -> Pool:
+async def open_pool(dsn: str, *, size: int = 10, writable: bool = True, note: QueryNote | None = None) -> Pool:
     """A pool for one process and event loop. It detects a pooler in front of the server and adapts to it.
 
     Args:
         writable: connect only to a server that takes writes.
+        note: called after each statement, in the context of its caller; for tracing.
 
     Raises:
         Unavailable: nothing answers at the address, or only servers that take no writes (`DatabaseUnavailable`); the
@@ -89,20 +93,24 @@ async def open_pool(dsn: str, *, size: int = 10, writable: bool = True) -> Pool:
     address = parse_database_address(dsn)
     if not address.pooled:
         try:
-            pool = await _open_checked(address, size, shared=False, writable=writable)
+            pool = await _open_checked(address, size, shared=False, writable=writable, note=note)
         except SIGNS_OF_A_POOLER:
             pass
         else:
             if not await _is_shared(pool):
                 return pool
             pool.terminate()
-    return await _open_checked(address, size, shared=True, writable=writable)
+    return await _open_checked(address, size, shared=True, writable=writable, note=note)
 
 
-async def _open_checked(address: DatabaseAddress, size: int, *, shared: bool, writable: bool) -> Pool:
+async def _open_checked(
+    address: DatabaseAddress, size: int, *, shared: bool, writable: bool, note: QueryNote | None
+) -> Pool:
     async def prepare(connection: asyncpg.Connection[Any]) -> None:
         if isinstance(connection, Session):
             connection.pool = pool
+        if note is not None:
+            connection.add_query_logger(note)
         await _prepare(connection)
 
     with _translate_first_errors(address, shared=shared):

@@ -21,6 +21,7 @@ from temporalio.client import Client
 import gateway
 from config import Settings
 from core.errors import DakuanError
+from gateway.tracing import tracing_of
 from ledger.inspecting import refuse_unready
 from ledger.pool import open_pool
 from ledger.register import Register
@@ -40,6 +41,7 @@ from storefront.posting import Poster
 from storefront.problems import ProblemError, problem_in, problem_of, respond
 from storefront.service import HttpService, service_of
 from storefront.targets import reach_of
+from storefront.tracing import Traced
 from wiring.desks import callback_desk, push_desk
 from wiring.watching import watched
 
@@ -63,7 +65,8 @@ async def running_service(settings: Settings) -> AsyncIterator[HttpService]:
         Misconfigured: a setting is missing, or migrations are.
     """
     async with AsyncExitStack() as stack:
-        pool = await open_pool(settings.needed("database_url"))
+        tracing = tracing_of(settings)
+        pool = await open_pool(settings.needed("database_url"), note=None if tracing is None else tracing.note_query)
         stack.push_async_callback(pool.close)
         await refuse_unready(pool)
         register = Register(pool)
@@ -131,6 +134,8 @@ def application(service: HttpService) -> FastAPI:
     app.add_exception_handler(DakuanError, _refused)
     app.add_exception_handler(HTTPException, _unrouted)
     app.add_middleware(_Named)
+    if (tracing := tracing_of(service.settings)) is not None:
+        app.add_middleware(Traced, tracing=tracing)
     app.openapi = lambda: document_of(app)  # type: ignore[method-assign]  # FastAPI's own way to replace it
     return app
 

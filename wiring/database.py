@@ -13,6 +13,7 @@ from config import Settings
 from core.addresses import parse_database_address
 from core.errors import BadInput, Misconfigured
 from core.policy import Policy, parse_policy
+from gateway.tracing import tracing_of
 from ledger.inspecting import refuse_unready
 from ledger.migrate import WORKER as WORKER_ROLE
 from ledger.migrate import migrate
@@ -30,7 +31,8 @@ async def ready_database(settings: Settings) -> AsyncIterator[asyncpg.Pool[Any]]
     """
     if settings.database_owner_url is not None:
         await migrate(settings.database_owner_url, worker=role_in(settings.needed("database_url")))
-    pool = await open_pool(settings.needed("database_url"))
+    tracing = tracing_of(settings)
+    pool = await open_pool(settings.needed("database_url"), note=None if tracing is None else tracing.note_query)
     try:
         await refuse_unready(pool)
         await register_policies(Register(pool), settings)

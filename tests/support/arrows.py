@@ -109,6 +109,7 @@ ONLY_IN: dict[str, set[str]] = {
     "playwright": {"tests"},
     "opencc": {"docs", "tests"},
     "holidays": {"commands", "tests"},
+    "opentelemetry": {"gateway", "tests"},
     "typer": {"commands", "starter", "bench", "tests"},
     "rich": {"screens", "commands", "demo", "backtest", "bench", "tests"},
 }
