@@ -53,6 +53,10 @@ def test_what_needs_no_recent_sign_in_moves_nothing_by_itself() -> None:
     """
     assert {verb for (_, verb), action in ACTIONS.items() if not action.moves_money} == {
         "add_evidence",
+        "appeal_audit",
+        "appeal_screening",
         "place_hold",
+        "report_ready",
+        "request_delay",
         "shift_deadline",
     }

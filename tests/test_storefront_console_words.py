@@ -39,7 +39,7 @@ ONLY_TEXTS = {"collection", "courier", "refund", "refund_by_people"}
 OF_CODES = {
     *("phase", "audit", "receipt", "after_sale", "deadline", "hold", "stage", "case_stage", "case_kind", "case_reason"),
     *("endpoint_state", "endpoint_why", "endpoint_do", "endpoint_said"),
-    *("refund_status", "outcome", "part", "notice", "role", "verb", "field", "choice", "purpose", "place"),
+    *("refund_status", "outcome", "part", "notice", "role", "verb", "field", "hint", "choice", "purpose", "place"),
     *("carrier", "break_scope", "break_kind", "break_reason"),
     *("review_kind", "nav", "problem", "mode", "trace_answer", "account_change", "row"),
 }
@@ -95,11 +95,31 @@ def test_no_word_is_there_for_nothing() -> None:
         ("break_kind", get_args(Kind)),
         ("break_reason", get_args(Reason)),
         ("purpose", [verb for _, verb in ACTIONS]),
-        ("field", [field.name for action in ACTIONS.values() for field in action.fields]),
     ],
 )
 def test_every_code_has_a_name(section: str, codes: tuple[str, ...]) -> None:
     assert [code for code in codes if code not in TABLE[section]] == []
+
+
+def test_every_field_of_a_form_and_what_can_be_chosen_has_a_name() -> None:
+    words = Phrases("zh")
+    unnamed = []
+    for action in ACTIONS.values():
+        for field in action.fields:
+            said = [(words.label(action.verb, field.name), field.name)]
+            said += [(words.choice(action.verb, field.name, value), value) for value in field.choices]
+            unnamed += [(action.verb, field.name, code) for name, code in said if name == code.replace("_", " ")]
+    assert unnamed == []
+
+
+def test_no_hint_is_of_a_field_that_is_gone() -> None:
+    known = {
+        name
+        for action in ACTIONS.values()
+        for field in action.fields
+        for name in (field.name, f"{action.verb}.{field.name}")
+    }
+    assert TABLE["hint"].keys() <= known
 
 
 def test_every_stage_of_an_open_case_can_be_chosen() -> None:

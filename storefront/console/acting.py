@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from starlette.responses import Response
 from starlette.routing import Route
 
+from core.audit.waybills import CARRIERS
 from core.command import Command
 from core.errors import BadInput
-from core.messages import ORDER_COMMANDS, WITHDRAWAL_COMMANDS
-from core.money import parse_amount
+from core.messages import ORDER_COMMANDS, WITHDRAWAL_COMMANDS, Line
 from storefront.bodies import message_of
 from storefront.changing import KeptAnswer
+from storefront.console.filling import read_field
+from storefront.console.forms import assembled, said_by
 from storefront.console.offers import ACTIONS, Action, Kind
 from storefront.console.reading import known_order, known_withdrawal
 from storefront.console.rendering import render, said_of
@@ -26,10 +28,10 @@ _COMMANDS: Mapping[str, Mapping[str, type[Command]]] = {"order": ORDER_COMMANDS,
 
 def _form_page(kind: Kind) -> Handler:
     async def show(visit: Visit) -> Response:
-        action, currency = await _wanted(visit, kind)
+        action, currency, lines = await _wanted(visit, kind)
         if (sign_in := _stale(visit, action)) is not None:
             return sign_in
-        return _form(visit, action, currency, dict(visit.request.query_params), [])
+        return _form(visit, action, currency, lines, dict(visit.request.query_params), [])
 
     return show
 
@@ -37,15 +39,15 @@ def _form_page(kind: Kind) -> Handler:
 def _check_page(kind: Kind) -> Handler:
     async def check(visit: Visit) -> Response:
         """What will be sent, before it is."""
-        action, currency = await _wanted(visit, kind)
+        action, currency, lines = await _wanted(visit, kind)
         given = _texts(await visit.form())
         if (sign_in := _stale(visit, action)) is not None:
             return sign_in
         key = f"console-{secrets.token_hex(12)}"
         body, wrong = _read(visit, action, currency, given, key)
         if wrong or given.get("change"):
-            return _form(visit, action, currency, given, wrong)
-        return _check(visit, action, currency, given, key, body)
+            return _form(visit, action, currency, lines, given, wrong)
+        return _check(visit, action, currency, lines, given, key, body)
 
     return check
 
@@ -53,18 +55,18 @@ def _check_page(kind: Kind) -> Handler:
 def _send_page(kind: Kind) -> Handler:
     async def send(visit: Visit) -> Response:
         """Send it, and go back to the page that it was about."""
-        action, currency = await _wanted(visit, kind)
+        action, currency, lines = await _wanted(visit, kind)
         given = _texts(await visit.form())
         if (sign_in := _stale(visit, action)) is not None:
             return sign_in
         key = given.get("command_id", "")
         body, wrong = _read(visit, action, currency, given, key)
         if wrong:
-            return _form(visit, action, currency, given, wrong)
+            return _form(visit, action, currency, lines, given, wrong)
         subject = visit.request.path_params["id"]
         answer, problem = await carried_out(visit, key, f"{kind}.{action.verb}", subject, body)
         if problem is not None:
-            return _check(visit, action, currency, given, key, body, problem)
+            return _check(visit, action, currency, lines, given, key, body, problem)
         return go(f"{_base(kind, subject)}?{'done' if answer is not None else 'later'}={action.verb}")
 
     return send
@@ -85,14 +87,15 @@ async def carried_out(
     return answer, None
 
 
-async def _wanted(visit: Visit, kind: Kind) -> tuple[Action, str]:
-    """The action of the address, and the currency of what it is about."""
+async def _wanted(visit: Visit, kind: Kind) -> tuple[Action, str, Sequence[Line]]:
+    """The action of the address, and the currency and the goods of what it is about."""
     action = ACTIONS.get((kind, visit.request.path_params["verb"]))
-    if action is None:
+    if action is None or visit.who.known.role not in action.roles:
         raise ProblemError("not_found")
     if kind == "order":
-        return action, (await known_order(visit)).order.currency
-    return action, (await known_withdrawal(visit)).withdrawal.currency
+        order = (await known_order(visit)).order
+        return action, order.currency, order.lines
+    return action, (await known_withdrawal(visit)).withdrawal.currency, ()
 
 
 def _stale(visit: Visit, action: Action) -> Response | None:
@@ -116,40 +119,49 @@ def _read(
     visit: Visit, action: Action, currency: str, given: Mapping[str, str], key: str
 ) -> tuple[dict[str, Any], list[tuple[str, str]]]:
     """The command's body as the API would get it, and what is wrong with the form: (field, why)."""
-    fields: dict[str, Any] = {"command_id": key, "actor": visit.who.actor.model_dump()}
     filled: dict[str, Any] = {}
     wrong: list[tuple[str, str]] = []
     for field in action.fields:
-        text = given.get(field.name, "")
-        if not text:
-            if field.required:
-                wrong.append((field.name, visit.words("act.required")))
-            continue
         try:
-            value = parse_amount(text, currency, visit.words("field.amount_minor")) if field.kind == "amount" else text
+            value = read_field(visit, field, given, currency)
         except BadInput as error:
             wrong.append((field.name, str(error)))
             continue
-        filled[field.name] = True if field.kind == "check" else value
+        if value is not None:
+            filled[field.name] = value
+        elif field.required:
+            wrong.append((field.name, visit.words("act.required")))
     if wrong:
         return {}, wrong
-    fields |= {action.nested: [filled]} if action.nested else filled
+    body = {"command_id": key, "actor": visit.who.actor.model_dump(), **assembled(action.fields, filled)}
     try:
-        command = message_of(_COMMANDS[action.kind][action.verb], fields)
+        command = message_of(_COMMANDS[action.kind][action.verb], body)
     except ProblemError as error:
         found = error.problem.errors or [{"pointer": "", "detail": error.problem.detail}]
-        return {}, [(one["pointer"].strip("/").rpartition("/")[2], one["detail"]) for one in found]
+        return {}, [(one["pointer"].strip("/").rpartition("/")[2], _detail(visit, one["detail"])) for one in found]
     return command.model_dump(mode="json", exclude_unset=True), []
 
 
+def _detail(visit: Visit, detail: str) -> str:
+    """What is wrong with one field; the model says it in English alone."""
+    return detail if visit.language == "en" else visit.words("act.not_accepted")
+
+
 def _form(
-    visit: Visit, action: Action, currency: str, given: Mapping[str, str], wrong: list[tuple[str, str]]
+    visit: Visit,
+    action: Action,
+    currency: str,
+    lines: Sequence[Line],
+    given: Mapping[str, str],
+    wrong: list[tuple[str, str]],
 ) -> Response:
     return render(
         visit,
         "form.html",
         422 if wrong else 200,
         **_about(visit, action, currency),
+        lines=lines,
+        carriers=CARRIERS.carriers,
         given=given,
         wrong=wrong,
         wrong_by_field=dict(wrong),
@@ -160,19 +172,22 @@ def _check(
     visit: Visit,
     action: Action,
     currency: str,
+    lines: Sequence[Line],
     given: Mapping[str, str],
     key: str,
     body: dict[str, Any],
     problem: HttpProblem | None = None,
 ) -> Response:
-    hidden = {field.name: given[field.name] for field in action.fields if given.get(field.name)}
+    asked = {field.name for field in action.fields}
+    hidden = {name: text for name, text in given.items() if text and name.partition(".")[0] in asked}
     return render(
         visit,
         "check.html",
         problem.status if problem is not None else 200,
         **_about(visit, action, currency),
         hidden=hidden | {"command_id": key},
-        body=body[action.nested][0] if action.nested and body else body,
+        body=said_by(action.fields, body),
+        lines={line.line_id: line for line in lines},
         problem=problem,
         said=said_of(visit, problem) if problem is not None else "",
     )

@@ -1,234 +1,227 @@
-"""What a person may do now: the commands that the core would accept from them, and the fields of their forms."""
+"""What a person may do now: the commands that the core would take from them, whatever they fill in."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any, Literal
+from datetime import datetime
+from typing import Any, Literal, get_args
 from urllib.parse import urlencode
 
-from core.command import Actor
+from pydantic import ValidationError
+
+from core.answers import HoldView
+from core.command import Actor, Command
 from core.messages import ORDER_COMMANDS, WITHDRAWAL_COMMANDS
-from core.order.commands import refusal_of as order_refusal
+from core.order import commands as of_orders
+from core.order import views as order_views
 from core.order.state import OrderState
-from core.withdrawal.commands import refusal_of as withdrawal_refusal
+from core.reasons import Refusal
+from core.sender_proofs import ProofNeeds
+from core.verbs import Verb
+from core.withdrawal import commands as of_withdrawals
+from core.withdrawal import views as withdrawal_views
 from core.withdrawal.state import WithdrawalState
+from ledger.people import PersonRole
+from storefront.console.forms import TYPED, FormField, assembled, fields_of, least_of
+from storefront.console.lists import decimal
 
 Kind = Literal["order", "withdrawal"]
-FieldKind = Literal["reason", "text", "choice", "amount", "check", "fixed"]
-
-
-@dataclass(frozen=True)
-class FormField:
-    """One field of a form. `fixed` comes from the page that led here and is shown, not asked."""
-
-    name: str
-    kind: FieldKind
-    choices: tuple[str, ...] = ()
-    required: bool = True
+PEOPLE: frozenset[str] = frozenset(get_args(PersonRole))
+STAFF: frozenset[str] = frozenset({"operator", "reviewer"})
+_MOVE_NOTHING = frozenset(
+    {
+        "add_evidence",
+        "appeal_audit",
+        "appeal_screening",
+        "place_hold",
+        "report_ready",
+        "request_delay",
+        "shift_deadline",
+    }
+)
+"""Verbs that need no recent sign-in: no money moves by them, nor by silence after them."""
+_FIXED: Mapping[str, frozenset[str]] = {
+    "accept_amount": frozenset({"amount_minor"}),
+    "appeal_audit": frozenset({"parcel_id"}),
+    "correct_waybill": frozenset({"parcel_id"}),
+    "decide_audit": frozenset({"parcel_id"}),
+    "lift_hold": frozenset({"name"}),
+    "report_shipment": frozenset({"parcel_id"}),
+    "resolve_refund": frozenset({"cause"}),
+}
+"""Verb → what it is about: the page knows it, and `_about` says of what there is one."""
 
 
 @dataclass(frozen=True)
 class Action:
-    """A command that a person sends from a page.
-
-    `moves_money` asks for a recent sign-in. `leads`: it ends a wait that a person must end.
-    """
+    """A command that a person sends from a page. `moves_money` asks for a recent sign-in."""
 
     kind: Kind
     verb: str
+    roles: frozenset[str]
     fields: tuple[FormField, ...]
-    moves_money: bool = True
-    leads: bool = False
-    nested: str = ""
-    """The field of the command of whose list the form fills one item; "" where the form's fields are the command's."""
+
+    @property
+    def moves_money(self) -> bool:
+        return self.verb not in _MOVE_NOTHING
 
 
-REASON = FormField("reason", "reason")
-_NAME, _SCOPE = FormField("name", "text"), FormField("scope", "choice", ("credit", "payout", "all"))
-_BEARERS = ("merchant", "platform")
-ACTIONS: Mapping[tuple[Kind, str], Action] = {
-    (action.kind, action.verb): action
-    for action in (
-        Action(
-            "order",
-            "decide_audit",
-            (FormField("parcel_id", "fixed"), FormField("verdict", "choice", ("approved", "rejected")), REASON),
-            leads=True,
-        ),
-        Action(
-            "order",
-            "decide_screening",
-            (FormField("verdict", "choice", ("allow", "refuse")), REASON),
-            leads=True,
-        ),
-        Action(
-            "order",
-            "arbitrate",
-            (
-                FormField("decision", "choice", ("all", "part", "none")),
-                FormField("amount_minor", "amount", required=False),
-                FormField("bears", "choice", _BEARERS),
-                FormField("after_return", "check", required=False),
-                REASON,
-            ),
-            leads=True,
-        ),
-        Action(
-            "order",
-            "resolve_refund",
-            (
-                FormField("cause", "fixed"),
-                FormField("outcome", "choice", ("arrived", "failed")),
-                FormField("reference", "text"),
-                REASON,
-            ),
-            leads=True,
-        ),
-        Action("order", "open_claim_back", (FormField("amount_minor", "amount", required=False), REASON)),
-        Action("order", "lift_hold", (FormField("name", "fixed"), REASON), leads=True),
-        Action("order", "place_hold", (_NAME, _SCOPE, REASON), moves_money=False),
-        Action(
-            "order",
-            "refund_order",
-            (FormField("amount_minor", "amount", required=False), FormField("bearer", "choice", _BEARERS), REASON),
-        ),
-        Action(
-            "order",
-            "shift_deadline",
-            (
-                FormField("deadline", "choice", ("ship_by", "pickup_by", "receipt_by", "undelivered_by")),
-                FormField("by", "text"),
-                REASON,
-            ),
-            moves_money=False,
-        ),
-        Action(
-            "order",
-            "add_evidence",
-            (
-                FormField("kind", "choice", ("text", "photo", "video", "document", "chat", "scan")),
-                FormField("text", "reason", required=False),
-                FormField("reference", "text", required=False),
-            ),
-            moves_money=False,
-            nested="evidence",
-        ),
-        Action(
-            "order",
-            "report_chargeback",
-            (
-                FormField("case_reference", "text"),
-                FormField("outcome", "choice", ("opened", "won", "lost")),
-                FormField("amount_minor", "amount", required=False),
-                FormField("fee_minor", "amount", required=False),
-                FormField("reason", "reason", required=False),
-            ),
-        ),
-        Action("order", "cancel_order", (REASON,)),
-        Action("withdrawal", "approve", (FormField("reason", "reason", required=False),), leads=True),
-        Action("withdrawal", "reject", (REASON,)),
-        Action(
-            "withdrawal",
-            "resolve_unknown",
-            (FormField("outcome", "choice", ("paid", "failed")), FormField("reference", "text"), REASON),
-            leads=True,
-        ),
-        Action("withdrawal", "cancel", (FormField("reason", "reason", required=False),)),
+def _actions() -> Iterator[Action]:
+    """Every command of the contract that one of the console's people may send."""
+    tables: tuple[tuple[Kind, Mapping[type[Command], Verb]], ...] = (
+        ("order", of_orders.VERBS),
+        ("withdrawal", of_withdrawals.VERBS),
     )
-}
+    for kind, verbs in tables:
+        for command, verb in verbs.items():
+            if roles := verb.roles & PEOPLE:
+                fixed = _FIXED.get(command.verb, frozenset())
+                yield Action(kind, command.verb, roles, fields_of(command, fixed))
+
+
+ACTIONS: Mapping[tuple[Kind, str], Action] = {(action.kind, action.verb): action for action in _actions()}
 
 
 @dataclass(frozen=True)
 class Offer:
-    """An action that a person may take now, with the fields that are known already."""
+    """An action that a person may take now, with the fields that are known already.
+
+    `leads`: the money waits for it. `for_party`: staff do it in the place of the buyer or the merchant.
+    """
 
     action: Action
-    preset: Mapping[str, str]
+    preset: Mapping[str, Any]
     about: str = ""
+    currency: str = ""
+    leads: bool = False
+    for_party: bool = False
 
     @property
     def verb(self) -> str:
         return self.action.verb
 
     @property
-    def leads(self) -> bool:
-        return self.action.leads
-
-    @property
     def query(self) -> str:
-        """The known fields, for the form's address."""
-        return f"?{urlencode(self.preset)}" if self.preset else ""
-
-
-_PROBES: Mapping[str, Mapping[str, Any]] = {
-    "decide_audit": {"verdict": "rejected"},
-    "decide_screening": {"verdict": "refuse"},
-    "arbitrate": {"decision": "none"},
-    "resolve_refund": {"outcome": "arrived", "reference": "probe"},
-    "add_evidence": {"evidence": [{"kind": "text", "text": "probe"}]},
-    "report_chargeback": {"case_reference": "probe", "amount_minor": 1},
-    "place_hold": {"name": "probe", "scope": "credit"},
-    "shift_deadline": {"by": timedelta(hours=1)},
-    "resolve_unknown": {"outcome": "paid", "reference": "probe"},
-}
-"""What a form would say at the least, to ask the core whether it would be taken."""
+        """The known fields as a person would type them, for the form's address."""
+        typed = {
+            name: decimal(value, self.currency) if name.endswith("_minor") else value
+            for name, value in self.preset.items()
+        }
+        return f"?{urlencode(typed)}" if typed else ""
 
 
 def offers_of_order(state: OrderState, actor: Actor, now: datetime) -> tuple[Offer, ...]:
-    """What the core would take from this person about this order now."""
-    return tuple(offer for offer in _of_order(state) if _order_takes(state, offer, actor, now))
+    """What the core would take from this person about this order now; what the money waits for comes first."""
+    asked = state.changed(policy=state.policy.model_copy(update={"proofs": ProofNeeds()}))
+    holds = order_views.holds_of(state)
+    found = [
+        _offer("order", verb, preset, about, actor, holds, state.order.currency)
+        for verb, preset, about in _about(state)
+        if _takes(ACTIONS["order", verb], ORDER_COMMANDS[verb], preset, actor, now, _of(of_orders, asked, now))
+    ]
+    return tuple(sorted(found, key=lambda offer: not offer.leads))
 
 
 def offers_of_withdrawal(state: WithdrawalState, actor: Actor, now: datetime) -> tuple[Offer, ...]:
     """What the core would take from this person about this withdrawal now: nothing if they asked or approved."""
-    found = []
-    for (kind, verb), action in ACTIONS.items():
-        if kind == "withdrawal":
-            command = WITHDRAWAL_COMMANDS[verb].model_validate(_probe(verb, {}, actor))
-            if withdrawal_refusal(state, command, now) is None:
-                found.append(Offer(action, {}))
-    return tuple(found)
+    asked = state.changed(policy=state.policy.model_copy(update={"proofs": ProofNeeds()}))
+    holds = withdrawal_views.holds_of(state)
+    found = [
+        _offer("withdrawal", verb, {}, "", actor, holds, state.withdrawal.currency)
+        for kind, verb in ACTIONS
+        if kind == "withdrawal"
+        and _takes(ACTIONS[kind, verb], WITHDRAWAL_COMMANDS[verb], {}, actor, now, _of(of_withdrawals, asked, now))
+    ]
+    return tuple(sorted(found, key=lambda offer: not offer.leads))
 
 
-def _of_order(state: OrderState) -> Iterator[Offer]:
-    """Every action with what it may be about."""
-    about: Mapping[str, Sequence[tuple[dict[str, str], str]]] = {
-        "decide_audit": [
-            ({"parcel_id": parcel.parcel_id}, parcel.parcel_id)
-            for parcel in state.parcels
-            if parcel.audit == "in_review"
-        ],
+def _of(module: Any, state: Any, now: datetime) -> Callable[[Command], Refusal | None]:
+    """Why a machine would refuse a command. Proofs are the gateway's to make: `state` asks for none."""
+    return lambda command: module.refusal_of(state, command, now)
+
+
+def _offer(
+    kind: Kind,
+    verb: str,
+    preset: Mapping[str, Any],
+    about: str,
+    actor: Actor,
+    holds: Sequence[HoldView],
+    currency: str,
+) -> Offer:
+    action = ACTIONS[kind, verb]
+    of_staff = action.roles <= STAFF
+    wanted = any(
+        re.search(rf"\b{verb}\b", hold.what_helps)
+        and (of_staff or actor.role == hold.who_can_act.partition(" ")[0].partition(":")[0])
+        and about in ("", hold.reason, *_subjects(hold))
+        for hold in holds
+    )
+    return Offer(action, preset, about, currency, wanted, actor.role in STAFF and not of_staff)
+
+
+def _subjects(hold: HoldView) -> Sequence[str]:
+    """What a hold may be about, as its sentence names it: `Parcel p1: …`."""
+    return re.findall(r"[A-Za-z0-9_-]+", hold.what_helps)
+
+
+def _about(state: OrderState) -> Iterator[tuple[str, dict[str, Any], str]]:
+    """Every verb with what it may be about, and how that is called."""
+    parcels = [({"parcel_id": parcel.parcel_id}, parcel.parcel_id) for parcel in state.parcels]
+    offered = state.open_case.offer if state.open_case is not None else None
+    several: Mapping[str, Sequence[tuple[dict[str, Any], str]]] = {
+        "accept_amount": [({"amount_minor": offered.amount_minor}, "")] if offered is not None else [],
+        **dict.fromkeys(("appeal_audit", "correct_waybill", "decide_audit"), parcels),
         "lift_hold": [({"name": hold.name}, hold.name) for hold in state.holds],
+        "report_shipment": [({"parcel_id": _next_parcel(state)}, "")],
         "resolve_refund": [
             *(({"cause": refund.cause}, refund.cause) for refund in state.refunds),
             *(({"cause": case.claim_name}, case.claim_name) for case in state.cases if case.claim is not None),
         ],
     }
-    for (kind, verb), action in ACTIONS.items():
+    for kind, verb in ACTIONS:
         if kind == "order":
-            yield from (Offer(action, preset, name) for preset, name in about.get(verb, [({}, "")]))
+            yield from ((verb, preset, name) for preset, name in several.get(verb, [({}, "")]))
 
 
-def _order_takes(state: OrderState, offer: Offer, actor: Actor, now: datetime) -> bool:
-    verb = offer.verb
-    tries: Sequence[dict[str, Any]] = [{}]
-    if verb == "report_chargeback":
-        tries = [{}, *({"case_reference": one, "outcome": "won", "amount_minor": None} for one in _disputes(state))]
-    if verb == "shift_deadline":
-        tries = [{"deadline": name} for name in offer.action.fields[0].choices]
-    for more in tries:
-        command = ORDER_COMMANDS[verb].model_validate(_probe(verb, {**offer.preset, **more}, actor))
-        if order_refusal(state, command, now) is None:
+def _next_parcel(state: OrderState) -> str:
+    """A name for the next parcel that none of the order has."""
+    taken = {parcel.parcel_id for parcel in state.parcels}
+    return next(name for name in (f"p{number}" for number in range(1, len(taken) + 2)) if name not in taken)
+
+
+def _takes(
+    action: Action,
+    command: type[Command],
+    preset: Mapping[str, Any],
+    actor: Actor,
+    now: datetime,
+    refusal_of: Callable[[Command], Refusal | None],
+) -> bool:
+    """Whether the core would take it, filled in well: it says at which field it would refuse it as it is."""
+    if actor.role not in action.roles:
+        return False
+    typed = {field.name for field in action.fields if field.kind in TYPED and not field.fixed}
+    for body in _tries(action, command, preset, now):
+        try:
+            refusal = refusal_of(command.model_validate({**body, "command_id": "probe", "actor": actor}))
+        except ValidationError:
+            continue
+        if refusal is None or (refusal.field or "").rpartition(".")[2] in typed:
             return True
     return False
 
 
-def _disputes(state: OrderState) -> list[str]:
-    """The channel's names of the chargebacks that are open."""
-    return [case.dispute.reference for case in state.cases if case.dispute is not None and case.open]
-
-
-def _probe(verb: str, preset: Mapping[str, Any], actor: Actor) -> dict[str, Any]:
-    return {**_PROBES.get(verb, {}), **preset, "command_id": "probe", "actor": actor, "reason": "probe"}
+def _tries(
+    action: Action, command: type[Command], preset: Mapping[str, Any], now: datetime
+) -> Iterator[dict[str, Any]]:
+    """The least that a form would say, with each choice in turn."""
+    least = least_of(command, action.fields, now)
+    known = assembled(action.fields, preset)
+    for more in ({}, *({field.name: choice} for field in action.fields for choice in field.choices if not field.of)):
+        body = {**least, **more}
+        for name, value in known.items():
+            body[name] = [{**least[name][0], **value[0]}] if isinstance(value, list) else value
+        yield body

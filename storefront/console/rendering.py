@@ -68,6 +68,9 @@ def _common(visit: Visit) -> dict[str, Any]:
     return {
         "t": words,
         "named": words.of,
+        "label": words.label,
+        "choice": words.choice,
+        "hint_of": words.hint,
         "plain": words.plain,
         "colon": "：" if words.language == "zh" else ": ",
         "carrier_name": lambda code: carrier_name(visit, code),

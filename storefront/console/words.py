@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from importlib import resources
 
 from core.texts import Language
+from storefront.console.forms import FormField
 
 Table = Mapping[str, Mapping[str, Mapping[str, str]]]
 
@@ -23,6 +24,12 @@ TABLE = _read()
 """Section → key → language → words."""
 
 
+OF_CHOICES: Mapping[str, str] = {
+    "deadline": "deadline",
+    "open_after_sale.kind": "case_kind",
+    "open_after_sale.reason": "case_reason",
+}
+"""Field, or verb and field → the section that has the words for its values; others are in `choice`."""
 _VERBS = re.compile(rf"`?\b({'|'.join(sorted(TABLE['verb'], key=len, reverse=True))})\b`?", re.ASCII)
 """Verbs of the contract within a sentence. In a Chinese one no letter needs to end before them."""
 
@@ -49,6 +56,23 @@ class Phrases:
             return ""
         named = TABLE.get(section, {}).get(code)
         return named[self.language] if named is not None else code.replace("_", " ")
+
+    def label(self, verb: str, name: str) -> str:
+        """What people call a field of a command's form."""
+        return self.of("field", f"{verb}.{name}" if f"{verb}.{name}" in TABLE["field"] else name)
+
+    def choice(self, verb: str, name: str, value: str | bool) -> str:
+        """What people call a value of such a field."""
+        code = value if isinstance(value, str) else "yes" if value else "no"
+        section = OF_CHOICES.get(name) or OF_CHOICES.get(f"{verb}.{name}", "choice")
+        return self.of(section, code)
+
+    def hint(self, verb: str, field: FormField) -> str:
+        """How such a field is filled in; "" where its name says it."""
+        for key in (f"{verb}.{field.name}", field.name):
+            if key in TABLE["hint"]:
+                return TABLE["hint"][key][self.language]
+        return ""
 
     def plain(self, text: str) -> str:
         """A sentence of the contract as people read it: a verb by its name here, as its button says it."""

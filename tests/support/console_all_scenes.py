@@ -41,7 +41,7 @@ from ledger.payout_accounts import PayoutAccount
 from ledger.people import Person
 from ledger.safeguarding import Place, Safeguard
 from ledger.withdrawals import WithdrawalRow
-from storefront.console.offers import ACTIONS
+from storefront.console.offers import ACTIONS, Action
 
 AS_FILES = re.compile(
     r"/(reviews|withdrawals|cases|money|money/breaks|quality|carriers|endpoints|merchants/m-7)(\?.*)?"
@@ -216,20 +216,51 @@ def _figures() -> Iterator[Scene]:
     yield Scene("/carriers", {"figures.carriers": [], "figures.providers": [], "figures.pushes": []}, OPERATOR)
 
 
+FILLED = {
+    "by": "24h",
+    "cause": "x",
+    "name": "odd",
+    "decision": "part",
+    "fee_minor": "",
+    "return_freight": "",
+    "sha256": "a" * 64,
+}
+"""What a field takes that does not take everything; "": it is left empty."""
+OF_KIND = {"time": "2026-12-01T09:30", "check": "yes"}
+PEOPLE_OF = {"operator": OPERATOR, "reviewer": REVIEWER, "merchant": MERCHANT}
+
+
+def filled_in(action: Action) -> dict[str, str]:
+    """The fields of a form as a person fills them in."""
+    found = {field.name: field.choices[0] if field.choices else OF_KIND.get(field.kind, "1") for field in action.fields}
+    goods = {"lines.1": "1"} if "lines" in found else {}
+    for name in ("lines", "amount_minor") if goods else ():
+        found.pop(name, None)
+    return {**found, **{name: text for name, text in FILLED.items() if name in found}, **goods}
+
+
 def _forms() -> Iterator[Scene]:
     driver = in_review()
     known = {"order": of_order(driver, driver.state, []), "withdrawal": of_withdrawal(None, None)}
     for (kind, verb), action in ACTIONS.items():
-        answers = known[kind]
+        answers, person = known[kind], PEOPLE_OF[min(action.roles)]
         place = f"/{kind}s/{'A1001' if kind == 'order' else 'w-1'}/do/{verb}"
-        filled = {field.name: field.choices[0] if field.choices else "1" for field in action.fields}
-        filled |= {"by": "24h", "cause": "x", "name": "odd", "decision": "part"}
-        yield Scene(place, answers, OPERATOR)
-        yield Scene(place, answers, OPERATOR, filled)
-        yield Scene(place, answers, OPERATOR, {**filled, "change": "1"})
-        yield Scene(f"{place}/send", answers, OPERATOR, {**filled, "command_id": "c1"}, status=409)
+        filled = filled_in(action)
+        yield Scene(place, answers, person)
+        yield Scene(place, answers, person, filled)
+        yield Scene(f"{place}/send", answers, person, {**filled, "command_id": "c1"}, status=409)
         if any(field.required for field in action.fields):
-            yield Scene(place, answers, OPERATOR, {"amount_minor": "much"}, status=422)
+            yield Scene(place, answers, person, {"amount_minor": "much"}, status=422)
+    place = "/orders/A1001/do/report_shipment"
+    wrong = {"parcel_id": "p9", "lines.1": "many", "weight_g": "heavy", "shipped_at": "soon"}
+    yield Scene(place, known["order"], MERCHANT, wrong, status=422)
+    yield Scene(place, known["order"], MERCHANT, {**wrong, "change": "1"}, status=422)
+    yield Scene(place, known["order"], OPERATOR, status=404)
+    freight = {"freight": "yes", "change": "1"}
+    yield Scene("/orders/A1001/do/refund_order", known["order"], OPERATOR, freight, status=422)
+    sf = {"parcel_id": "p9", "carrier": "sf", "waybill": "1", "lines.gone": "1"}
+    yield Scene(place, known["order"], MERCHANT, sf)
+    yield Scene(place, known["order"], MERCHANT, {**sf, "change": "1"})
     form, fields = f"/merchants/{PEOPLE['merchant']}/withdraw", {"account_id": "x1|CNY", "amount_minor": "10"}
     for amount in ("10", "20", "30"):
         yield Scene(form, _of_merchant(True), MERCHANT, {**fields, "amount_minor": amount})
