@@ -1,5 +1,5 @@
 """Books of any length in minutes: written set by set, past triggers and foreign keys, with what stands beside:
-the events, reviews, and statements of the channel and the rail.
+the events, reviews, what merchants are shown, and statements of the channel and the rail.
 """
 
 from __future__ import annotations
@@ -35,6 +35,22 @@ _EVENTS = f"""
     FROM wanted;
     INSERT INTO event_subjects (subject, seq, position)
     SELECT 'withdrawal/' || id, 1, event_position() FROM wanted
+"""
+_SHOWN = """
+    INSERT INTO merchant_transfers
+    SELECT l.merchant, l.at, m.id, l.leg, 'CNY', l.reference, NULL, l.debit, l.credit,
+           CASE WHEN l.credit LIKE '%/proceeds' THEN l.amount WHEN l.debit LIKE '%/proceeds' THEN -l.amount ELSE 0 END,
+           CASE WHEN l.credit LIKE '%/available' THEN l.amount WHEN l.debit LIKE '%/available' THEN -l.amount
+                ELSE 0 END,
+           0,
+           CASE WHEN l.credit LIKE '%/reserved' THEN l.amount WHEN l.debit LIKE '%/reserved' THEN -l.amount ELSE 0 END,
+           0, 0, TRUE
+    FROM (
+        SELECT l.*, p.merchant FROM legs l JOIN plan p USING (i) WHERE l.n IN (2, 3)
+        UNION ALL SELECT l.*, w.merchant FROM legs l JOIN wanted w ON w.n = l.i WHERE l.n = 4
+    ) AS l JOIN movements m ON m.reference = l.reference
+    WHERE l.n = 4 OR l.credit LIKE '%/proceeds' OR l.debit LIKE '%/proceeds'
+    ORDER BY m.id, l.leg
 """
 _REVIEWS = """
     INSERT INTO review_queue
@@ -73,7 +89,7 @@ class GrowingPostgres(Postgres):
 async def grow(owner: Connected, first: int, count: int, report: Callable[[int], None]) -> None:
     """Add `count` orders, numbered from `first`; `report` hears how many there are."""
     await owner.execute("SET session_replication_role = replica; SET synchronous_commit = off")
-    beside = (_EVENTS, _REVIEWS, _STATEMENTS)
+    beside = (_EVENTS, _SHOWN, _REVIEWS, _STATEMENTS)
     for begin in range(first, first + count, CHUNK):
         size = min(CHUNK, first + count - begin)
         await add_settled_orders(owner, size, first=begin, analyze=False, paddings=_PADDINGS, beside=beside)

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from core.fields import Message
 from core.merchant_calendar import Coming
+from ledger.merchant_statements import CURRENCIES_OF_DAYS, SEALED
 from ledger.register_part import RegisterPart, below
 
 
@@ -48,36 +49,44 @@ class Money(Message):
     transfers: tuple[TransferRow, ...]
 
 
+_OF_MERCHANT = f"""{CURRENCIES_OF_DAYS}
+    SELECT m.currency, coalesce(sum(m.minor) FILTER (WHERE m.what = 'pending'), 0)::BIGINT AS pending_minor,
+           coalesce(sum(m.minor) FILTER (WHERE m.what = 'available'), 0)::BIGINT AS available_minor,
+           coalesce(sum(m.minor) FILTER (WHERE m.what = 'reserved'), 0)::BIGINT AS reserved_minor,
+           coalesce(sum(m.minor) FILTER (WHERE m.what = 'receivable'), 0)::BIGINT AS receivable_minor,
+           coalesce(sum(m.minor) FILTER (WHERE m.what = 'deposit'), 0)::BIGINT AS deposit_minor,
+           coalesce(sum(m.minor) FILTER (WHERE m.what = 'frozen'), 0)::BIGINT AS frozen_minor
+    FROM (
+        SELECT a.currency, split_part(a.path, '/', 3) AS what, a.balance_minor AS minor FROM accounts a
+        WHERE a.path IN ('merchant/' || $1 || '/available', 'merchant/' || $1 || '/receivable',
+                         'merchant/' || $1 || '/deposit')
+        UNION ALL
+        SELECT a.currency, 'reserved', a.balance_minor FROM withdrawals w
+        JOIN accounts a ON a.path = 'withdrawal/' || w.withdrawal_id || '/reserved'
+        WHERE w.merchant_id = $1 AND NOT w.closed
+        UNION ALL
+        SELECT p.currency, v.what, v.minor FROM (
+            SELECT t.currency, t.pending_minor, t.frozen_minor FROM currencies c CROSS JOIN LATERAL (
+                SELECT d.* FROM merchant_days d WHERE d.merchant_id = $1 AND d.currency = c.currency
+                ORDER BY d.day DESC LIMIT 1) AS t
+            UNION ALL
+            SELECT t.currency, t.pending_minor, t.frozen_minor FROM merchant_transfers t
+            WHERE t.merchant_id = $1 AND t.movement_id > coalesce({SEALED}, 0)
+        ) AS p CROSS JOIN LATERAL (VALUES ('pending', p.pending_minor), ('frozen', p.frozen_minor)) AS v (what, minor)
+    ) AS m GROUP BY m.currency ORDER BY m.currency
+"""
+
+
 class Balances(RegisterPart):
     """The register's view of the books."""
 
     async def of_merchant(self, merchant_id: str) -> list[Balance]:
         """A merchant's money, one line a currency; empty where the merchant never had any.
 
-        Only open orders and withdrawals are summed: a closed one has no proceeds and no frozen or reserved money (the
-        proofs `proceeds`, `frozen` and `reserved`). So a long history costs nothing.
+        What is pending and frozen is what the last sealed day ended with and what moved since: as much work for a
+        merchant of ten thousand open orders as for one of ten.
         """
-        return await self._all(
-            Balance,
-            "SELECT currency,"
-            " coalesce(sum(balance_minor) FILTER (WHERE what = 'proceeds'), 0)::BIGINT AS pending_minor,"
-            " coalesce(sum(balance_minor) FILTER (WHERE what = 'available'), 0)::BIGINT AS available_minor,"
-            " coalesce(sum(balance_minor) FILTER (WHERE what = 'reserved'), 0)::BIGINT AS reserved_minor,"
-            " coalesce(sum(balance_minor) FILTER (WHERE what = 'receivable'), 0)::BIGINT AS receivable_minor,"
-            " coalesce(sum(balance_minor) FILTER (WHERE what = 'deposit'), 0)::BIGINT AS deposit_minor,"
-            " coalesce(sum(balance_minor) FILTER (WHERE what = 'frozen'), 0)::BIGINT AS frozen_minor"
-            " FROM (SELECT currency, balance_minor, split_part(path, '/', 3) AS what FROM accounts"
-            " WHERE path IN"
-            " ('merchant/' || $1 || '/available', 'merchant/' || $1 || '/receivable', 'merchant/' || $1 || '/deposit')"
-            " UNION ALL SELECT a.currency, a.balance_minor, split_part(a.path, '/', 3) FROM orders o"
-            " JOIN accounts a ON a.path IN ('order/' || o.order_id || '/proceeds', 'order/' || o.order_id || '/frozen')"
-            " WHERE o.merchant_id = $1 AND NOT o.closed"
-            " UNION ALL SELECT a.currency, a.balance_minor, 'reserved' FROM withdrawals w"
-            " JOIN accounts a ON a.path = 'withdrawal/' || w.withdrawal_id || '/reserved'"
-            " WHERE w.merchant_id = $1 AND NOT w.closed"
-            ") AS money GROUP BY currency ORDER BY currency",
-            merchant_id,
-        )
+        return await self._all(Balance, _OF_MERCHANT, merchant_id)
 
     async def coming(self, merchant_id: str) -> list[Coming]:
         """A merchant's credited money that is not available yet, by order."""

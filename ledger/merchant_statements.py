@@ -1,73 +1,89 @@
-"""What a merchant's statement is made of: the transfers of a period, and the balance when it began."""
+"""A merchant's statement, page by page: the transfers of a period, and the balance when it began.
+
+The balance comes from the last day that was closed before (`merchant_days`) and from what is not sealed yet, so that a
+statement reads its own rows and no history.
+"""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
+from typing import Any, NamedTuple
 
-from core.merchant_statement import Held, MerchantStatement, MerchantTransfer, statement
+from core.fields import Message
+from core.merchant_statement import PARTS, Held, MerchantStatement, MerchantTransfer, statement
 from ledger.pool import Pool, translate_errors
 
-# Each transfer that touches an account of the merchant, with the change it makes there. Money in suspense for a
-# withdrawal still belongs to the merchant.
-_MOVED = """
-    WITH mine AS (
-        SELECT id, replace(split_part(path, '/', 3), 'receivable', 'owed') AS part
-        FROM accounts WHERE path = ANY (ARRAY[
-            'merchant/' || $1 || '/available', 'merchant/' || $1 || '/deposit', 'merchant/' || $1 || '/receivable'])
+PAGE = 200
+"""Movements of one page."""
+
+
+class StatementPosition(Message):
+    """The last movement of a page, and what the merchant had after it, by currency."""
+
+    at: datetime
+    movement_id: int
+    held: dict[str, Held]
+
+
+class StatementPage(NamedTuple):
+    """One statement a currency over a part of the period. `after`: where the next page begins; None: it is the last."""
+
+    statements: tuple[MerchantStatement, ...]
+    after: StatementPosition | None
+
+
+SEALED = "(SELECT s.last_movement FROM seals s ORDER BY s.number DESC LIMIT 1)"
+CURRENCIES_OF_DAYS = """
+    -- Each currency through the index: there are few, and many days.
+    WITH RECURSIVE currencies AS (
+        (SELECT d.currency FROM merchant_days d WHERE d.merchant_id = $1 ORDER BY d.currency LIMIT 1)
         UNION ALL
-        SELECT a.id, 'pending' FROM orders o
-        JOIN accounts a ON a.path = 'order/' || o.order_id || '/proceeds'
-        WHERE o.merchant_id = $1
-        UNION ALL
-        SELECT a.id, 'reserved' FROM withdrawals w
-        JOIN accounts a ON a.path = 'withdrawal/' || w.withdrawal_id || '/reserved'
-        WHERE w.merchant_id = $1
-    ), sides AS (
-        SELECT t.movement_id, t.leg, part, CASE part WHEN 'owed' THEN t.amount_minor ELSE -t.amount_minor END AS delta
-        FROM transfers t JOIN mine ON mine.id = t.debit_account
-        UNION ALL
-        SELECT t.movement_id, t.leg, part, CASE part WHEN 'owed' THEN -t.amount_minor ELSE t.amount_minor END
-        FROM transfers t JOIN mine ON mine.id = t.credit_account
-        UNION ALL
-        SELECT t.movement_id, t.leg, 'reserved',
-               CASE d.path WHEN 'suspense' THEN -t.amount_minor ELSE t.amount_minor END
-        FROM withdrawals w
-        JOIN movements m ON m.reference IN ('withdrawal/' || w.withdrawal_id || '/suspense',
-                                            'withdrawal/' || w.withdrawal_id || '/close')
-        JOIN transfers t ON t.movement_id = m.id
-        JOIN accounts d ON d.id = t.debit_account JOIN accounts c ON c.id = t.credit_account
-        WHERE w.merchant_id = $1 AND 'suspense' IN (d.path, c.path)
-    ), moved AS (
-        SELECT movement_id, leg,
-               coalesce(sum(delta) FILTER (WHERE part = 'pending'), 0)::BIGINT AS pending_minor,
-               coalesce(sum(delta) FILTER (WHERE part = 'available'), 0)::BIGINT AS available_minor,
-               coalesce(sum(delta) FILTER (WHERE part = 'deposit'), 0)::BIGINT AS deposit_minor,
-               coalesce(sum(delta) FILTER (WHERE part = 'reserved'), 0)::BIGINT AS reserved_minor,
-               coalesce(sum(delta) FILTER (WHERE part = 'owed'), 0)::BIGINT AS owed_minor
-        FROM sides GROUP BY movement_id, leg
+        SELECT (SELECT d.currency FROM merchant_days d WHERE d.merchant_id = $1 AND d.currency > c.currency
+                ORDER BY d.currency LIMIT 1)
+        FROM currencies c WHERE c.currency IS NOT NULL
     )
 """
-_TRANSFERS = f"""{_MOVED}
-    SELECT moved.*, m.reference, m.linked_to, m.occurred_at, t.currency, d.path AS debit, c.path AS credit
-    FROM moved JOIN movements m ON m.id = moved.movement_id
-    JOIN transfers t ON t.movement_id = moved.movement_id AND t.leg = moved.leg
-    JOIN accounts d ON d.id = t.debit_account JOIN accounts c ON c.id = t.credit_account
-    WHERE m.occurred_at >= $2 AND m.occurred_at < $3
-    ORDER BY m.occurred_at, m.id, t.leg
+_SUMS = ", ".join(f"sum(b.{part}_minor)::BIGINT AS {part}_minor" for part in PARTS)
+_PARTS = ", ".join(f"t.{part}_minor" for part in PARTS)
+_OPENING = f"""{CURRENCIES_OF_DAYS}
+    SELECT b.currency, {_SUMS} FROM (
+        SELECT t.currency, {_PARTS} FROM currencies c CROSS JOIN LATERAL (
+            SELECT d.* FROM merchant_days d
+            WHERE d.merchant_id = $1 AND d.currency = c.currency AND d.day < utc_day($2)
+            ORDER BY d.day DESC LIMIT 1) AS t
+        UNION ALL
+        SELECT t.currency, {_PARTS} FROM merchant_transfers t
+        WHERE t.merchant_id = $1 AND t.occurred_at >= utc_day($2)::TIMESTAMP AT TIME ZONE 'UTC' AND t.occurred_at < $2
+          AND t.movement_id <= {SEALED} AND t.stated
+        UNION ALL
+        SELECT t.currency, {_PARTS} FROM merchant_transfers t
+        WHERE t.merchant_id = $1 AND t.movement_id > coalesce({SEALED}, 0) AND t.occurred_at < $2 AND t.stated
+    ) AS b GROUP BY b.currency
 """
-_OPENING = f"""{_MOVED}
-    SELECT m.currency, sum(pending_minor)::BIGINT AS pending_minor, sum(available_minor)::BIGINT AS available_minor,
-           sum(deposit_minor)::BIGINT AS deposit_minor, sum(reserved_minor)::BIGINT AS reserved_minor,
-           sum(owed_minor)::BIGINT AS owed_minor
-    FROM moved JOIN movements m ON m.id = moved.movement_id
-    WHERE m.occurred_at < $2 GROUP BY m.currency
+_TRANSFERS = f"""
+    SELECT t.movement_id, t.reference, t.linked_to, t.occurred_at, t.currency, t.debit, t.credit, {_PARTS}
+    FROM (
+        SELECT t.*, dense_rank() OVER (ORDER BY t.occurred_at, t.movement_id) AS n FROM merchant_transfers t
+        WHERE t.merchant_id = $1 AND t.occurred_at >= $2 AND t.occurred_at < $3
+          AND (t.occurred_at, t.movement_id) > ($2, $4) AND t.stated
+    ) AS t WHERE t.n <= $5 ORDER BY t.occurred_at, t.movement_id, t.leg
 """
+_BEFORE_ALL = -(2**63)
 
 
-async def merchant_statements(
-    pool: Pool, merchant_id: str, since: datetime, until: datetime
-) -> list[MerchantStatement]:
-    """One statement a currency, from `since` (inclusive) to `until` (exclusive); empty if no money ever moved.
+async def merchant_statement_page(
+    pool: Pool,
+    merchant_id: str,
+    since: datetime,
+    until: datetime,
+    *,
+    after: StatementPosition | None = None,
+    limit: int = PAGE,
+) -> StatementPage:
+    """At most `limit` movements from `since` (inclusive) to `until` (exclusive), in order of time.
+
+    Each page opens with what the page before closed with.
 
     Raises:
         Unavailable: the database does not answer; a retry helps.
@@ -77,19 +93,66 @@ async def merchant_statements(
         pool.acquire() as connection,
         connection.transaction(isolation="repeatable_read", readonly=True),
     ):
-        before = await connection.fetch(_OPENING, merchant_id, since)
-        rows = await connection.fetch(_TRANSFERS, merchant_id, since, until)
-    opening = {row["currency"]: Held.model_validate(dict(row)) for row in before}
-    transfers = [MerchantTransfer.model_validate(dict(row)) for row in rows]
-    currencies = sorted({*opening, *(one.currency for one in transfers)})
-    return [
+        before = await _opening(connection, merchant_id, since) if after is None else after.held
+        first = (since, _BEFORE_ALL) if after is None else (after.at, after.movement_id)
+        rows = await connection.fetch(_TRANSFERS, merchant_id, first[0], until, first[1], limit + 1)
+    transfers, last = _page([MerchantTransfer.model_validate(dict(row)) for row in rows], limit)
+    statements = tuple(
         statement(
-            merchant_id,
-            currency,
-            since,
-            until,
-            opening.get(currency, Held()),
+            *(merchant_id, currency, since, until, before.get(currency, Held())),
             [one for one in transfers if one.currency == currency],
         )
-        for currency in currencies
-    ]
+        for currency in sorted({*before, *(one.currency for one in transfers)})
+    )
+    if last is None:
+        return StatementPage(statements, None)
+    held = {one.currency: one.closing for one in statements}
+    return StatementPage(statements, StatementPosition(at=last.occurred_at, movement_id=last.movement_id, held=held))
+
+
+async def _opening(connection: Any, merchant_id: str, since: datetime) -> dict[str, Held]:
+    rows = await connection.fetch(_OPENING, merchant_id, since)
+    return {row["currency"]: Held.model_validate(dict(row)) for row in rows}
+
+
+def _page(found: Sequence[MerchantTransfer], limit: int) -> tuple[Sequence[MerchantTransfer], MerchantTransfer | None]:
+    """The transfers of the first `limit` movements, and the last of them if there are more movements."""
+    movements = list(dict.fromkeys(one.movement_id for one in found))
+    if len(movements) <= limit:
+        return found, None
+    page = [one for one in found if one.movement_id != movements[-1]]
+    return page, page[-1]
+
+
+async def statement_pages(
+    pool: Pool, merchant_id: str, since: datetime, until: datetime
+) -> AsyncIterator[StatementPage]:
+    """All pages of a period, each read when it is asked for.
+
+    Raises:
+        Unavailable: the database does not answer; a retry helps.
+    """
+    after = None
+    while True:
+        page = await merchant_statement_page(pool, merchant_id, since, until, after=after)
+        yield page
+        if (after := page.after) is None:
+            return
+
+
+async def merchant_statements(
+    pool: Pool, merchant_id: str, since: datetime, until: datetime
+) -> list[MerchantStatement]:
+    """One whole statement a currency; empty if no money ever moved.
+
+    Raises:
+        Unavailable: the database does not answer; a retry helps.
+    """
+    whole: dict[str, MerchantStatement] = {}
+    async for page in statement_pages(pool, merchant_id, since, until):
+        for part in page.statements:
+            first = whole.get(part.currency)
+            rows = (*first.rows, *part.rows) if first else part.rows
+            opening = first.opening if first else part.opening
+            whole[part.currency] = part.model_copy(update={"opening": opening, "rows": rows})
+    return [whole[currency] for currency in sorted(whole)]

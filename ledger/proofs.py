@@ -15,6 +15,12 @@ from ledger.claim_back_proofs import CLAIMED_MORE_THAN_ARRIVED
 from ledger.decision_proofs import CORRECTIONS, RESTS
 from ledger.event_proofs import GAPS, LAST_EVENTS
 from ledger.long_reads import LongReads, long_reads
+from ledger.merchant_day_proofs import (
+    OTHER_DAYS,
+    OTHER_DAYS_THAN_BALANCES,
+    OTHER_TRANSFERS,
+    OTHER_TRANSFERS_OF_THE_PART,
+)
 from ledger.merchant_proofs import AVAILABLE_BEFORE_THE_DEPOSIT, DISPUTED_DEBT_WRITTEN_OFF, MOVED_WHILE_FROZEN
 from ledger.pool import Connected
 from ledger.proof_scope import BALANCE_OF_THE_PART, LEGS_OF_SEVERAL_KINDS
@@ -379,6 +385,18 @@ CLAIMS = (
         "No settlement made money available to a merchant whose deposit was not full.",
         AVAILABLE_BEFORE_THE_DEPOSIT,
         reads="accounts",
+    ),
+    ProofClaim(
+        "merchant_transfers",
+        "Merchants are shown the transfers that changed what they have, as the books have them.",
+        OTHER_TRANSFERS,
+        of_part=OTHER_TRANSFERS_OF_THE_PART,
+    ),
+    ProofClaim(
+        "merchant_days",
+        "What a merchant had after each day is the sum of the merchant's transfers.",
+        OTHER_DAYS,
+        of_part=OTHER_DAYS_THAN_BALANCES,
     ),
     ProofClaim(
         "last_events",

@@ -21,8 +21,8 @@ LONG = 2_000
 """Movements after which a plan that reads all of them shows."""
 MERCHANTS = 400
 """So many that a scan of all accounts shows."""
-FEW = 30
-"""Rows that one movement of two legs may read: its accounts, its reference, its foreign keys."""
+FEW = 40
+"""Rows that one movement of two legs may read: its accounts, its reference, its foreign keys, what a merchant sees."""
 
 POST = "SELECT outcome FROM post($1, $2, $3, $4, $5, $6, $7, $8, $9)"
 ROWS_READ = (

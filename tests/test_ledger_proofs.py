@@ -99,7 +99,7 @@ async def test_a_single_connection_can_be_asked_too(database: Database) -> None:
 PLANTED = {
     "a balance changed by hand": (
         "UPDATE accounts SET balance_minor = balance_minor + 1 WHERE path = 'merchant/m-1/available'",
-        {"balances", "books_balance"},
+        {"balances", "books_balance", "merchant_days"},
         "merchant/m-1/available",
     ),
     "a balance below zero": (
@@ -158,7 +158,7 @@ PLANTED = {
     ),
     "money frozen for an order without a dispute": (
         "UPDATE accounts SET path = 'order/A3/frozen' WHERE path = 'order/A3/escrow'",
-        {"frozen", "chart"},
+        {"frozen", "chart", "merchant_days", "merchant_transfers"},
         "order/A3/frozen",
     ),
     "a payout that nobody asked for, in the rail's statement": (
@@ -245,7 +245,7 @@ PLANTED = {
     ),
     "a settlement to another merchant": (
         "UPDATE orders SET merchant_id = 'm-9' WHERE order_id = 'A1'",
-        {"chart"},
+        {"chart", "merchant_transfers"},
         "order/A1/settle",
     ),
     "money made under the reference of a settlement": (
@@ -344,7 +344,7 @@ PLANTED = {
     ),
     "a bank that returned more than it was paid": (
         "UPDATE movements SET reference = 'withdrawal/W2/return/1' WHERE reference = 'withdrawal/W1/return/1'",
-        {"payouts"},
+        {"payouts", "merchant_transfers"},
         "W2",
     ),
 }

@@ -77,6 +77,8 @@ TABLES = (
     "closings",
     "purposes",
     "seal_bound",
+    "merchant_transfers",
+    "merchant_days",
     "endpoints",
     "endpoint_secrets",
     "parked",
@@ -189,6 +191,9 @@ CALLABLE = {
     "note_proof_run": "what the last proof found; the next run, of any role, says it again",
     "seal_books": "seals what was booked; what is sealed stays, and a change is found",
     "movement_hashes": READS_ONLY,
+    "merchant_changes": READS_ONLY,
+    "merchant_of": READS_ONLY,
+    "utc_day": READS_ONLY,
     "seal_hash": READS_ONLY,
     # of the comparison with statements
     "load_statement": "what a statement said; each load is kept, and takes two names to withdraw",
@@ -211,7 +216,7 @@ CALLABLE = {
     **dict.fromkeys(
         ("refuse_change", "refuse_change_of_history", "add_order_events", "add_withdrawal_events", "add_notice_events",
          "add_account_events", "add_drop_events", "add_merchant_events", "add_break_events", "keep_verdicts",
-         "keep_reviews"),
+         "keep_reviews", "note_merchant_transfers"),
         "only a trigger can call it",
     ),
 }  # fmt: skip

@@ -154,6 +154,7 @@ BEGIN
         SELECT purpose_of(path), currency, kind, delta_minor FROM entries
         WHERE movement_id BETWEEN v_seal.first_movement AND v_seal.last_movement) AS p
     GROUP BY p.purpose, p.currency;
+    PERFORM close_merchant_days(v_seal.first_movement, v_seal.last_movement);
     UPDATE seals s SET hash = seal_hash(s) WHERE s.number = v_seal.number;
     RETURN v_seal.number;
 END

@@ -1,0 +1,156 @@
+-- A merchant's own view of the books: each transfer that changed what the merchant has, and the balance after each day.
+-- Read from the accounts, a statement of one day would read the merchant's whole history.
+
+-- One row for each transfer and merchant. Written from the transfer itself, in its transaction, and never changed. The
+-- proof `merchant_transfers` compares the two.
+CREATE TABLE merchant_transfers (
+    merchant_id     TEXT NOT NULL,
+    occurred_at     TIMESTAMPTZ NOT NULL,
+    movement_id     BIGINT NOT NULL,
+    leg             INT NOT NULL,
+    currency        TEXT COLLATE "C" NOT NULL,
+    reference       TEXT COLLATE "C" NOT NULL,
+    linked_to       TEXT COLLATE "C",
+    debit           TEXT COLLATE "C" NOT NULL,
+    credit          TEXT COLLATE "C" NOT NULL,
+    -- What changed, by part of the merchant's money. `reserved` is also what stands in suspense for a withdrawal.
+    pending_minor   BIGINT NOT NULL,
+    available_minor BIGINT NOT NULL,
+    deposit_minor   BIGINT NOT NULL,
+    reserved_minor  BIGINT NOT NULL,
+    owed_minor      BIGINT NOT NULL,
+    frozen_minor    BIGINT NOT NULL,
+    -- False: only frozen money moved, which no statement shows.
+    stated          BOOLEAN NOT NULL,
+    -- In the order of a statement.
+    PRIMARY KEY (merchant_id, occurred_at, movement_id, leg)
+);
+
+-- What moved since the last seal.
+CREATE INDEX merchant_transfers_by_movement ON merchant_transfers (merchant_id, movement_id);
+
+CREATE TRIGGER merchant_transfers_are_only_added BEFORE UPDATE OR DELETE OR TRUNCATE ON merchant_transfers
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+-- The merchant whose money an account holds, for a leg of this movement from or to the other account; null: it is no
+-- merchant's. A path compares byte by byte and an id does not: without COLLATE each look-up would read all orders.
+CREATE FUNCTION merchant_of(p_path TEXT, p_reference TEXT, p_other TEXT) RETURNS TEXT
+LANGUAGE sql STABLE AS $$
+    SELECT CASE
+        WHEN p_path LIKE 'order/%/proceeds' OR p_path LIKE 'order/%/frozen'
+            THEN (SELECT o.merchant_id FROM orders o WHERE o.order_id = split_part(p_path, '/', 2) COLLATE "default")
+        WHEN p_path LIKE 'merchant/%' THEN split_part(p_path, '/', 2)
+        -- The withdrawal's own row comes after the money was set aside.
+        WHEN p_path LIKE 'withdrawal/%' AND p_reference LIKE 'withdrawal/%/reserve' THEN split_part(p_other, '/', 2)
+        WHEN p_path LIKE 'withdrawal/%'
+            THEN (SELECT w.merchant_id FROM withdrawals w
+                  WHERE w.withdrawal_id = split_part(p_path, '/', 2) COLLATE "default")
+        WHEN p_path = 'suspense' AND p_reference LIKE 'withdrawal/%'
+             AND split_part(p_reference, '/', 3) IN ('suspense', 'close')
+            THEN (SELECT w.merchant_id FROM withdrawals w
+                  WHERE w.withdrawal_id = split_part(p_reference, '/', 2) COLLATE "default")
+    END
+$$;
+
+-- What a transfer changed for merchants: no row for most, one for almost all others. The one text for the trigger, for
+-- the seal and for the proof.
+CREATE FUNCTION merchant_changes(
+    p_movement BIGINT, p_leg INT, p_debit BIGINT, p_credit BIGINT, p_currency TEXT, p_amount BIGINT
+) RETURNS SETOF merchant_transfers
+LANGUAGE sql STABLE AS $$
+    SELECT s.merchant_id, m.occurred_at, m.id, p_leg, p_currency, m.reference, m.linked_to, d.path, c.path,
+           coalesce(sum(s.delta) FILTER (WHERE s.part = 'proceeds'), 0)::BIGINT,
+           coalesce(sum(s.delta) FILTER (WHERE s.part = 'available'), 0)::BIGINT,
+           coalesce(sum(s.delta) FILTER (WHERE s.part = 'deposit'), 0)::BIGINT,
+           coalesce(sum(s.delta) FILTER (WHERE s.part IN ('reserved', '')), 0)::BIGINT,
+           coalesce(sum(-s.delta) FILTER (WHERE s.part = 'receivable'), 0)::BIGINT,
+           coalesce(sum(s.delta) FILTER (WHERE s.part = 'frozen'), 0)::BIGINT,
+           bool_or(s.part <> 'frozen')
+    -- One by one (OFFSET 0): a session keeps a plan that it made on short books.
+    FROM (SELECT n.* FROM movements n WHERE n.id = p_movement OFFSET 0) AS m
+    CROSS JOIN LATERAL (SELECT a.path FROM accounts a WHERE a.id = p_debit OFFSET 0) AS d
+    CROSS JOIN LATERAL (SELECT a.path FROM accounts a WHERE a.id = p_credit OFFSET 0) AS c
+    CROSS JOIN LATERAL (VALUES
+        (merchant_of(d.path, m.reference, c.path), split_part(d.path, '/', 3), -p_amount),
+        (merchant_of(c.path, m.reference, d.path), split_part(c.path, '/', 3), p_amount)
+    ) AS s (merchant_id, part, delta)
+    WHERE s.merchant_id IS NOT NULL
+    GROUP BY s.merchant_id, m.occurred_at, m.id, m.reference, m.linked_to, d.path, c.path
+$$;
+
+CREATE FUNCTION note_merchant_transfers() RETURNS TRIGGER
+LANGUAGE plpgsql SET search_path = pg_catalog, dakuan, pg_temp AS $$
+BEGIN
+    INSERT INTO merchant_transfers
+    SELECT v.* FROM fresh t CROSS JOIN LATERAL merchant_changes(
+        t.movement_id, t.leg, t.debit_account, t.credit_account, t.currency, t.amount_minor) AS v;
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER merchants_see_their_transfers AFTER INSERT ON transfers
+    REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION note_merchant_transfers();
+
+INSERT INTO merchant_transfers
+SELECT v.* FROM transfers t CROSS JOIN LATERAL merchant_changes(
+    t.movement_id, t.leg, t.debit_account, t.credit_account, t.currency, t.amount_minor) AS v;
+
+-- What a merchant had at the end of a day of UTC, by the time at which movements occurred: of all that is sealed. A
+-- movement that is booked late, for an earlier day, is added to each day from then on when it is sealed. The proof
+-- `merchant_days` adds all up again.
+CREATE TABLE merchant_days (
+    merchant_id     TEXT NOT NULL,
+    currency        TEXT COLLATE "C" NOT NULL,
+    day             DATE NOT NULL,
+    pending_minor   BIGINT NOT NULL,
+    available_minor BIGINT NOT NULL,
+    deposit_minor   BIGINT NOT NULL,
+    reserved_minor  BIGINT NOT NULL,
+    owed_minor      BIGINT NOT NULL,
+    frozen_minor    BIGINT NOT NULL,
+    PRIMARY KEY (merchant_id, currency, day)
+) WITH (fillfactor = 90);
+
+CREATE FUNCTION utc_day(p_at TIMESTAMPTZ) RETURNS DATE LANGUAGE sql IMMUTABLE AS $$
+    SELECT (p_at AT TIME ZONE 'UTC')::DATE
+$$;
+
+-- Add a range of movements, which is being sealed, to the days of its merchants. Each range once: the seal's lock is held.
+CREATE FUNCTION close_merchant_days(p_first BIGINT, p_last BIGINT) RETURNS VOID
+LANGUAGE plpgsql SET search_path = pg_catalog, dakuan, pg_temp AS $$
+DECLARE
+    v_moved merchant_days[];
+BEGIN
+    SELECT array_agg(ROW(s.*)::merchant_days) INTO v_moved FROM (
+        SELECT v.merchant_id, v.currency, utc_day(v.occurred_at) AS day, sum(v.pending_minor)::BIGINT,
+               sum(v.available_minor)::BIGINT, sum(v.deposit_minor)::BIGINT, sum(v.reserved_minor)::BIGINT,
+               sum(v.owed_minor)::BIGINT, sum(v.frozen_minor)::BIGINT
+        FROM transfers t CROSS JOIN LATERAL merchant_changes(
+            t.movement_id, t.leg, t.debit_account, t.credit_account, t.currency, t.amount_minor) AS v
+        WHERE t.movement_id BETWEEN p_first AND p_last
+        GROUP BY v.merchant_id, v.currency, utc_day(v.occurred_at)) AS s;
+    -- A new day begins with what the day before ended with.
+    INSERT INTO merchant_days
+    SELECT n.merchant_id, n.currency, n.day, coalesce(b.pending_minor, 0), coalesce(b.available_minor, 0),
+           coalesce(b.deposit_minor, 0), coalesce(b.reserved_minor, 0), coalesce(b.owed_minor, 0),
+           coalesce(b.frozen_minor, 0)
+    FROM unnest(v_moved) AS n LEFT JOIN LATERAL (
+        SELECT d.* FROM merchant_days d
+        WHERE d.merchant_id = n.merchant_id AND d.currency = n.currency AND d.day < n.day
+        ORDER BY d.day DESC LIMIT 1) AS b ON TRUE
+    ON CONFLICT DO NOTHING;
+    UPDATE merchant_days k
+    SET pending_minor = k.pending_minor + s.pending_minor, available_minor = k.available_minor + s.available_minor,
+        deposit_minor = k.deposit_minor + s.deposit_minor, reserved_minor = k.reserved_minor + s.reserved_minor,
+        owed_minor = k.owed_minor + s.owed_minor, frozen_minor = k.frozen_minor + s.frozen_minor
+    FROM (
+        SELECT d.merchant_id, d.currency, d.day, sum(n.pending_minor)::BIGINT AS pending_minor,
+               sum(n.available_minor)::BIGINT AS available_minor, sum(n.deposit_minor)::BIGINT AS deposit_minor,
+               sum(n.reserved_minor)::BIGINT AS reserved_minor, sum(n.owed_minor)::BIGINT AS owed_minor,
+               sum(n.frozen_minor)::BIGINT AS frozen_minor
+        FROM unnest(v_moved) AS n JOIN merchant_days d
+            ON d.merchant_id = n.merchant_id AND d.currency = n.currency AND d.day >= n.day
+        GROUP BY d.merchant_id, d.currency, d.day) AS s
+    WHERE k.merchant_id = s.merchant_id AND k.currency = s.currency AND k.day = s.day;
+END $$;
+
+SELECT close_merchant_days(first_movement, last_movement) FROM seals ORDER BY number;

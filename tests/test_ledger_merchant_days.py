@@ -1,0 +1,190 @@
+"""What merchants are shown is what the books say: whatever the order in which movements were booked and sealed."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from databases import Database
+from explained import Explained
+from ledger_samples import DAY, NOW, credit, funded, settle
+
+from core.merchant_statement import Held
+from core.movements import Leg, Movement, adjustment
+from ledger.book import Book
+from ledger.long_reads import long_reads
+from ledger.merchant_statements import StatementPosition, merchant_statement_page, merchant_statements
+from ledger.proofs import prove
+from ledger.proving import Proven, prove_part
+from ledger.register import Register
+from ledger.seals import Seal
+
+MIDNIGHT = datetime(2026, 11, 1, tzinfo=UTC)
+PARTS = {"available": "available", "deposit": "deposit", "receivable": "owed", "proceeds": "pending"}
+_ENTRIES = """
+    SELECT e.path, e.currency, e.delta_minor, e.occurred_at FROM entries e
+    WHERE e.path LIKE 'merchant/m-1/%' OR e.path IN (
+        SELECT 'order/' || o.order_id || '/proceeds' FROM orders o WHERE o.merchant_id = 'm-1')
+"""
+
+
+def _some_movements(seed: random.Random, first: int, count: int) -> list[Movement]:
+    """Adjustments at any time of twenty days, in two currencies; some move from one merchant to the other."""
+    made = []
+    for number in range(first, first + count):
+        merchant, other = seed.sample(["m-1", "m-2"], 2)
+        legs = [Leg("psp/bench", f"merchant/{merchant}/{seed.choice(['available', 'deposit'])}", seed.randint(5, 900))]
+        if seed.random() < 0.4:
+            legs.append(Leg(legs[0].credit, f"merchant/{other}/available", seed.randint(1, 5)))
+        if seed.random() < 0.3:
+            legs.append(Leg(f"merchant/{merchant}/receivable", "expense/goodwill", seed.randint(1, 50)))
+        at = MIDNIGHT + timedelta(minutes=seed.choice([seed.randint(0, 28_800), 1_440 * seed.randint(0, 20)]))
+        made.append(adjustment(f"adjustment/{number}", seed.choice(["CNY", "JPY"]), at, legs))
+    return made
+
+
+async def _summed(database: Database, until: datetime) -> dict[str, Held]:
+    """What m-1 had, from the whole history."""
+    held: dict[str, Held] = {}
+    for row in await database.owner.fetch(_ENTRIES):
+        if row["occurred_at"] < until:
+            part = PARTS[row["path"].split("/")[2]]
+            held[row["currency"]] = held.get(row["currency"], Held()).plus(
+                Held(**{f"{part}_minor": row["delta_minor"]})
+            )
+    return held
+
+
+async def _found_against(database: Database, sealed: Seal | None) -> set[str]:
+    """What the proofs of all books, and of what came since the last seal, say of what merchants see."""
+    proofs = await prove(database.pool)
+    if sealed is not None:
+        since = Proven(seal=sealed.number, movement=sealed.last_movement, position=0, proven_at=NOW)
+        async with long_reads(database.pool) as reads:
+            proofs += await prove_part(reads, since)
+    return {proof.name for proof in proofs if not proof.holds and proof.name.startswith("merchant_")}
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_a_statement_of_any_time_is_the_sum_of_the_whole_history(
+    database: Database, register: Register, book: Book, seed: int
+) -> None:
+    by, sealed = random.Random(seed), None
+    database.broken = True  # orders without records, and merchants that owe and have
+    for number in range(4):
+        order = await funded(register, book, f"A{number}", 1_000)
+        await credit(book, order)
+        if number % 2:
+            await settle(book, order)
+        await Book(database.owner).post_all(_some_movements(by, 20 * number, 20))
+        if by.random() < 0.7:
+            await register.seals.seal()
+            sealed = await register.seals.last()
+        assert await _found_against(database, sealed) == set()
+    for _ in range(12):
+        since = MIDNIGHT + timedelta(minutes=by.choice([1_440 * by.randint(-1, 24), by.randint(0, 36_000)]))
+        until = since + timedelta(minutes=by.randint(0, 20_000))
+        found = {one.currency: one for one in await merchant_statements(database.pool, "m-1", since, until)}
+        before, after = await _summed(database, since), await _summed(database, until)
+        assert {name: one.opening for name, one in found.items() if name in before} == before
+        assert {name: one.closing for name, one in found.items() if name in after} == after
+        rows = [row for one in found.values() for row in one.rows]
+        assert all(since <= row.at < until for row in rows)
+    now = await _summed(database, NOW + 365 * DAY)
+    balances = {one.currency: one for one in await register.balances.of_merchant("m-1")}
+    assert {name: (one.pending_minor, one.available_minor) for name, one in balances.items()} == {
+        name: (one.pending_minor, one.available_minor) for name, one in now.items()
+    }
+
+
+@pytest.mark.parametrize("limit", [1, 3, 50])
+async def test_pages_follow_each_other_without_a_gap(database: Database, register: Register, limit: int) -> None:
+    database.broken = True  # merchants that owe and have
+    book, by = Book(database.owner), random.Random(7)
+    await book.post_all(_some_movements(by, 0, 15))
+    await register.seals.seal()
+    await book.post_all(_some_movements(by, 15, 15))
+    since, until = MIDNIGHT + 5 * DAY, MIDNIGHT + 30 * DAY
+    whole = await merchant_statements(database.pool, "m-1", since, until)
+    after: StatementPosition | None = None
+    rows: dict[str, list[object]] = {one.currency: [] for one in whole}
+    held = {one.currency: one.opening for one in whole}
+    while True:
+        page = await merchant_statement_page(database.pool, "m-1", since, until, after=after, limit=limit)
+        assert len({row.reference for one in page.statements for row in one.rows}) <= limit
+        for one in page.statements:
+            assert one.opening == held.get(one.currency, Held())
+            rows.setdefault(one.currency, []).extend(one.rows)
+            held[one.currency] = one.closing
+        if (after := page.after) is None:
+            break
+    assert held == {one.currency: one.closing for one in whole}
+    assert rows == {one.currency: list(one.rows) for one in whole}
+
+
+@pytest.mark.parametrize(
+    ("change", "proof"),
+    [
+        ("UPDATE merchant_days SET available_minor = available_minor + 1", "merchant_days"),
+        ("DELETE FROM merchant_days", "merchant_days"),
+        ("UPDATE merchant_transfers SET available_minor = available_minor + 1", "merchant_transfers"),
+        ("DELETE FROM merchant_transfers", "merchant_transfers"),
+        (
+            "INSERT INTO merchant_transfers SELECT (t).* FROM (SELECT jsonb_populate_record(t, '{\"leg\": 9}') AS t"
+            " FROM merchant_transfers t LIMIT 1) AS t",
+            "merchant_transfers",
+        ),
+    ],
+)
+async def test_an_owners_change_of_what_merchants_see_is_found(
+    database: Database, register: Register, change: str, proof: str
+) -> None:
+    await Book(database.owner).post_all(_some_movements(random.Random(1), 0, 10))
+    assert await _found_against(database, await register.seals.seal()) == set()
+    database.broken = True
+    async with database.owner.acquire() as owner:
+        await owner.execute("SET session_replication_role = replica")  # an owner who takes every fence away
+        await owner.execute(change)
+        await owner.execute("RESET session_replication_role")
+    assert proof in await _found_against(database, None)
+
+
+# --- long books ------------------------------------------------------------------------------------------
+
+LONG = 1_500
+"""Movements of one merchant: to look them up takes ten thousand buffers."""
+FEW = 100
+"""Buffers of 8 KB for a day of forty rows, or for a balance."""
+
+
+async def test_a_statement_and_a_balance_read_no_history(database: Database, register: Register) -> None:
+    """The merchant has credited orders that are open, one movement each, and a day that is not sealed."""
+    database.broken = True  # orders without a life
+    await database.owner.execute(
+        "INSERT INTO policies (content_hash, name, text) VALUES (repeat('p', 64), 'p', 'p');"
+        "INSERT INTO payments (channel, payment, currency, paid_minor) VALUES ('wechat', 'p', 'CNY', 1);"
+        " INSERT INTO orders (order_id, merchant_id, buyer_id, currency, total_minor, channel, payment, body,"
+        " content_hash, opened_by, policy_hash, opened_at) SELECT 'A' || n, 'm-1', 'b-1', 'CNY', 1, 'wechat', 'p',"
+        f" '{{}}', 'c', 'run', repeat('p', 64), now() FROM generate_series(1, {LONG}) AS s (n)"
+    )
+
+    def credited(number: int) -> Movement:
+        at = MIDNIGHT + number * timedelta(minutes=36)
+        return adjustment(f"a/{number}", "CNY", at, [Leg("psp/bench", f"order/A{number}/proceeds", 2)])
+
+    book = Book(database.owner)
+    await book.post_all([credited(number) for number in range(1, LONG - 39)])
+    await register.seals.seal()
+    await book.post_all([credited(number) for number in range(LONG - 39, LONG + 1)])
+    await database.owner.execute("ANALYZE")
+    day = MIDNIGHT + 36 * DAY
+    of_balance, of_statement = Explained(database.pool), Explained(database.pool)
+    (balance,) = await Register(of_balance).balances.of_merchant("m-1")  # type: ignore[arg-type]
+    assert balance.pending_minor == 2 * LONG
+    (found,) = await merchant_statements(of_statement, "m-1", day, day + DAY)  # type: ignore[arg-type]
+    assert (len(found.rows), found.opening.pending_minor) == (40, 2 * (LONG - 40 - 21))
+    assert (of_balance.buffers <= FEW, of_statement.buffers <= FEW) == (True, True), (
+        of_balance.buffers,
+        of_statement.buffers,
+    )
