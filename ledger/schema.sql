@@ -252,6 +252,19 @@ CREATE TABLE licence_moves (
 );
 CREATE INDEX licence_moves_by_merchant ON licence_moves USING btree (merchant_id, licence, id);
 
+CREATE TABLE merchant_days (
+    merchant_id text NOT NULL,
+    currency text COLLATE "C" NOT NULL,
+    day date NOT NULL,
+    pending_minor bigint NOT NULL,
+    available_minor bigint NOT NULL,
+    deposit_minor bigint NOT NULL,
+    reserved_minor bigint NOT NULL,
+    owed_minor bigint NOT NULL,
+    frozen_minor bigint NOT NULL,
+    CONSTRAINT merchant_days_pkey PRIMARY KEY (merchant_id, currency, day)
+) WITH (fillfactor=90);
+
 CREATE TABLE merchant_moves (
     id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
     merchant_id text NOT NULL,
@@ -269,6 +282,27 @@ CREATE TABLE merchant_moves (
     CONSTRAINT operators_move_merchants CHECK (role = 'operator'::text)
 );
 CREATE INDEX merchant_moves_by_merchant ON merchant_moves USING btree (merchant_id, what, id);
+
+CREATE TABLE merchant_transfers (
+    merchant_id text NOT NULL,
+    occurred_at timestamp with time zone NOT NULL,
+    movement_id bigint NOT NULL,
+    leg integer NOT NULL,
+    currency text COLLATE "C" NOT NULL,
+    reference text COLLATE "C" NOT NULL,
+    linked_to text COLLATE "C",
+    debit text COLLATE "C" NOT NULL,
+    credit text COLLATE "C" NOT NULL,
+    pending_minor bigint NOT NULL,
+    available_minor bigint NOT NULL,
+    deposit_minor bigint NOT NULL,
+    reserved_minor bigint NOT NULL,
+    owed_minor bigint NOT NULL,
+    frozen_minor bigint NOT NULL,
+    stated boolean NOT NULL,
+    CONSTRAINT merchant_transfers_pkey PRIMARY KEY (merchant_id, occurred_at, movement_id, leg)
+);
+CREATE INDEX merchant_transfers_by_movement ON merchant_transfers USING btree (merchant_id, movement_id);
 
 CREATE TABLE merchants (
     merchant_id text NOT NULL,
@@ -1732,6 +1766,47 @@ BEGIN
     RETURN v_outcomes;
 END $function$;
 
+CREATE FUNCTION close_merchant_days(p_first bigint, p_last bigint)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+DECLARE
+    v_moved merchant_days[];
+BEGIN
+    SELECT array_agg(ROW(s.*)::merchant_days) INTO v_moved FROM (
+        SELECT v.merchant_id, v.currency, utc_day(v.occurred_at) AS day, sum(v.pending_minor)::BIGINT,
+               sum(v.available_minor)::BIGINT, sum(v.deposit_minor)::BIGINT, sum(v.reserved_minor)::BIGINT,
+               sum(v.owed_minor)::BIGINT, sum(v.frozen_minor)::BIGINT
+        FROM transfers t CROSS JOIN LATERAL merchant_changes(
+            t.movement_id, t.leg, t.debit_account, t.credit_account, t.currency, t.amount_minor) AS v
+        WHERE t.movement_id BETWEEN p_first AND p_last
+        GROUP BY v.merchant_id, v.currency, utc_day(v.occurred_at)) AS s;
+    -- A new day begins with what the day before ended with.
+    INSERT INTO merchant_days
+    SELECT n.merchant_id, n.currency, n.day, coalesce(b.pending_minor, 0), coalesce(b.available_minor, 0),
+           coalesce(b.deposit_minor, 0), coalesce(b.reserved_minor, 0), coalesce(b.owed_minor, 0),
+           coalesce(b.frozen_minor, 0)
+    FROM unnest(v_moved) AS n LEFT JOIN LATERAL (
+        SELECT d.* FROM merchant_days d
+        WHERE d.merchant_id = n.merchant_id AND d.currency = n.currency AND d.day < n.day
+        ORDER BY d.day DESC LIMIT 1) AS b ON TRUE
+    ON CONFLICT DO NOTHING;
+    UPDATE merchant_days k
+    SET pending_minor = k.pending_minor + s.pending_minor, available_minor = k.available_minor + s.available_minor,
+        deposit_minor = k.deposit_minor + s.deposit_minor, reserved_minor = k.reserved_minor + s.reserved_minor,
+        owed_minor = k.owed_minor + s.owed_minor, frozen_minor = k.frozen_minor + s.frozen_minor
+    FROM (
+        SELECT d.merchant_id, d.currency, d.day, sum(n.pending_minor)::BIGINT AS pending_minor,
+               sum(n.available_minor)::BIGINT AS available_minor, sum(n.deposit_minor)::BIGINT AS deposit_minor,
+               sum(n.reserved_minor)::BIGINT AS reserved_minor, sum(n.owed_minor)::BIGINT AS owed_minor,
+               sum(n.frozen_minor)::BIGINT AS frozen_minor
+        FROM unnest(v_moved) AS n JOIN merchant_days d
+            ON d.merchant_id = n.merchant_id AND d.currency = n.currency AND d.day >= n.day
+        GROUP BY d.merchant_id, d.currency, d.day) AS s
+    WHERE k.merchant_id = s.merchant_id AND k.currency = s.currency AND k.day = s.day;
+END $function$;
+
 CREATE FUNCTION close_rest_return(
     p_return text,
     p_arrived boolean,
@@ -2423,6 +2498,59 @@ BEGIN
     RETURN TRUE;
 END $function$;
 
+CREATE FUNCTION merchant_changes(
+    p_movement bigint,
+    p_leg integer,
+    p_debit bigint,
+    p_credit bigint,
+    p_currency text,
+    p_amount bigint
+)
+ RETURNS SETOF merchant_transfers
+ LANGUAGE sql
+ STABLE
+AS $function$
+    SELECT s.merchant_id, m.occurred_at, m.id, p_leg, p_currency, m.reference, m.linked_to, d.path, c.path,
+           coalesce(sum(s.delta) FILTER (WHERE s.part = 'proceeds'), 0)::BIGINT,
+           coalesce(sum(s.delta) FILTER (WHERE s.part = 'available'), 0)::BIGINT,
+           coalesce(sum(s.delta) FILTER (WHERE s.part = 'deposit'), 0)::BIGINT,
+           coalesce(sum(s.delta) FILTER (WHERE s.part IN ('reserved', '')), 0)::BIGINT,
+           coalesce(sum(-s.delta) FILTER (WHERE s.part = 'receivable'), 0)::BIGINT,
+           coalesce(sum(s.delta) FILTER (WHERE s.part = 'frozen'), 0)::BIGINT,
+           bool_or(s.part <> 'frozen')
+    -- One by one (OFFSET 0): a session keeps a plan that it made on short books.
+    FROM (SELECT n.* FROM movements n WHERE n.id = p_movement OFFSET 0) AS m
+    CROSS JOIN LATERAL (SELECT a.path FROM accounts a WHERE a.id = p_debit OFFSET 0) AS d
+    CROSS JOIN LATERAL (SELECT a.path FROM accounts a WHERE a.id = p_credit OFFSET 0) AS c
+    CROSS JOIN LATERAL (VALUES
+        (merchant_of(d.path, m.reference, c.path), split_part(d.path, '/', 3), -p_amount),
+        (merchant_of(c.path, m.reference, d.path), split_part(c.path, '/', 3), p_amount)
+    ) AS s (merchant_id, part, delta)
+    WHERE s.merchant_id IS NOT NULL
+    GROUP BY s.merchant_id, m.occurred_at, m.id, m.reference, m.linked_to, d.path, c.path
+$function$;
+
+CREATE FUNCTION merchant_of(p_path text, p_reference text, p_other text)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+AS $function$
+    SELECT CASE
+        WHEN p_path LIKE 'order/%/proceeds' OR p_path LIKE 'order/%/frozen'
+            THEN (SELECT o.merchant_id FROM orders o WHERE o.order_id = split_part(p_path, '/', 2) COLLATE "default")
+        WHEN p_path LIKE 'merchant/%' THEN split_part(p_path, '/', 2)
+        -- The withdrawal's own row comes after the money was set aside.
+        WHEN p_path LIKE 'withdrawal/%' AND p_reference LIKE 'withdrawal/%/reserve' THEN split_part(p_other, '/', 2)
+        WHEN p_path LIKE 'withdrawal/%'
+            THEN (SELECT w.merchant_id FROM withdrawals w
+                  WHERE w.withdrawal_id = split_part(p_path, '/', 2) COLLATE "default")
+        WHEN p_path = 'suspense' AND p_reference LIKE 'withdrawal/%'
+             AND split_part(p_reference, '/', 3) IN ('suspense', 'close')
+            THEN (SELECT w.merchant_id FROM withdrawals w
+                  WHERE w.withdrawal_id = split_part(p_reference, '/', 2) COLLATE "default")
+    END
+$function$;
+
 CREATE FUNCTION merchant_stop(p_merchant_id text)
  RETURNS text
  LANGUAGE sql
@@ -2725,6 +2853,18 @@ AS $function$
     UPDATE api_keys SET last_used = p_now
     WHERE key_id = p_key_id AND (last_used IS NULL OR last_used < p_now - INTERVAL '1 minute')
 $function$;
+
+CREATE FUNCTION note_merchant_transfers()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+BEGIN
+    INSERT INTO merchant_transfers
+    SELECT v.* FROM fresh t CROSS JOIN LATERAL merchant_changes(
+        t.movement_id, t.leg, t.debit_account, t.credit_account, t.currency, t.amount_minor) AS v;
+    RETURN NULL;
+END $function$;
 
 CREATE FUNCTION note_proof_run(p_broken text[])
  RETURNS text[]
@@ -5293,6 +5433,7 @@ BEGIN
         SELECT purpose_of(path), currency, kind, delta_minor FROM entries
         WHERE movement_id BETWEEN v_seal.first_movement AND v_seal.last_movement) AS p
     GROUP BY p.purpose, p.currency;
+    PERFORM close_merchant_days(v_seal.first_movement, v_seal.last_movement);
     UPDATE seals s SET hash = seal_hash(s) WHERE s.number = v_seal.number;
     RETURN v_seal.number;
 END
@@ -5817,6 +5958,14 @@ BEGIN
     RETURN TRUE;
 END $function$;
 
+CREATE FUNCTION utc_day(p_at timestamp with time zone)
+ RETURNS date
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$
+    SELECT (p_at AT TIME ZONE 'UTC')::DATE
+$function$;
+
 CREATE FUNCTION verify_account(
     p_account_id text,
     p_version integer,
@@ -6184,6 +6333,7 @@ CREATE TRIGGER a_licence_is_an_event AFTER INSERT ON licence_moves FOR EACH ROW 
 CREATE TRIGGER licence_moves_are_only_added_to BEFORE DELETE OR UPDATE OR TRUNCATE ON licence_moves FOR EACH STATEMENT EXECUTE FUNCTION refuse_change_of_history();
 CREATE TRIGGER a_decision_about_a_merchant_is_an_event AFTER INSERT ON merchant_moves FOR EACH ROW EXECUTE FUNCTION add_merchant_events();
 CREATE TRIGGER merchant_moves_are_only_added_to BEFORE DELETE OR UPDATE OR TRUNCATE ON merchant_moves FOR EACH STATEMENT EXECUTE FUNCTION refuse_change_of_history();
+CREATE TRIGGER merchant_transfers_are_only_added BEFORE DELETE OR UPDATE OR TRUNCATE ON merchant_transfers FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER movements_are_only_added BEFORE DELETE OR UPDATE OR TRUNCATE ON movements FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER notices_are_events AFTER INSERT ON notices REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION add_notice_events();
 CREATE TRIGGER a_new_order_has_its_events AFTER INSERT ON orders FOR EACH ROW WHEN (new.revision >= 0) EXECUTE FUNCTION add_order_events();
@@ -6198,6 +6348,7 @@ CREATE TRIGGER policy_moves_are_only_added_to BEFORE DELETE OR UPDATE OR TRUNCAT
 CREATE TRIGGER a_break_that_comes_back_or_goes_is_an_event AFTER UPDATE OF resolved_at ON reconciliation_breaks FOR EACH ROW WHEN (new.resolved_at IS DISTINCT FROM old.resolved_at) EXECUTE FUNCTION add_break_events();
 CREATE TRIGGER a_new_break_is_an_event AFTER INSERT ON reconciliation_breaks FOR EACH ROW EXECUTE FUNCTION add_break_events();
 CREATE TRIGGER safeguards_are_only_added_to BEFORE DELETE OR UPDATE OR TRUNCATE ON safeguards FOR EACH STATEMENT EXECUTE FUNCTION refuse_change_of_history();
+CREATE TRIGGER merchants_see_their_transfers AFTER INSERT ON transfers REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION note_merchant_transfers();
 CREATE TRIGGER transfers_are_only_added BEFORE DELETE OR UPDATE OR TRUNCATE ON transfers FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER a_new_withdrawal_has_its_events AFTER INSERT ON withdrawals FOR EACH ROW WHEN (new.revision >= 0) EXECUTE FUNCTION add_withdrawal_events();
 CREATE TRIGGER a_withdrawal_has_its_events AFTER UPDATE OF revision, state, state_name, closed ON withdrawals FOR EACH ROW WHEN (new.revision <> old.revision) EXECUTE FUNCTION add_withdrawal_events();
@@ -6225,7 +6376,9 @@ GRANT SELECT ON TABLE grade_moves TO dakuan_worker;
 GRANT SELECT ON TABLE legs_of_chart TO dakuan_worker;
 GRANT SELECT ON TABLE licence_moves TO dakuan_worker;
 GRANT SELECT ON TABLE licences TO dakuan_worker;
+GRANT SELECT ON TABLE merchant_days TO dakuan_worker;
 GRANT SELECT ON TABLE merchant_moves TO dakuan_worker;
+GRANT SELECT ON TABLE merchant_transfers TO dakuan_worker;
 GRANT SELECT ON TABLE merchants TO dakuan_worker;
 GRANT SELECT ON TABLE movement_faults TO dakuan_worker;
 GRANT SELECT ON TABLE movement_kinds TO dakuan_worker;
@@ -6328,6 +6481,8 @@ GRANT EXECUTE ON FUNCTION keep_verdicts TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION load_statement TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION may_be_corrected TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION mend_endpoint TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION merchant_changes TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION merchant_of TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION merchant_stop TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION merchant_value TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION move_licence TO dakuan_worker;
@@ -6339,6 +6494,7 @@ GRANT EXECUTE ON FUNCTION note_answer TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION note_attempt TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION note_callback TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION note_key_used TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION note_merchant_transfers TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION note_proof_run TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION note_proven TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION note_rests TO dakuan_worker;
@@ -6416,6 +6572,7 @@ GRANT EXECUTE ON FUNCTION told_lines TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION unpark_subject TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION update_attempt TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION update_drop TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION utc_day TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION verify_account TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION waits_for_merchant TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION withdraw_load TO dakuan_worker;
