@@ -27,6 +27,7 @@ pytest_plugins = (
     "withdrawal_stage",  # Temporal and a bank for withdrawals
     "up_stack",  # a running `up`
     "hooks",  # consumers of webhooks, and a deliverer
+    "http_operations",  # every operation of the document, and books for it
     "http_stack",  # its HTTP gateway, and keys for it
     "chromium",  # a browser for its console
     "wechatpay_adapters",

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from databases import Database
-from http_in_process import Gateway, in_process
-from ledger_samples import LIMITS, NOW, a_withdrawal, an_order, earned, opened
+from http_in_process import in_process
+from http_operations import IDS, body_for, operations
 
 from config import Settings
 from core.api_keys import SCOPES
 from core.messages import ORDER_COMMANDS, WITHDRAWAL_COMMANDS
-from docs.examples import COMMANDS, ORDER
-from ledger.book import Book
-from ledger.register import Register
 from storefront.api.documents import document_of
 from storefront.api.orders import NEVER_BY_KEY as NO_ORDER_VERBS
 from storefront.api.withdrawals import NEVER_BY_KEY as NO_WITHDRAWAL_VERBS
@@ -53,8 +48,6 @@ SCOPE: dict[str, str] = {
     **{f"withdrawal_{verb}": "withdrawals:write" for verb in WITHDRAWAL_COMMANDS if verb not in NO_WITHDRAWAL_VERBS},
 }
 """The operations of the document, each with the scope that it asks for."""
-IDS = {"order_id": "A1", "withdrawal_id": "W1", "merchant_id": "m-1", "parcel_id": "p1", "number": "SF1234567890123"}
-IDS |= {"idempotency_key": "k-0", "endpoint_id": "ep-1", "account_id": "acc-m-1", "channel": "wechat"}
 OF_NO_MERCHANT = frozenset(
     {"judge_waybill", "get_request", "estimate_withdrawal", "start_withdrawal", "start_order", "make_endpoint"}
     | {"take_payment", "try_payment"}
@@ -63,46 +56,16 @@ OF_NO_MERCHANT = frozenset(
 LISTS = frozenset({"list_orders", "list_withdrawals", "list_notices", "list_endpoints", "list_events"})
 
 
-async def operations(gateway: Gateway) -> dict[str, tuple[str, str]]:
-    """Operation → method and address, filled in."""
-    document = document_of(gateway.asker._transport.app)  # type: ignore[attr-defined]  # of an ASGI transport
-    found = {}
-    for path, methods in document["paths"].items():
-        for method, operation in methods.items():
-            for name, value in IDS.items():
-                path = path.replace(f"{{{name}}}", value)
-            found[operation["operationId"]] = (method.upper(), path)
-    return found
-
-
-def body_for(name: str) -> dict[str, Any]:
-    """A body that can be read, from a merchant's own key."""
-    if name == "start_order":
-        return ORDER
-    if name in {"start_withdrawal", "estimate_withdrawal"}:
-        return {"amount_minor": 100, "currency": "CNY", "account_id": "acc-m-1"}
-    example = COMMANDS.get(name.removeprefix("withdrawal_"), {})
-    return {field: value for field, value in example.items() if field != "actor"}
-
-
-@pytest.fixture
-async def books(register: Register, book: Book) -> None:
-    """An order and a withdrawal of m-1."""
-    await opened(register, an_order("A1"))
-    await earned(register, book, 1_000)
-    assert (await register.withdrawals.reserve(a_withdrawal(), LIMITS, now=NOW)).outcome == "reserved"
-
-
 @pytest.mark.usefixtures("books")
 async def test_every_route_asks_for_its_scope(database: Database) -> None:
     async with in_process(database) as gateway:
-        found = await operations(gateway)
+        found = operations(gateway)
         assert {name for name in found if name not in OPEN} == SCOPE.keys()
         lacking = {scope: tuple(one for one in SCOPES if one != scope) for scope in SCOPES}
         without = {scope: await gateway.key(merchant="m-1", scopes=scopes) for scope, scopes in lacking.items()}
         alone = {scope: await gateway.key(merchant="m-1", scopes=(scope,)) for scope in SCOPES}
         for name, scope in SCOPE.items():
-            method, path = found[name]
+            method, path = found[name].method, found[name].path
             nobody = await gateway.ask(method, path, {}, body_for(name))
             assert (nobody.status_code, nobody.json()["code"]) == (401, "unauthorized"), name
             assert nobody.headers["www-authenticate"] == "Bearer"
@@ -119,10 +82,10 @@ async def test_every_route_asks_for_its_scope(database: Database) -> None:
 @pytest.mark.usefixtures("books")
 async def test_a_key_learns_nothing_of_another_merchant(database: Database) -> None:
     async with in_process(database) as gateway:
-        found = await operations(gateway)
+        found = operations(gateway)
         other = await gateway.key(merchant="m-2")
         for name in SCOPE.keys() - OF_NO_MERCHANT:
-            method, path = found[name]
+            method, path = found[name].method, found[name].path
             foreign = await gateway.ask(method, path, other, body_for(name))
             if name in LISTS:
                 assert foreign.json()["data"] == [], name

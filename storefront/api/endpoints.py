@@ -10,9 +10,10 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from core.fields import Message
 from core.reading import content_hash
 from ledger.endpoints import StoredAttempt, StoredEndpoint
-from storefront.api.documents import schema_of
+from storefront.api.documents import closed, schema_of
 from storefront.api.paging import id_in, limit_of, number_of
 from storefront.api.routing import acting, changing, query, reading
 from storefront.bodies import message_of, object_of
@@ -91,6 +92,7 @@ async def remove_endpoint(request: Request) -> Response:
 async def rotate_endpoint(request: Request) -> Response:
     """Make another secret; both sign for a day."""
     service, caller, endpoint = await _endpoint(request)
+    await _nothing_in(request)
     asked_as = f"{caller.sender}/{idempotency_key_of(request)}"
     secret, ends = await service.endpoints.rotate(endpoint, asked_as, datetime.now(UTC))
     answer = {"endpoint_id": endpoint.endpoint_id, "verify_with": secret, "old_ends_at": ends.isoformat()}
@@ -100,6 +102,7 @@ async def rotate_endpoint(request: Request) -> Response:
 async def test_endpoint(request: Request) -> Response:
     """Send an `endpoint.test` now, and say what came back."""
     service, _, endpoint = await _endpoint(request)
+    await _nothing_in(request)
     return JSONResponse(view_of_answer(await service.endpoints.test(endpoint, datetime.now(UTC))))
 
 
@@ -138,6 +141,19 @@ async def _endpoint(request: Request) -> tuple[HttpService, Caller, StoredEndpoi
     return service, caller, endpoint
 
 
+async def _nothing_in(request: Request) -> None:
+    """Refuse a body with any field: there is nothing to say.
+
+    Raises:
+        ProblemError: `malformed`.
+    """
+    message_of(_Nothing, await object_of(request))
+
+
+class _Nothing(Message):
+    """A body without fields."""
+
+
 def _listed(schema: dict[str, Any]) -> dict[str, Any]:
     return {"type": "object", "properties": {"data": {"type": "array", "items": schema}}, "required": ["data"]}
 
@@ -165,7 +181,7 @@ changing(
     rotate_endpoint,
     says="Make another secret",
     name="rotate_endpoint",
-    body={"type": "object"},
+    body=closed({"type": "object"}),
 )
 acting(router, "POST", "/{endpoint_id}/test", test_endpoint, says="Send a test now")
 acting(router, "POST", "/{endpoint_id}/redeliver", redeliver, says="Send again", body=schema_of(Redelivery))

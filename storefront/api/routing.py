@@ -104,6 +104,8 @@ def changing(
     """
     status = 201 if created else 200
     answer = {"description": "Done.", "content": {"application/json": {"schema": {"type": "object"}}}}
+    # No body is read as an empty one, which is right where no field is needed.
+    sent = {"required": bool(body.get("required")), "content": {"application/json": {"schema": body}}}
     later = {
         "description": "Written down, and carried out as soon as it can be; the header Location says where to look."
     }
@@ -118,7 +120,7 @@ def changing(
         responses={status: answer, 202: later, **problems(*OF_BODIES, 409)},
         openapi_extra={
             "parameters": [*_in_path(path), _IDEMPOTENCY],
-            "requestBody": {"required": True, "content": {"application/json": {"schema": body}}},
+            "requestBody": sent,
         },
     )
 

@@ -17,6 +17,7 @@ from typing import Annotated, Any
 import httpx2
 import typer
 from command_line import ask
+from exploring import explore
 from http_stack import keyed
 from up_stack import Up, fresh_order, fresh_waybill, scan, standing
 
@@ -26,8 +27,6 @@ PROJECT = Path(__file__).parents[2]
 PROGRAMS = PROJECT / "tests" / "clients"
 GENERATES_WITHIN = 300
 """Seconds."""
-NOT_CHECKED = "positive_data_acceptance"
-"""A schema cannot say that an order's lines add up: data that it allows may be refused with 422."""
 
 
 def run(program: Sequence[str], folder: Path, within: int = GENERATES_WITHIN) -> str:
@@ -80,23 +79,12 @@ def settle(name: str, program: Sequence[str], folder: Path, http: httpx2.Client)
         raise SystemExit(f"{name}: the order is {phase}")
 
 
-def explore(tools: Path, http: httpx2.Client, examples: int, seconds: int, folder: Path) -> None:
-    """Ask every operation what its schema allows, and what it does not."""
-    program = [
-        *(str(tools / "schemathesis"), "run", str(folder / "openapi.json"), "--url", str(http.base_url)),
-        *("-H", f"Authorization: Bearer {keyed(http).key}", "--max-examples", str(examples), "--seed", "1"),
-        *("--phases", "examples,coverage,fuzzing", "--exclude-checks", NOT_CHECKED, "--request-timeout", "40"),
-        *("--rate-limit", "18/s", "--no-color", "--max-time", str(seconds)),
-    ]
-    print(run(program, folder, seconds + GENERATES_WITHIN).strip().splitlines()[-1], flush=True)
-
-
 def clients(
     tools: Annotated[Path, typer.Option(resolve_path=True, help="Where the tools' programs are.")] = PROJECT
     / ".venv-clients"
     / "bin",
     examples: Annotated[int, typer.Option(min=0, help="Of schemathesis for each operation; 0: none.")] = 5,
-    seconds: Annotated[int, typer.Option(min=1, help="At most, for schemathesis.")] = 120,
+    seconds: Annotated[int, typer.Option(min=1, help="At most, for schemathesis as each of two senders.")] = 120,
 ) -> None:
     """Two generated clients settle an order each; then schemathesis."""
     with tempfile.TemporaryDirectory(prefix="dakuan-clients-") as name:
@@ -108,11 +96,10 @@ def clients(
                 for language in ("python", "typescript"):
                     (folder / language).mkdir()
                     (folder / language / "openapi.json").write_text(document, encoding="utf-8")
-                (folder / "openapi.json").write_text(document, encoding="utf-8")
                 settle("python", in_python(tools, folder / "python"), folder / "python", http)
                 settle("typescript", in_typescript(folder / "typescript"), folder / "typescript", http)
                 if examples:
-                    explore(tools, http, examples, seconds, folder)
+                    explore(tools, http, folder, examples=examples, seconds=seconds)
 
 
 if __name__ == "__main__":

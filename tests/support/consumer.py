@@ -63,8 +63,8 @@ class Consumer:
         try:
             while await self._one(reader, writer):
                 pass
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            pass  # cancelled only when the consumer ends; asyncio's own callback would log it as an error
         finally:
             self.serving.discard(task)
             writer.close()
