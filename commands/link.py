@@ -51,6 +51,23 @@ async def books() -> AsyncIterator[Register]:
 
 
 @asynccontextmanager
+async def copies() -> AsyncIterator[Register]:
+    """The register for a list or a statement, which may be a moment old: on the replica, where DATABASE_READ_URL names
+    one that is of use; see `database`.
+    """
+    from config import load
+    from ledger.register import Register
+    from ledger.replica import ReadPool
+
+    async with database() as pool:
+        reads = ReadPool(pool, load().database_read_url)
+        try:
+            yield Register(reads.as_pool)
+        finally:
+            await reads.close()
+
+
+@asynccontextmanager
 async def owners_books() -> AsyncIterator[Register]:
     """The register as the database's owner, for changes that a worker's role may not make; see `database`."""
     from ledger.register import Register

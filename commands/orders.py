@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from commands.console import JsonFlag, command, print_answer
-from commands.link import books
+from commands.link import copies
 from commands.reading import id_of
 from core.audit.normalising import normalise
 from core.money import format_minor
@@ -44,7 +44,7 @@ async def orders(
     for given, name in ((merchant, "merchant"), (buyer, "buyer"), (hold, "hold")):
         if given is not None:
             id_of(given, name)
-    async with books() as register:
+    async with copies() as register:
         rows = await register.orders.rows(
             merchant_id=merchant,
             buyer_id=buyer,

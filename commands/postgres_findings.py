@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING
 
 from core.errors import DakuanError, DatabaseUnavailable, Misconfigured
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from ledger.inspecting import Inspection
 
 MIGRATE = "`python starter.py migrate`"
+REPLICA = "read replica"
 
 
 @dataclass(frozen=True)
@@ -32,11 +34,37 @@ async def look_at_database(settings: Settings) -> list[DoctorFinding]:
     if has_owner:
         more, _ = await _role("database owner", settings.database_owner_url, "DATABASE_OWNER_URL", required=False)
         findings += more
+    if settings.database_url is not None and settings.database_read_url is not None:
+        findings.append(await _replica(settings.database_url, settings.database_read_url))
     if seen is not None and (lost := [key for key in seen.sealed_with if key not in settings.account_keys]):
         found = f"numbers or secrets are sealed with {', '.join(lost)}, and DAKUAN_ACCOUNT_KEYS has no such key"
         helps = "add the key to DAKUAN_ACCOUNT_KEYS: without it nothing is paid or sent there"
         findings.append(DoctorFinding("keys of sealed numbers", False, found, helps))
     return findings
+
+
+async def _replica(primary: str, replica: str) -> DoctorFinding:
+    """Whether the reading address leads to a copy of the primary that follows it. Not required: the primary answers
+    where it does not.
+    """
+    from ledger.replica import LAG_MOST, compare_replica  # loaded when it looks
+
+    try:
+        seen = await compare_replica(primary, replica)
+    except DakuanError as error:
+        helps = "start it, or unset DATABASE_READ_URL: the primary answers"
+        return DoctorFinding(REPLICA, False, str(error), helps, required=False)
+    if not seen.same_cluster:
+        said = "DATABASE_READ_URL leads to another cluster than DATABASE_URL: it is not used"
+        return DoctorFinding(REPLICA, False, said, "name a replica made from this server, or unset it", required=False)
+    if seen.takes_writes:
+        said = "DATABASE_READ_URL leads to a server that takes writes, not to a replica"
+        return DoctorFinding(REPLICA, False, said, "name a replica, or unset it: it takes no load off", required=False)
+    if seen.lag > LAG_MOST:
+        behind = f"is {seen.lag:.0f} s behind" if seen.lag < inf else "has replayed nothing yet"
+        said = f"the replica {behind}: the primary answers"
+        return DoctorFinding(REPLICA, False, said, "look at its replication", required=False)
+    return DoctorFinding(REPLICA, True, f"a standby of the primary, {seen.lag:.1f} s behind", required=False)
 
 
 async def _role(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from commands.console import JsonFlag, command, print_answer
-from commands.link import database
+from commands.link import copies
 from commands.reading import id_of
 from core.errors import BadInput
 from core.merchant_statement import PARTS, MerchantStatement, StatementRow, as_csv
@@ -46,8 +46,8 @@ async def statement(
         raise typer.BadParameter("--to lies before --from")
     if file is not None and as_json:
         raise typer.BadParameter("either --csv or --json")
-    async with database() as pool:
-        found = await merchant_statements(pool, merchant, first, last + timedelta(days=1))
+    async with copies() as register:
+        found = await merchant_statements(register.pool, merchant, first, last + timedelta(days=1))
     if file is not None:
         _write(file, found)
         return

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from commands.console import JsonFlag, command, print_answer
-from commands.link import books
+from commands.link import copies
 from commands.reading import id_of
 from core.money import format_minor
 from core.texts import clock
@@ -29,7 +29,7 @@ async def withdrawals(
     """List withdrawals, the newest first."""
     if merchant is not None:
         id_of(merchant, "merchant")
-    async with books() as register:
+    async with copies() as register:
         rows = await register.withdrawals.rows(merchant_id=merchant, state_name=state, closed=closed, limit=limit)
     view = {"withdrawals": [row.model_dump(mode="json") for row in rows]}
     title, cells = counted(len(rows), "withdrawal"), [_cells(row) for row in rows]

@@ -1,6 +1,7 @@
 """Settings from the environment; nothing else reads it.
 
     DATABASE_URL, DATABASE_OWNER_URL   PostgreSQL: as the worker's role, and as the owner's, for migrations
+    DATABASE_READ_URL                  a replica of it, for lists, pages of the console and statements; none by default
     TEMPORAL_ADDRESS, TEMPORAL_…       Temporal, as the `temporal` command line reads them (profiles, TLS, API key)
     DAKUAN_CARRIER_URL                 tracking provider     (the sandbox dialect of the stand-ins)
     DAKUAN_CARRIERS                    file of tracking providers and their order (`config.providers`); on a local stack
@@ -82,12 +83,13 @@ PEPPER_FILE = "pepper"
 _VARIABLES = {
     "database_url": "DATABASE_URL",
     "database_owner_url": "DATABASE_OWNER_URL",
+    "database_read_url": "DATABASE_READ_URL",
     "temporal_address": "TEMPORAL_ADDRESS",
     "carrier_url": "DAKUAN_CARRIER_URL",
     "channel_url": "DAKUAN_CHANNEL_URL",
     "bank_url": "DAKUAN_BANK_URL",
 }
-_DATABASES = ("database_url", "database_owner_url")
+_DATABASES = ("database_url", "database_owner_url", "database_read_url")
 _PROVIDERS = ("carrier_url", "channel_url", "bank_url")
 
 
@@ -98,6 +100,8 @@ class Settings(BaseModel):
 
     database_url: str | None = Field(default=None, repr=False)
     database_owner_url: str | None = Field(default=None, repr=False)
+    database_read_url: str | None = Field(default=None, repr=False)
+    """None: the primary answers all."""
     temporal_address: str | None = None
     """There is no default address, unlike in Temporal's own tools: a server on this machine may belong to another
     project.

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
+from asyncpg.pool import PoolConnectionProxy
 
 from ledger.pool import Connected, translate_errors
 
@@ -40,11 +41,11 @@ async def long_reads(source: Connected) -> AsyncIterator[LongReads]:
         Unavailable: the database does not answer; a retry helps.
     """
     async with translate_errors():
-        if isinstance(source, asyncpg.Pool):
-            async with source.acquire() as connection, _snapshot(connection) as reads:
+        if isinstance(source, (asyncpg.Connection, PoolConnectionProxy)):
+            async with _snapshot(source) as reads:
                 yield reads
         else:
-            async with _snapshot(source) as reads:
+            async with source.acquire() as connection, _snapshot(connection) as reads:
                 yield reads
 
 

@@ -25,6 +25,7 @@ from gateway.tracing import tracing_of
 from ledger.inspecting import refuse_unready
 from ledger.pool import open_pool
 from ledger.register import Register
+from ledger.replica import ReadPool
 from ledger.vault import Vault
 from storefront import inbound, payloads
 from storefront.api import accounts, endpoints, events, merchants, orders, others, payments, withdrawals
@@ -70,9 +71,12 @@ async def running_service(settings: Settings) -> AsyncIterator[HttpService]:
         stack.push_async_callback(pool.close)
         await refuse_unready(pool)
         register = Register(pool)
+        reads = ReadPool(pool, settings.database_read_url)
+        stack.push_async_callback(reads.close)
+        await reads.look()
         client: Client = await stack.enter_async_context(gateway.connected(settings, later=True))
         pushes = await stack.enter_async_context(push_desk(settings, register, client))
-        await stack.enter_async_context(watched(settings, pool, client))
+        await stack.enter_async_context(watched(settings, pool, client, reads))
         changes = Changes(register, client, settings.peppers_needed)
         vault = Vault(settings.account_keys)
         poster, asked = [await stack.enter_async_context(Poster(reach_of(settings))) for _ in range(2)]
@@ -88,6 +92,7 @@ async def running_service(settings: Settings) -> AsyncIterator[HttpService]:
                 callbacks=callback_desk(settings, register, client),
                 limits=Limits(),
                 endpoints=EndpointDesk(register, vault, asked),
+                copies=Register(reads.as_pool) if settings.database_read_url is not None else None,
             )
         finally:
             forwarding.cancel()

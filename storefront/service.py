@@ -20,6 +20,7 @@ from storefront.headers import host_in
 from storefront.identities import Caller, caller_of
 from storefront.limits import Limits
 from storefront.problems import ProblemError
+from storefront.recent import Recent
 from storefront.room import Room
 from storefront.streams import Streams
 
@@ -51,12 +52,21 @@ class HttpService:
     asked: Readiness = field(default_factory=Readiness)
     streams: Streams = field(default_factory=Streams)
     waits: Room = field(default_factory=lambda: Room("requests that wait", WAITS_A_KEY, WAITS))
+    copies: Register | None = None
+    """The register on the replica; None where there is none."""
+    recent: Recent = field(default_factory=Recent)
 
     @property
     def hosts(self) -> frozenset[str]:
         """The names under which this gateway answers."""
         console = self.settings.console
         return self.settings.http_hosts | ({host_in(console.host)} if console is not None else frozenset())
+
+    def lists(self, sender: str) -> Register:
+        """The register for lists, pages and statements, which may be a moment old. Who changed something a moment ago
+        reads where it was written.
+        """
+        return self.register if self.copies is None or self.recent.has(sender) else self.copies
 
     async def caller(self, request: Request, scope: str | None = None) -> Caller:
         """Who sent this request, where the key may do this now. Without a scope any key may.
@@ -65,7 +75,10 @@ class HttpService:
             ProblemError: `unauthorized`, `missing_scope` or `too_many_requests`.
         """
         found = await caller_of(request, self.register, self.settings.peppers_needed, self.limits)
-        self.limits.count(found.key.key_id, changing=scope is not None and scope.endswith(":write"))
+        changing = scope is not None and scope.endswith(":write")
+        self.limits.count(found.key.key_id, changing=changing)
+        if changing:
+            self.recent.note(found.sender)
         if scope is not None:
             found.needs(scope)
         return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -17,6 +18,7 @@ from config import Settings
 from core.errors import DakuanError
 from gateway.metrics import GaugeBoard, Measured, runtime_of
 from ledger.register import Register
+from ledger.replica import ReadPool
 
 EVERY = 15.0
 """Seconds between two readings: Prometheus asks about as often."""
@@ -28,13 +30,19 @@ log = logging.getLogger("dakuan.metrics")
 
 
 @asynccontextmanager
-async def watched(settings: Settings, pool: asyncpg.Pool[Any], client: Client) -> AsyncIterator[None]:
-    """Keep the gauges fresh while the block runs, where an endpoint is set."""
+async def watched(
+    settings: Settings, pool: asyncpg.Pool[Any], client: Client, reads: ReadPool | None = None
+) -> AsyncIterator[None]:
+    """Keep the gauges fresh while the block runs, where an endpoint is set.
+
+    Args:
+        reads: asks the replica, in a process that has one.
+    """
     runtime = runtime_of(settings)
     if runtime is None:
         yield
         return
-    watching = asyncio.create_task(_watch(GaugeBoard(runtime), Register(pool), client))
+    watching = asyncio.create_task(_watch(GaugeBoard(runtime), Register(pool), client, reads))
     try:
         yield
     finally:
@@ -43,15 +51,24 @@ async def watched(settings: Settings, pool: asyncpg.Pool[Any], client: Client) -
             await watching
 
 
-async def _watch(board: GaugeBoard, register: Register, client: Client) -> None:
+async def _watch(board: GaugeBoard, register: Register, client: Client, reads: ReadPool | None) -> None:
     while True:
-        board.show(await measure(register, client))
+        board.show(await measure(register, client, reads))
         await asyncio.sleep(EVERY)
 
 
-async def measure(register: Register, client: Client) -> list[Measured]:
+async def measure(register: Register, client: Client, reads: ReadPool | None = None) -> list[Measured]:
     """All gauges now. One that cannot be measured is left out, and its source is shown as down."""
-    return [*await _of_register(register), *await _of_temporal(client)]
+    return [*await _of_register(register), *await _of_temporal(client), *await _of_replica(reads)]
+
+
+async def _of_replica(reads: ReadPool | None) -> list[Measured]:
+    """Whether lists are read there; its lag, where it answers."""
+    if reads is None or not reads.is_set:
+        return []
+    await reads.look()
+    used: Measured = ("replica_used", {}, float(not reads.is_away))
+    return [used] if math.isinf(reads.lag) else [used, ("replica_lag_seconds", {}, reads.lag)]
 
 
 async def _of_register(register: Register) -> list[Measured]:

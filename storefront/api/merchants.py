@@ -18,6 +18,7 @@ from core.order.state import OrderState
 from ledger.balances import Balance
 from ledger.merchant_statements import merchant_statements
 from ledger.orders import OrderInHand
+from ledger.register import Register
 from ledger.register_part import Position
 from storefront.api.documents import schema_of
 from storefront.api.paging import cursor_in, id_in, limit_of, page_of, page_until, word_in
@@ -34,13 +35,13 @@ router = APIRouter(prefix="/v1/merchants", tags=["merchants"])
 
 async def get_balance(request: Request) -> Response:
     """What a merchant will have, may withdraw, is being paid, and owes; a line a currency."""
-    service, merchant_id = await _merchant(request)
+    service, merchant_id, _ = await _merchant(request)
     return JSONResponse(page_of(await service.register.balances.of_merchant(merchant_id), merchant_id=merchant_id))
 
 
 async def get_statement(request: Request) -> Response:
     """Every movement of a merchant's money, with opening and closing balance."""
-    service, merchant_id = await _merchant(request)
+    _, merchant_id, reads = await _merchant(request)
     today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     last = _day(request, "to") or today
     first = _day(request, "from") or last - timedelta(days=DAYS)
@@ -49,7 +50,7 @@ async def get_statement(request: Request) -> Response:
     form = word_in(request, "format") or "json"
     if form not in FORMS:
         raise Refused("malformed", f"format: must be one of {', '.join(FORMS)}.", "format")
-    found = await merchant_statements(service.register.pool, merchant_id, first, last + timedelta(days=1))
+    found = await merchant_statements(reads.pool, merchant_id, first, last + timedelta(days=1))
     if form == "csv":
         name = f"{merchant_id}-{first:%Y%m%d}-{last:%Y%m%d}.csv"
         headers = {"Content-Disposition": f'attachment; filename="{name}"'}
@@ -70,9 +71,9 @@ class MerchantHold(Message):
 
 async def get_merchant_holds(request: Request) -> Response:
     """A merchant's open orders, the newest first, each with why its money has not arrived."""
-    service, merchant_id = await _merchant(request)
+    service, merchant_id, reads = await _merchant(request)
     limit = limit_of(request)
-    rows = await service.register.orders.open_of(merchant_id, after=cursor_in(request), limit=limit + 1)
+    rows = await reads.orders.open_of(merchant_id, after=cursor_in(request), limit=limit + 1)
     page = page_until([_hold_of(row) for row in rows], limit, lambda row: Position(row.opened_at, row.order_id))
     standing = await service.register.merchants.standing(merchant_id)
     return JSONResponse({**page, "frozen": standing.frozen, "suspended": standing.suspended})
@@ -86,17 +87,18 @@ def _hold_of(row: OrderInHand) -> MerchantHold:
 
 async def get_calendar(request: Request) -> Response:
     """What becomes available on which day, UTC; a sum without a day is held."""
-    service, merchant_id = await _merchant(request)
+    service, merchant_id, _ = await _merchant(request)
     days = calendar(await service.register.balances.coming(merchant_id))
     return JSONResponse(page_of(days, merchant_id=merchant_id))
 
 
-async def _merchant(request: Request) -> tuple[HttpService, str]:
+async def _merchant(request: Request) -> tuple[HttpService, str, Register]:
+    """The service, the merchant, and the register for what may be a moment old."""
     service, merchant_id = service_of(request), id_in(request, "merchant_id")
     caller = await service.caller(request, "merchants:read")
     if not caller.sees(merchant_id):
         raise ProblemError("not_found")
-    return service, merchant_id
+    return service, merchant_id, service.lists(caller.sender)
 
 
 def _day(request: Request, name: str) -> datetime | None:

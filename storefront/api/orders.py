@@ -60,7 +60,7 @@ async def list_orders(request: Request) -> Response:
     asked = word_in(request, "merchant_id")
     if asked is not None and not caller.sees(asked):
         return JSONResponse(page_until((), limit, _position))
-    rows = await service.register.orders.rows(
+    rows = await service.lists(caller.sender).orders.rows(
         merchant_id=caller.key.merchant_id or asked,
         buyer_id=word_in(request, "buyer_id"),
         phase=word_in(request, "phase"),

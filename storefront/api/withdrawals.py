@@ -104,7 +104,7 @@ async def list_withdrawals(request: Request) -> Response:
     asked, limit = word_in(request, "merchant_id"), limit_of(request)
     if asked is not None and not caller.sees(asked):
         return JSONResponse(page_until((), limit, _position))
-    rows = await service.register.withdrawals.rows(
+    rows = await service.lists(caller.sender).withdrawals.rows(
         merchant_id=caller.key.merchant_id or asked,
         state_name=word_in(request, "state"),
         after=cursor_in(request),

@@ -22,7 +22,7 @@ async def breaks_page(visit: Visit) -> Response:
     """The open breaks, the oldest first."""
     given = visit.given("scope")
     scope = next((one for one in SCOPES if one == given), None)
-    rows = await visit.register.breaks.known(scope=scope, after=cursor_in(visit.request), limit=limit_of(visit))
+    rows = await visit.lists.breaks.known(scope=scope, after=cursor_in(visit.request), limit=limit_of(visit))
     if wants_csv(visit):
         return csv_of("breaks", _COLUMNS, (_cells(visit, row) for row in rows))
     links = addresses(visit, rows, lambda row: row.position)

@@ -24,7 +24,7 @@ STAGES = (
 async def cases_page(visit: Visit) -> Response:
     """The open cases."""
     stage = visit.given("stage")
-    rows = await visit.register.cases.open(
+    rows = await visit.lists.cases.open(
         stage=stage if stage in OPEN else None, after=cursor_in(visit.request), limit=limit_of(visit)
     )
     if wants_csv(visit):

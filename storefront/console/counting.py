@@ -55,8 +55,9 @@ async def _count(service: HttpService, name: str) -> None:
 
 
 async def _money(service: HttpService, now: datetime) -> Any:
-    currencies = await safeguards(service.register.pool)
-    ageing = await service.register.figures.ageing(now)
+    reads = service.copies or service.register
+    currencies = await safeguards(reads.pool)
+    ageing = await reads.figures.ageing(now)
     return {
         "currencies": [one.model_dump(mode="json") for one in currencies],
         "ageing": [one.model_dump(mode="json") for one in ageing],
@@ -64,7 +65,7 @@ async def _money(service: HttpService, now: datetime) -> Any:
 
 
 async def _quality(service: HttpService, now: datetime) -> Any:
-    figures = service.register.figures
+    figures = (service.copies or service.register).figures
     rules, waited = await figures.rules(now, RULES_WITHIN), await figures.false_holds(now, RULES_WITHIN)
     return {
         "rules": [one.model_dump(mode="json") for one in rules],

@@ -37,9 +37,9 @@ async def money_page(visit: Visit) -> Response:
     unknown = [
         row
         for state in UNKNOWN
-        for row in await visit.register.withdrawals.rows(state_name=state, closed=False, limit=ROWS_MOST)
+        for row in await visit.lists.withdrawals.rows(state_name=state, closed=False, limit=ROWS_MOST)
     ]
-    breaks = await visit.register.breaks.known(limit=BREAKS_SHOWN + 1)
+    breaks = await visit.lists.breaks.known(limit=BREAKS_SHOWN + 1)
     return render(
         visit,
         "money.html",

@@ -19,7 +19,7 @@ ROWS_MOST = 20
 
 async def start_page(visit: Visit) -> Response:
     """The newest orders, and the field to search in."""
-    rows = await visit.register.orders.rows(merchant_id=visit.who.known.merchant_id, limit=ROWS_MOST)
+    rows = await visit.lists.orders.rows(merchant_id=visit.who.known.merchant_id, limit=ROWS_MOST)
     return render(visit, "search.html", text="", groups=[{"kind": "lately", "orders": rows}] if rows else [])
 
 

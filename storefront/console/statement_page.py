@@ -26,7 +26,7 @@ async def statement_page(visit: Visit) -> Response:
     if not visit.who.sees(merchant_id):
         raise ProblemError("not_found")
     until = _next(since)
-    found = await merchant_statements(visit.register.pool, merchant_id, since, until)
+    found = await merchant_statements(visit.lists.pool, merchant_id, since, until)
     if visit.given("format") == "csv":
         headers = {"Content-Disposition": f'attachment; filename="{merchant_id}-{since:%Y-%m}.csv"'}
         return Response(as_csv(found), media_type="text/csv", headers=headers)

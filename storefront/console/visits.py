@@ -85,6 +85,11 @@ class Visit:
         return self.service.register
 
     @property
+    def lists(self) -> Register:
+        """For pages that may be a moment old; see `HttpService.lists`."""
+        return self.service.lists(self.who.sender)
+
+    @property
     def who(self) -> Visitor:
         """The person who is signed in.
 
@@ -197,6 +202,8 @@ def for_people(handler: Handler, roles: Collection[PersonRole] = EVERYONE) -> Ca
             return sign_in_for(visit.here if request.method == "GET" else "/console")
         if visit.person.known.role not in roles:
             raise ProblemError("not_found")
+        if request.method != "GET":
+            service_of(request).recent.note(visit.person.sender)
         return await handler(visit)
 
     return answer

@@ -30,7 +30,7 @@ async def withdrawals_page(visit: Visit) -> Response:
     state, merchant = visit.given("state") or "in_approval", visit.given("merchant")
     if not visit.who.is_staff:
         state = visit.given("state") or "all"
-    rows = await visit.register.withdrawals.rows(
+    rows = await visit.lists.withdrawals.rows(
         merchant_id=visit.who.known.merchant_id or (merchant if ID.fullmatch(merchant) else None),
         state_name=state if state in STATES else None,
         closed=False if state == "open" else None,

@@ -1,0 +1,206 @@
+"""Reads that may be a moment old, from a replica where there is one: lists, pages of the console, statements.
+
+No decision about money reads here, nor what someone asks for right after a change of their own. Where the replica is
+away, or too far behind, the primary answers: a list is late at worst, and never missing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, NamedTuple, cast
+
+import asyncpg
+
+from core.errors import DakuanError, Misconfigured
+from ledger.inspecting import cluster_of
+from ledger.pool import TROUBLE, Pool, open_pool, translate_errors
+
+AWAY_FOR = 10.0
+"""Seconds for which the primary answers, before the replica is tried again."""
+LOOK_EVERY = 5.0
+"""Seconds between two measurements of the lag."""
+LOOKS_WITHIN = 3.0
+"""Seconds for one: a replica behind a dead line must not hold a page for longer."""
+LAG_MOST = 10.0
+"""Seconds. One that is further behind shows what is long over."""
+CONNECTIONS = 5
+
+_CANNOT = (
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.UndefinedTableError,
+    asyncpg.UndefinedColumnError,
+    asyncpg.UndefinedFunctionError,
+)
+"""What a replica refuses that has not replayed a migration yet, or that a statement needs to write for."""
+_LAG = """
+    SELECT CASE WHEN NOT pg_is_in_recovery() THEN 0
+                WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn()
+                     AND EXISTS (SELECT FROM pg_stat_wal_receiver WHERE pid IS NOT NULL) THEN 0
+                ELSE extract(EPOCH FROM clock_timestamp() - pg_last_xact_replay_timestamp()) END::FLOAT8
+"""
+"""Without a receiver that runs, all that came may be replayed and the replica still be hours behind."""
+
+log = logging.getLogger("dakuan.replica")
+
+
+async def lag_of(pool: Pool) -> float:
+    """Seconds by which a replica is behind: 0 for one that follows, and for a server that takes writes."""
+    found = await pool.fetchval(_LAG)
+    return math.inf if found is None else max(float(found), 0.0)
+
+
+class Compared(NamedTuple):
+    """A replica beside its primary. `lag`: as of `lag_of`."""
+
+    same_cluster: bool
+    takes_writes: bool
+    lag: float
+
+
+async def compare_replica(primary: str, replica: str) -> Compared:
+    """Look at both addresses.
+
+    Raises:
+        Unavailable: one does not answer; the message names it.
+        Misconfigured: an address cannot be read.
+    """
+    async with AsyncExitStack() as stack:
+        pools = []
+        for dsn in (primary, replica):
+            pools.append(await open_pool(dsn, size=1, writable=False))
+            stack.push_async_callback(pools[-1].close)
+        here, there = [(await cluster_of(pool)).partition("/")[0] for pool in pools]
+        async with translate_errors():
+            standby, lag = await pools[1].fetchval("SELECT pg_is_in_recovery()"), await lag_of(pools[1])
+        return Compared(here == there, not standby, lag)
+
+
+class ReadPool:
+    """Asks the replica, and the primary where that is away. It answers queries as a pool does.
+
+    Args:
+        address: of the replica; None: the primary is asked.
+    """
+
+    def __init__(self, primary: Pool, address: str | None) -> None:
+        self.is_set = address is not None
+        """Whether there is to be a replica, of use or not."""
+        self._primary, self._address = primary, address
+        self._replica: Pool | None = None
+        self._away_until = self._look_at = 0.0
+        self._looking = asyncio.Lock()
+        self.lag = math.inf
+        """Seconds, when it was last measured."""
+
+    @property
+    def as_pool(self) -> Pool:
+        """For the parts of the register, which read and nothing more here."""
+        return cast(Pool, self)
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the primary answers instead."""
+        return self._replica is None or time.monotonic() < self._away_until
+
+    async def close(self) -> None:
+        """Close the connections to the replica; the primary's pool is its owner's."""
+        if self._replica is not None:
+            await self._replica.close()
+
+    # --- as a pool -----------------------------------------------------------------------------------------
+
+    async def fetch(self, query: str, *args: Any, **more: Any) -> list[asyncpg.Record]:
+        """As asyncpg's."""
+        return list(await self._ask("fetch", query, *args, **more))
+
+    async def fetchrow(self, query: str, *args: Any, **more: Any) -> asyncpg.Record | None:
+        """As asyncpg's."""
+        return cast("asyncpg.Record | None", await self._ask("fetchrow", query, *args, **more))
+
+    async def fetchval(self, query: str, *args: Any, **more: Any) -> Any:
+        """As asyncpg's."""
+        return await self._ask("fetchval", query, *args, **more)
+
+    async def _ask(self, how: str, *args: Any, **more: Any) -> Any:
+        replica = await self._at_hand()
+        if replica is not None:
+            try:
+                return await getattr(replica, how)(*args, **more)
+            except _CANNOT:
+                pass  # the primary can
+            except TROUBLE as error:
+                self._note_away(error)
+        return await getattr(self._primary, how)(*args, **more)
+
+    @asynccontextmanager
+    async def acquire(self) -> AsyncIterator[Any]:
+        """A connection for several reads of one snapshot. One that breaks in the middle raises, and the next try is
+        the primary's.
+        """
+        replica = await self._at_hand()
+        if replica is None:
+            async with self._primary.acquire() as connection:
+                yield connection
+            return
+        try:
+            async with replica.acquire() as connection:
+                yield connection
+        except TROUBLE as error:
+            self._note_away(error)
+            raise
+
+    # --- whether it is of use ------------------------------------------------------------------------------
+
+    async def look(self) -> None:
+        """Connect where that is not done, and measure the lag."""
+        if self._address is None:
+            return
+        try:
+            async with asyncio.timeout(LOOKS_WITHIN):
+                if self._replica is None:
+                    self._replica = await self._opened(self._address)
+                self.lag = await lag_of(self._replica)
+        except Misconfigured as error:
+            log.error("DATABASE_READ_URL is not used: %s", error)
+            self._address = None
+        except (DakuanError, *TROUBLE) as error:
+            self.lag = math.inf
+            self._note_away(error)
+        else:
+            self._look_at = time.monotonic() + LOOK_EVERY
+            if self.lag > LAG_MOST:
+                self._note_away(f"it is {self.lag:.0f} s behind")
+
+    async def _at_hand(self) -> Pool | None:
+        if self._address is None or time.monotonic() < self._away_until:
+            return None
+        if time.monotonic() >= self._look_at:
+            async with self._looking:
+                if time.monotonic() >= self._look_at and time.monotonic() >= self._away_until:
+                    await self.look()
+        return None if self._address is None or self.is_away else self._replica
+
+    async def _opened(self, address: str) -> Pool:
+        """The replica's pool.
+
+        Raises:
+            Misconfigured: it is no copy of the primary: its rows are others.
+        """
+        pool = await open_pool(address, size=CONNECTIONS, writable=False)
+        try:
+            here, there = [(await cluster_of(one)).partition("/")[0] for one in (self._primary, pool)]
+            if here != there:
+                raise Misconfigured(f"it is of another cluster ({there}) than DATABASE_URL ({here})")
+        except BaseException:
+            pool.terminate()
+            raise
+        return pool
+
+    def _note_away(self, why: object) -> None:
+        self._away_until = time.monotonic() + AWAY_FOR
+        log.warning("the replica is not asked for %.0f s, and the primary answers: %s", AWAY_FOR, why)
