@@ -21,12 +21,17 @@ _CHECKED = (
     "add_notices",
     "refuse_unlawful",
     "refuse_unlawful_of",
+    "fault_beside_others",
+    "fault_of_withdrawal",
     "add_refunded_lines",
     "note_rest",
     "note_rest_at_end",
     "post_rest",
 )
-_OF_MERCHANTS = ("move_merchant", "require_deposit", "tell_of_merchant", "is_held_by_merchant", "stop_of_merchant")
+_OF_MERCHANTS = (
+    *("move_merchant", "require_deposit", "tell_of_merchant"),
+    *("is_held_by_merchant", "held_by_merchants", "stop_of_merchant"),
+)
 _OF_POLICIES = ("keep_policy", "name_policy")
 _DECIDED = ("move_grade", "move_policy", "set_safeguard", "shorten_cooling", "reseal_account")
 _OF_KEYS = ("add_api_key", "end_api_key")

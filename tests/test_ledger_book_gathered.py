@@ -10,7 +10,7 @@ from typing import Any
 
 import asyncpg
 import pytest
-from databases import Database
+from databases import Database, until_a_lock_is_waited_for
 from ledger_samples import (
     NOW,
     a_notice,
@@ -406,3 +406,24 @@ async def test_a_refund_and_a_credit_of_one_order_in_one_moment_leave_one_winner
     calls = [what(book, order) for order in orders for what in (credit, refund)]
     outcomes = await _outcomes(*calls)
     assert outcomes == ["posted", "insufficient_funds"] * 8, "in the order of their arrival"
+
+
+async def test_workers_lock_orders_in_one_order_however_their_refunds_arrive(
+    database: Database, book: Book, register: Register
+) -> None:
+    orders = await _all(register, range(3))
+    for order in orders:
+        await fund(book, order)
+        for cause in ("one", "other"):
+            await refund(book, order, cause, 500)
+    other = Book(database.pool, beside=1)
+    async with _waiting_for_locks(database, "5s"), database.owner.acquire() as blocker:
+        async with blocker.transaction():
+            await blocker.execute("SELECT FROM orders WHERE order_id = 'B0001' FOR UPDATE")
+            calls = [asyncio.create_task(refund_arrived(book, order, "one", 500)) for order in orders]
+            await until_a_lock_is_waited_for(database)
+            calls += [asyncio.create_task(refund_arrived(other, order, "other", 500)) for order in reversed(orders)]
+            await until_a_lock_is_waited_for(database, sessions=2)
+        assert await _outcomes(*calls) == ["posted"] * 6
+    for cause in ("one", "other"):
+        assert await _transactions(database, orders, f"refund/{cause}/paid") == 1, "not one by one after a deadlock"

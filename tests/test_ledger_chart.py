@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import string
 from collections.abc import Iterator
 from itertools import product
@@ -48,6 +49,20 @@ async def test_the_database_opens_the_accounts_of_the_chart_and_no_others(databa
         account = account_of(path)
         assert (account.kind if account else None) == kind, path
         assert account is None or account.guarded == guarded, path
+
+
+def _shape(path: str) -> str:
+    if path.startswith(("income/", "expense/")):
+        return path
+    head, rest = ("account/", path[8:]) if path.startswith("account/") else ("", path)
+    rest = re.sub(r"^[^/]+/", "*/", rest) if head else rest
+    return head + re.sub(r"([^/]+/)[^/]+", r"\1*", rest)
+
+
+async def test_the_database_finds_the_shape_of_a_path_the_short_way_as_by_the_pattern(database: Database) -> None:
+    wanted = [*paths(), *(kind.reference for kind in KINDS), "a", "a/b/c/d/e/f", "a//b", "/", "", "account/a/b/c/d"]
+    rows = await database.pool.fetch("SELECT shape_of(p) AS shape FROM unnest($1::TEXT[]) AS w (p)", wanted)
+    assert [row["shape"] for row in rows] == [_shape(path) for path in wanted]
 
 
 TAKEN: dict[str, Any] = {"merchant_minor": 4, "commission_minor": 1, "discount_minor": 1, "goodwill_minor": 1}

@@ -138,7 +138,7 @@ async def test_a_lower_revision_never_overwrites_a_higher_one(register: Register
 
 async def test_records_in_any_order_end_at_the_newest(register: Register) -> None:
     await opened(register, an_order())
-    records = [a_record(revision=n, receipt=f"r{n}") for n in range(30)]
+    records = [a_record(revision=n, receipt=f"r{n}", state={"receipt": {"status": f"r{n}"}}) for n in range(30)]
     await asyncio.gather(*(register.orders.record(record) for record in reversed(records)))
     row = await register.orders.row("A1")
     assert row is not None

@@ -53,7 +53,8 @@ DECLARE
     v_debit_at   INT[];
     v_credit_at  INT[];
     v_owed_at    INT[];
-    -- By movement: its first leg, the hash that is stored, the answer.
+    -- The movements in the order of their references. By movement: its first leg, the hash that is stored, the answer.
+    v_order      INT[];
     v_first      INT[] := array_fill(NULL::INT, ARRAY[v_movements]);
     v_stored     BYTEA[];
     v_outcomes   TEXT[] := array_fill(NULL::TEXT, ARRAY[v_movements]);
@@ -107,76 +108,71 @@ BEGIN
         END IF;
     END LOOP;
 
-    -- The accounts of the call in the order of their keys; where a merchant gets available money, what that merchant
-    -- owes is one of them.
-    SELECT array_agg(DISTINCT e.key COLLATE "C" ORDER BY e.key COLLATE "C") FILTER (WHERE e.key IS NOT NULL),
-           array_agg(e.pos ORDER BY e.leg) FILTER (WHERE e.role = 1),
-           array_agg(e.pos ORDER BY e.leg) FILTER (WHERE e.role = 2),
-           array_agg(CASE WHEN e.key IS NOT NULL THEN e.pos END ORDER BY e.leg) FILTER (WHERE e.role = 3),
-           array_agg(CASE WHEN e.key IS NOT NULL THEN e.pos END ORDER BY e.leg) FILTER (WHERE e.role = 4),
-           array_agg(CASE WHEN e.key IS NOT NULL THEN e.pos END ORDER BY e.leg) FILTER (WHERE e.role = 5),
-           array_agg(CASE WHEN e.key IS NOT NULL THEN e.pos END ORDER BY e.leg) FILTER (WHERE e.role = 6),
-           array_agg(CASE WHEN e.key IS NOT NULL THEN e.pos END ORDER BY e.leg) FILTER (WHERE e.role = 7),
-           array_agg(CASE WHEN e.key IS NOT NULL THEN e.pos END ORDER BY e.leg) FILTER (WHERE e.role = 8)
-    INTO v_keys, v_debit_at, v_credit_at, v_owed_at, v_frozen_at, v_has_at, v_deposit_at, v_most_at, v_topup_at
-    FROM (
-        SELECT l.leg, r.role, r.path || ' ' || l.currency AS key,
-               dense_rank() OVER (ORDER BY (r.path || ' ' || l.currency) COLLATE "C") AS pos
+    -- The accounts of the call in the order of their keys, and by leg the positions of those that it may touch, found by
+    -- halves. Where a merchant gets available money, what that merchant owes is one of them.
+    WITH paths AS MATERIALIZED (
+        SELECT l.leg, l.debit || l.currency AS debit, l.credit || l.currency AS credit,
+               CASE WHEN l.credit LIKE 'merchant/%/available' THEN left(l.credit, -9) || 'receivable' || l.currency END
+                   AS owed,
+               l.frozen || l.currency AS frozen,
+               CASE WHEN l.frozen IS NOT NULL THEN left(l.debit, -10) || 'available' || l.currency END AS has,
+               CASE WHEN l.frozen IS NOT NULL THEN left(l.debit, -10) || 'deposit' || l.currency END AS deposit,
+               CASE WHEN l.credit LIKE 'order/%/frozen' OR l.debit LIKE 'order/%/frozen'
+                    THEN l.debit || l.currency END AS most,
+               CASE WHEN l.required IS NOT NULL THEN left(l.credit, -9) || 'deposit' || l.currency END AS topup
         FROM unnest(p_debits, p_credits, p_amounts, v_currencies, v_frozen, v_required)
-             WITH ORDINALITY AS l (debit, credit, amount, currency, frozen, required, leg)
-        CROSS JOIN LATERAL (VALUES
-            (1, CASE WHEN l.amount <> 0 THEN l.debit COLLATE "C" END),
-            (2, CASE WHEN l.amount <> 0 THEN l.credit END),
-            (3, CASE WHEN l.amount <> 0 AND l.credit LIKE 'merchant/%/available'
-                     THEN left(l.credit, -9) || 'receivable' END),
-            (4, CASE WHEN l.amount <> 0 THEN l.frozen END),
-            (5, CASE WHEN l.amount <> 0 AND l.frozen IS NOT NULL THEN left(l.debit, -10) || 'available' END),
-            (6, CASE WHEN l.amount <> 0 AND l.frozen IS NOT NULL THEN left(l.debit, -10) || 'deposit' END),
-            (7, CASE WHEN l.amount <> 0 AND (l.credit LIKE 'order/%/frozen' OR l.debit LIKE 'order/%/frozen')
-                     THEN l.debit END),
-            (8, CASE WHEN l.amount <> 0 AND l.required IS NOT NULL THEN left(l.credit, -9) || 'deposit' END)
-        ) AS r (role, path)
-    ) AS e;
-    -- One look-up for each key: on empty books a join over all keys was planned as a scan of all accounts.
+             WITH ORDINALITY AS g (debit, credit, amount, currency, frozen, required, leg)
+        -- A leg of nothing touches none.
+        CROSS JOIN LATERAL (SELECT g.leg, CASE WHEN g.amount <> 0 THEN ' ' || g.currency END AS currency,
+                                   g.debit, g.credit, g.frozen, g.required) AS l
+    ), keys AS MATERIALIZED (
+        SELECT array_agg(DISTINCT k.key COLLATE "C" ORDER BY k.key COLLATE "C") AS sorted
+        FROM paths p
+        CROSS JOIN LATERAL unnest(ARRAY[p.debit, p.credit, p.owed, p.frozen, p.has, p.deposit, p.topup]) AS k (key)
+        WHERE k.key IS NOT NULL
+    )
+    SELECT k.sorted, l.debits, l.credits, l.owed, l.frozen, l.has, l.deposits, l.most, l.topups
+    INTO v_keys, v_debit_at, v_credit_at, v_owed_at, v_frozen_at, v_has_at, v_deposit_at, v_most_at, v_topup_at
+    FROM keys k
+    CROSS JOIN LATERAL (
+        SELECT array_agg(width_bucket(p.debit COLLATE "C", k.sorted) ORDER BY p.leg) AS debits,
+               array_agg(width_bucket(p.credit COLLATE "C", k.sorted) ORDER BY p.leg) AS credits,
+               array_agg(width_bucket(p.owed COLLATE "C", k.sorted) ORDER BY p.leg) AS owed,
+               array_agg(width_bucket(p.frozen COLLATE "C", k.sorted) ORDER BY p.leg) AS frozen,
+               array_agg(width_bucket(p.has COLLATE "C", k.sorted) ORDER BY p.leg) AS has,
+               array_agg(width_bucket(p.deposit COLLATE "C", k.sorted) ORDER BY p.leg) AS deposits,
+               array_agg(width_bucket(p.most COLLATE "C", k.sorted) ORDER BY p.leg) AS most,
+               array_agg(width_bucket(p.topup COLLATE "C", k.sorted) ORDER BY p.leg) AS topups
+        FROM paths p
+    ) AS l;
+    -- The lateral query keeps the accounts on the inner side: on empty books a join over all keys was planned as a scan of
+    -- all accounts.
     FOR v_n IN 1..2 LOOP
-        v_ids := '{}';
-        v_signs := '{}';
-        FOREACH v_last IN ARRAY coalesce(v_keys, '{}') LOOP
-            SELECT a.id, CASE WHEN a.kind IN ('liability', 'income') THEN 1 ELSE -1 END INTO v_id, v_k
-            FROM accounts a
-            WHERE a.path = split_part(v_last, ' ', 1) AND a.currency = split_part(v_last, ' ', 2);
-            EXIT WHEN NOT FOUND;
-            v_ids := array_append(v_ids, v_id);
-            v_signs := array_append(v_signs, v_k);
-        END LOOP;
+        SELECT array_agg(a.id ORDER BY k.n), array_agg(a.sign ORDER BY k.n) INTO v_ids, v_signs
+        FROM unnest(v_keys) WITH ORDINALITY AS k (key, n)
+        CROSS JOIN LATERAL (
+            SELECT c.id, CASE WHEN c.kind IN ('liability', 'income') THEN 1 ELSE -1 END AS sign FROM accounts c
+            WHERE c.path = split_part(k.key, ' ', 1) AND c.currency = split_part(k.key, ' ', 2) OFFSET 0
+        ) AS a;
         EXIT WHEN cardinality(v_ids) = cardinality(v_keys) OR v_keys IS NULL;
         PERFORM open_accounts(v_keys);
     END LOOP;
-    v_last := NULL;
 
-    -- Read the balances under the locks: they cannot change until this transaction ends.
-    v_balances := array_fill(NULL::BIGINT, ARRAY[coalesce(cardinality(v_keys), 0)]);
-    -- The lateral subquery keeps the accounts on the inner side: planned as a plain join while there were few accounts,
-    -- this read all of them in the order of their ids.
-    FOR v_n, v_amount IN
-        SELECT w.n, a.balance_minor
-        FROM (SELECT u.id, u.n FROM unnest(v_ids) WITH ORDINALITY AS u (id, n) ORDER BY u.id) AS w
-        CROSS JOIN LATERAL (
-            SELECT c.balance_minor FROM accounts c WHERE c.id = w.id AND c.guarded FOR NO KEY UPDATE
-        ) AS a
-    LOOP
-        v_balances[v_n] := v_amount;
-    END LOOP;
+    -- Read the balances under the locks: they cannot change until this transaction ends. The lateral query locks one
+    -- account after the other, in the order of their ids.
+    SELECT array_agg(a.balance_minor ORDER BY w.n) INTO v_balances
+    FROM (SELECT u.id, u.n FROM unnest(v_ids) WITH ORDINALITY AS u (id, n) ORDER BY u.id) AS w
+    LEFT JOIN LATERAL (
+        SELECT c.balance_minor FROM accounts c WHERE c.id = w.id AND c.guarded FOR NO KEY UPDATE
+    ) AS a ON TRUE;
     v_before := v_balances;
 
-    SELECT array_agg(m.request_hash ORDER BY r.n) INTO v_stored
+    SELECT array_agg(m.request_hash ORDER BY r.n), array_agg(r.n ORDER BY r.reference COLLATE "C", r.n)
+    INTO v_stored, v_order
     FROM unnest(p_references) WITH ORDINALITY AS r (reference, n)
     LEFT JOIN movements m ON m.reference = r.reference;
 
-    FOR v_i IN
-        SELECT r.n FROM unnest(p_references) WITH ORDINALITY AS r (reference, n)
-        ORDER BY r.reference COLLATE "C", r.n
-    LOOP
+    FOREACH v_i IN ARRAY v_order LOOP
         v_request := p_references[v_i] || ' ' || p_currencies[v_i];
         v_k := v_first[v_i];
         WHILE v_k <= v_legs AND p_leg_of[v_k] = v_i LOOP
@@ -293,12 +289,13 @@ BEGIN
         INSERT INTO transfers (movement_id, leg, debit_account, credit_account, currency, amount_minor)
         SELECT t.movement, t.leg, v_ids[t.debit], v_ids[t.credit], split_part(v_keys[t.debit], ' ', 2), t.amount
         FROM unnest(t_movements, t_legs, t_debits, t_credits, t_amounts) AS t (movement, leg, debit, credit, amount);
-        -- One update for each account, since an update cannot say which side of its join comes first.
-        FOR v_n IN 1..cardinality(v_ids) LOOP
-            IF v_balances[v_n] <> v_before[v_n] THEN
-                UPDATE accounts a SET balance_minor = v_balances[v_n] WHERE a.id = v_ids[v_n];
-            END IF;
-        END LOOP;
+        -- The arrays are one row, so that the update begins there: a join could begin at all accounts.
+        UPDATE accounts a SET balance_minor = c.balances[width_bucket(a.id, c.ids)]
+        FROM (
+            SELECT array_agg(u.id ORDER BY u.id) AS ids, array_agg(u.balance ORDER BY u.id) AS balances
+            FROM unnest(v_ids, v_balances, v_before) AS u (id, balance, before) WHERE u.balance <> u.before
+        ) AS c
+        WHERE a.id = ANY (c.ids);
     END IF;
     RETURN QUERY SELECT * FROM unnest(v_outcomes, v_accounts, v_shorts);
 END $$;

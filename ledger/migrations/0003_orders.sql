@@ -213,7 +213,7 @@ CREATE FUNCTION post_for_order(
 ) RETURNS TABLE (outcome TEXT, account TEXT, short_by BIGINT)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off
-SET random_page_cost = 4 AS $$
+SET random_page_cost = 4 SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
     PERFORM refuse_unless_an_orders(p_reference);
     IF waits_for_merchant(p_reference, p_credits) AND is_held_by_merchant(p_reference) THEN
@@ -246,7 +246,7 @@ CREATE FUNCTION post_for_orders(
 ) RETURNS TABLE (outcome TEXT, account TEXT, short_by BIGINT)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off
-SET random_page_cost = 4 SET lock_timeout = '1s' AS $$
+SET random_page_cost = 4 SET plan_cache_mode = force_generic_plan SET lock_timeout = '1s' AS $$
 DECLARE
     v_held     BOOLEAN[];
     v_outcomes TEXT[];
@@ -256,16 +256,7 @@ DECLARE
     v_record   JSONB;
 BEGIN
     PERFORM refuse_unless_an_orders(r.reference) FROM unnest(p_references) AS r (reference);
-    -- In the order of their keys, so that two arrays never wait for each other.
-    PERFORM pg_advisory_xact_lock_shared(k.key) FROM (
-        SELECT DISTINCT hashtextextended('merchant/' || o.merchant_id, 0) AS key
-        FROM unnest(p_references) WITH ORDINALITY AS r (reference, n)
-        JOIN orders o ON o.order_id = split_part(r.reference, '/', 2)
-        WHERE waits_for_merchant(r.reference, credits_of(r.reference, r.n, p_leg_of, p_credits)) ORDER BY 1
-    ) AS k;
-    SELECT array_agg(waits_for_merchant(r.reference, credits_of(r.reference, r.n, p_leg_of, p_credits))
-                     AND is_held_by_merchant(r.reference) ORDER BY r.n) INTO v_held
-    FROM unnest(p_references) WITH ORDINALITY AS r (reference, n);
+    v_held := held_by_merchants(p_references, p_leg_of, p_credits);
     IF TRUE = ANY (v_held) THEN
         RETURN QUERY SELECT CASE WHEN h THEN 'held' END, NULL::TEXT, NULL::BIGINT FROM unnest(v_held) AS h;
         RETURN;

@@ -3,16 +3,23 @@
 -- can, and a proof checks everything that was posted.
 
 -- The shape of a reference, a path or a pattern: `*` stands for each name. The second part is a name, and then every
--- other one; an account's reference has two names. One expression without FROM, and not STRICT: so the planner puts it
--- into the query that calls it. As a query of its own, each posting began it fifty times.
-CREATE FUNCTION shape_of(p_path TEXT) RETURNS TEXT LANGUAGE sql IMMUTABLE AS $$
-    SELECT CASE
+-- other one; an account's reference has two names. In PL/pgSQL, which prepares the expression once a transaction: put into
+-- a query, or as a query of its own, a posting prepares it for each path. Most have two parts to four, which take a tenth
+-- of what the pattern takes.
+CREATE FUNCTION shape_of(p_path TEXT) RETURNS TEXT LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+BEGIN
+    RETURN CASE
         WHEN p_path LIKE 'income/%' OR p_path LIKE 'expense/%' THEN p_path
         WHEN p_path LIKE 'account/%'
         THEN 'account/' || regexp_replace(regexp_replace(p_path, '^account/[^/]+/', '*/'), '([^/]+/)[^/]+', '\1*', 'g')
-        ELSE regexp_replace(p_path, '([^/]+/)[^/]+', '\1*', 'g')
-    END
-$$;
+        WHEN p_path LIKE '%//%' OR p_path LIKE '/%' OR p_path LIKE '%/' OR p_path LIKE '%/%/%/%/%'
+        THEN regexp_replace(p_path, '([^/]+/)[^/]+', '\1*', 'g')
+        WHEN p_path LIKE '%/%/%/%' THEN split_part(p_path, '/', 1) || '/*/' || split_part(p_path, '/', 3) || '/*'
+        WHEN p_path LIKE '%/%/%' THEN split_part(p_path, '/', 1) || '/*/' || split_part(p_path, '/', 3)
+        WHEN p_path LIKE '%/%' THEN split_part(p_path, '/', 1) || '/*'
+        ELSE p_path
+    END;
+END $$;
 
 -- `migrate` fills these tables from core/chart.py each time it runs, so the chart is written once. A worker's role only
 -- reads them.
@@ -152,144 +159,198 @@ CREATE FUNCTION given_back(
     WHERE m.reference >= 'order/' || p_order || '/' AND m.reference < 'order/' || p_order || '0'
 $$;
 
+-- What is wrong with an order's refund, chargeback or claim, beside its others; null: nothing.
+CREATE FUNCTION fault_beside_others(p_reference TEXT, p_debits TEXT[], p_amounts BIGINT[]) RETURNS TEXT
+LANGUAGE plpgsql SET search_path = pg_catalog, dakuan, pg_temp SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off
+SET random_page_cost = 4 AS $$
+DECLARE
+    v_order TEXT := split_part(p_reference, '/', 2);
+    v_fault TEXT;
+BEGIN
+    -- Not every such movement locks an account of the order's: two at one moment must see each other.
+    PERFORM FROM orders o WHERE o.order_id = v_order FOR NO KEY UPDATE;
+    IF p_reference LIKE 'order/%/claim_back/%' THEN
+        SELECT CASE WHEN g.claimed_minor > g.arrived_minor THEN 'more is claimed than arrived with the buyer'
+                    WHEN g.discount_minor > coalesce((o.body ->> 'discount_minor')::BIGINT, 0)
+                    THEN 'more discount than was given' END INTO v_fault
+        FROM orders o CROSS JOIN LATERAL given_back(o.order_id) AS g
+        WHERE o.order_id = v_order;
+        RETURN v_fault;
+    END IF;
+    SELECT CASE WHEN g.back_minor > o.total_minor THEN 'refunds of more than was paid'
+                WHEN g.charged_minor > o.total_minor THEN 'chargebacks of more than was paid'
+                -- What is above what was left had gone back to the buyer: without that it is the order's own money.
+                WHEN g.charged_minor > g.back_minor THEN 'it takes above what was left more than was refunded'
+                -- No channel or card scheme takes more for a dispute than this. No policy can raise it.
+                WHEN split_part(p_reference, '/', 5) = 'fee'
+                     AND (SELECT sum(a) FROM unnest(p_amounts) AS a) > greatest(o.total_minor, 100000)
+                THEN 'a fee of more than a channel takes'
+                WHEN g.commission_minor < 0 THEN 'more commission back than was taken'
+                WHEN g.discount_minor < 0 THEN 'more discount back than was given' END INTO v_fault
+    FROM orders o CROSS JOIN LATERAL given_back(o.order_id) AS g
+    WHERE o.order_id = v_order;
+    -- Before the settlement the order's own money is there: escrow or proceeds.
+    IF v_fault IS NULL AND split_part(p_reference, '/', 5) NOT IN ('fee', 'above')
+       AND EXISTS (SELECT FROM unnest(p_debits) AS g (path) WHERE g.path LIKE 'merchant/%')
+       AND NOT EXISTS (SELECT FROM movements m WHERE m.reference = 'order/' || v_order || '/settle') THEN
+        v_fault := 'it takes from the merchant before the settlement';
+    END IF;
+    RETURN v_fault;
+END $$;
+
+-- What is wrong with a withdrawal's movement, beside its others and what was sent; null: nothing.
+CREATE FUNCTION fault_of_withdrawal(p_reference TEXT, p_debits TEXT[], p_credits TEXT[], p_amounts BIGINT[]) RETURNS TEXT
+LANGUAGE plpgsql SET search_path = pg_catalog, dakuan, pg_temp SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off
+SET random_page_cost = 4 AS $$
+DECLARE
+    v_withdrawal TEXT := split_part(p_reference, '/', 2);
+    v_base       TEXT := 'withdrawal/' || v_withdrawal;
+    v_most       BIGINT;
+    v_moved      BIGINT;
+BEGIN
+    IF p_reference LIKE 'withdrawal/%/return/%' THEN
+        SELECT w.amount_minor INTO v_most FROM withdrawals w WHERE w.withdrawal_id = v_withdrawal;
+        SELECT sum(t.amount_minor) INTO v_moved FROM movements m JOIN transfers t ON t.movement_id = m.id
+        WHERE m.reference >= v_base || '/return/' AND m.reference < v_base || '/return0';
+        IF v_moved > v_most THEN
+            RETURN 'returns of more than was withdrawn';
+        END IF;
+        SELECT sum(CASE WHEN t.credit_account = a.id THEN t.amount_minor ELSE -t.amount_minor END) INTO v_moved
+        FROM movements m JOIN transfers t ON t.movement_id = m.id
+        JOIN accounts a ON a.id IN (t.debit_account, t.credit_account) AND a.path = 'income/withdrawal_fee'
+        WHERE m.reference >= v_base || '/' AND m.reference < v_base || '0';
+        IF v_moved < 0 THEN
+            RETURN 'more of the fee back than was taken';
+        END IF;
+    ELSIF p_reference LIKE 'withdrawal/%/close' THEN
+        -- What the books pay is what a rail was asked to send. Without an attempt people have paid by hand.
+        SELECT sum(g.amount) INTO v_moved FROM unnest(p_credits, p_amounts) AS g (credit, amount)
+        WHERE g.credit LIKE 'rail/%';
+        IF v_moved <> ALL (ARRAY(SELECT a.amount_minor FROM payout_attempts a WHERE a.withdrawal_id = v_withdrawal))
+           AND EXISTS (SELECT FROM payout_attempts a WHERE a.withdrawal_id = v_withdrawal) THEN
+            RETURN 'not what was sent';
+        END IF;
+    END IF;
+    IF EXISTS (
+        SELECT FROM unnest(p_debits || p_credits) AS p (path)
+        WHERE p.path LIKE 'rail/%' AND NOT EXISTS (
+            SELECT FROM withdrawals w JOIN payout_account_versions v
+                ON v.account_id = w.account_id AND v.version = w.account_version
+            WHERE w.withdrawal_id = v_withdrawal AND p.path = 'rail/' || v.rail || '/cash')
+          AND NOT EXISTS (
+            SELECT FROM payout_attempts a WHERE a.withdrawal_id = v_withdrawal AND p.path = 'rail/' || a.rail || '/cash')
+    ) THEN
+        RETURN 'another rail than the payout''s';
+    END IF;
+    RETURN NULL;
+END $$;
+
+-- Whether what a movement may do depends on other movements of its subject.
+CREATE FUNCTION depends_on_others(p_reference TEXT) RETURNS BOOLEAN LANGUAGE sql IMMUTABLE AS $$
+    SELECT p_reference LIKE 'withdrawal/%'
+        OR p_reference LIKE 'order/%' AND split_part(p_reference, '/', 3) IN ('refund', 'chargeback', 'claim_back')
+$$;
+
 -- Refuse what was just posted, and undo it with the whole transaction, where it is not what its kind allows. The legs as
--- they were asked for must be one kind's, all of them, and empty what that kind empties.
-CREATE FUNCTION refuse_unlawful(p_reference TEXT, p_emptied TEXT, p_debits TEXT[], p_credits TEXT[], p_amounts BIGINT[])
-RETURNS VOID
+-- they were asked for must be one kind's, all of them, and empty what that kind empties. One query checks an array; what
+-- also depends on other movements of its subject is checked one by one, subjects in the order of their ids.
+CREATE FUNCTION refuse_unlawful_of(
+    p_references TEXT[], p_emptied TEXT[], p_outcomes TEXT[],
+    p_leg_of INT[], p_debits TEXT[], p_credits TEXT[], p_amounts BIGINT[]
+) RETURNS VOID
 -- One plan a session, as for `post`. With joins switched off a plan for these very values looks cheaper each time, so
 -- that every posting planned all of this again.
 LANGUAGE plpgsql SET search_path = pg_catalog, dakuan, pg_temp SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off
 SET random_page_cost = 4 AS $$
 DECLARE
-    v_shape  TEXT := shape_of(p_reference);
+    v_faults TEXT[];
+    v_of     INT[];
+    v_n      INT;
     v_fault  TEXT;
-    v_base   TEXT := split_part(p_reference, '/', 1) || '/' || split_part(p_reference, '/', 2);
-    v_most   BIGINT;
-    v_moved  BIGINT;
 BEGIN
-    IF (p_reference LIKE 'order/%'
-            AND NOT EXISTS (SELECT FROM orders o WHERE o.order_id = split_part(p_reference, '/', 2)))
-       OR (p_reference LIKE 'withdrawal/%'
-            AND NOT EXISTS (SELECT FROM withdrawals w WHERE w.withdrawal_id = split_part(p_reference, '/', 2))) THEN
-        RAISE EXCEPTION '% % is not registered', split_part(p_reference, '/', 1), split_part(p_reference, '/', 2)
-            USING ERRCODE = 'foreign_key_violation';
-    END IF;
-    IF NOT EXISTS (
-        SELECT FROM movement_kinds k
-        WHERE k.shape = v_shape
-          AND p_emptied IS NOT DISTINCT FROM
-              replace(replace(replace(k.emptied, '{order}', split_part(p_reference, '/', 2)),
-                              '{withdrawal}', split_part(p_reference, '/', 2)),
-                      '{cause}', split_part(p_reference, '/', 4))
-          AND NOT EXISTS (
-              -- A join, because of NOT EXISTS the planner makes a table of all legs of all kinds.
-              SELECT FROM unnest(p_debits, p_credits, p_amounts) AS g (debit, credit, amount)
-              LEFT JOIN movement_legs l ON l.kind = k.kind AND l.debit_shape = shape_of(g.debit)
-                  AND l.credit_shape = shape_of(g.credit)
-              WHERE g.amount <> 0 AND l.kind IS NULL)
-    ) THEN
-        v_fault := 'no kind of movement has these legs';
-    END IF;
-    IF v_fault IS NULL THEN
-        SELECT f.fault || ': ' || f.debit || ' to ' || f.credit INTO v_fault
-        FROM movement_faults f WHERE f.reference = p_reference LIMIT 1;
-    END IF;
-    -- An order that ended with nothing for anybody is still credited and settled, with nothing.
-    IF v_fault IS NULL AND p_reference NOT LIKE 'order/%/credit' AND p_reference NOT LIKE 'order/%/settle'
-       AND NOT EXISTS (SELECT FROM unnest(p_amounts) AS g (amount) WHERE g.amount <> 0) THEN
-        v_fault := 'it moves nothing';
-    END IF;
-    IF v_fault IS NULL AND waits_for_merchant(p_reference, p_credits) AND merchant_value(
-        (SELECT o.merchant_id FROM orders o WHERE o.order_id = split_part(p_reference, '/', 2)), 'frozen') IS NOT NULL THEN
-        v_fault := 'its merchant is frozen';
-    END IF;
-    IF v_fault IS NULL AND (p_reference LIKE 'order/%/refund/%' OR p_reference LIKE 'order/%/chargeback/%') THEN
-        -- Not every such movement locks an account of the order's: two at one moment must see each other.
-        PERFORM FROM orders o WHERE o.order_id = split_part(p_reference, '/', 2) FOR NO KEY UPDATE;
-        SELECT CASE WHEN g.back_minor > o.total_minor THEN 'refunds of more than was paid'
-                    WHEN g.charged_minor > o.total_minor THEN 'chargebacks of more than was paid'
-                    -- What is above what was left had gone back to the buyer: without that it is the order's own money.
-                    WHEN g.charged_minor > g.back_minor THEN 'it takes above what was left more than was refunded'
-                    -- No channel or card scheme takes more for a dispute than this. No policy can raise it.
-                    WHEN split_part(p_reference, '/', 5) = 'fee'
-                         AND (SELECT sum(a) FROM unnest(p_amounts) AS a) > greatest(o.total_minor, 100000)
-                    THEN 'a fee of more than a channel takes'
-                    WHEN g.commission_minor < 0 THEN 'more commission back than was taken'
-                    WHEN g.discount_minor < 0 THEN 'more discount back than was given' END INTO v_fault
-        FROM orders o CROSS JOIN LATERAL given_back(o.order_id) AS g
-        WHERE o.order_id = split_part(p_reference, '/', 2);
-        -- Before that the order's own money is there: escrow or proceeds.
-        IF v_fault IS NULL AND split_part(p_reference, '/', 5) NOT IN ('fee', 'above')
-           AND EXISTS (SELECT FROM unnest(p_debits) AS g (path) WHERE g.path LIKE 'merchant/%')
-           AND NOT EXISTS (SELECT FROM movements m WHERE m.reference = v_base || '/settle') THEN
-            v_fault := 'it takes from the merchant before the settlement';
+    -- One row, not a cursor, which would copy its plan each time.
+    SELECT array_agg(c.of ORDER BY c.id COLLATE "C", c.reference COLLATE "C"),
+           array_agg(c.fault ORDER BY c.id COLLATE "C", c.reference COLLATE "C") INTO v_of, v_faults
+    FROM (
+        SELECT m.of, m.id, m.reference, f.fault
+        FROM (
+            SELECT g.of, p_references[g.of] AS reference, split_part(p_references[g.of], '/', 2) AS id,
+                   p_emptied[g.of] AS emptied,
+                   coalesce(array_agg(g.debit) FILTER (WHERE g.amount IS NOT NULL), '{}') AS debits,
+                   coalesce(array_agg(g.credit) FILTER (WHERE g.amount IS NOT NULL), '{}') AS credits,
+                   coalesce(array_agg(g.amount) FILTER (WHERE g.amount IS NOT NULL), '{}') AS amounts
+            FROM (
+                SELECT * FROM unnest(p_leg_of, p_debits, p_credits, p_amounts) AS l (of, debit, credit, amount)
+                -- Also a movement without legs is one.
+                UNION ALL SELECT n, NULL, NULL, NULL FROM generate_series(1, cardinality(p_references)) AS n
+            ) AS g
+            WHERE p_outcomes[g.of] = 'posted'
+            GROUP BY g.of
+        ) AS m
+        CROSS JOIN LATERAL (
+            SELECT CASE
+                WHEN (m.reference LIKE 'order/%' AND NOT EXISTS (SELECT FROM orders o WHERE o.order_id = m.id))
+                  OR (m.reference LIKE 'withdrawal/%'
+                      AND NOT EXISTS (SELECT FROM withdrawals w WHERE w.withdrawal_id = m.id))
+                THEN 'not registered'
+                WHEN NOT EXISTS (
+                    SELECT FROM movement_kinds k
+                    WHERE k.shape = shape_of(m.reference)
+                      AND m.emptied IS NOT DISTINCT FROM
+                          replace(replace(replace(k.emptied, '{order}', m.id), '{withdrawal}', m.id),
+                                  '{cause}', split_part(m.reference, '/', 4))
+                      AND NOT EXISTS (
+                          -- A join, because of NOT EXISTS the planner makes a table of all legs of all kinds.
+                          SELECT FROM unnest(m.debits, m.credits, m.amounts) AS g (debit, credit, amount)
+                          LEFT JOIN movement_legs l ON l.kind = k.kind AND l.debit_shape = shape_of(g.debit)
+                              AND l.credit_shape = shape_of(g.credit)
+                          WHERE g.amount <> 0 AND l.kind IS NULL))
+                THEN 'no kind of movement has these legs'
+                ELSE coalesce(
+                    (SELECT f.fault || ': ' || f.debit || ' to ' || f.credit
+                     FROM movement_faults f WHERE f.reference = m.reference LIMIT 1),
+                    -- An order that ended with nothing for anybody is still credited and settled, with nothing.
+                    CASE WHEN NOT 0 <> ANY (m.amounts) AND m.reference NOT LIKE 'order/%/credit'
+                              AND m.reference NOT LIKE 'order/%/settle' THEN 'it moves nothing'
+                         WHEN waits_for_merchant(m.reference, m.credits) AND merchant_value(
+                             (SELECT o.merchant_id FROM orders o WHERE o.order_id = m.id), 'frozen') IS NOT NULL
+                         THEN 'its merchant is frozen' END)
+            END AS fault
+        ) AS f
+        OFFSET 0 -- so that each fault is looked for once
+    ) AS c
+    WHERE c.fault IS NOT NULL OR depends_on_others(c.reference);
+    FOR v_k IN 1..coalesce(cardinality(v_of), 0) LOOP
+        v_n := v_of[v_k];
+        v_fault := v_faults[v_k];
+        IF v_fault = 'not registered' THEN
+            RAISE EXCEPTION '% % is not registered', split_part(p_references[v_n], '/', 1),
+                split_part(p_references[v_n], '/', 2) USING ERRCODE = 'foreign_key_violation';
+        ELSIF v_fault IS NULL THEN
+            SELECT CASE WHEN p_references[v_n] LIKE 'order/%'
+                        THEN fault_beside_others(p_references[v_n], l.debits, l.amounts)
+                        ELSE fault_of_withdrawal(p_references[v_n], l.debits, l.credits, l.amounts) END INTO v_fault
+            FROM (
+                SELECT array_agg(g.debit) AS debits, array_agg(g.credit) AS credits, array_agg(g.amount) AS amounts
+                FROM unnest(p_leg_of, p_debits, p_credits, p_amounts) AS g (of, debit, credit, amount) WHERE g.of = v_n
+            ) AS l;
         END IF;
-    ELSIF v_fault IS NULL AND p_reference LIKE 'order/%/claim_back/%' THEN
-        -- Two at one moment must see each other.
-        PERFORM FROM orders o WHERE o.order_id = split_part(p_reference, '/', 2) FOR NO KEY UPDATE;
-        SELECT CASE WHEN g.claimed_minor > g.arrived_minor THEN 'more is claimed than arrived with the buyer'
-                    WHEN g.discount_minor > coalesce((o.body ->> 'discount_minor')::BIGINT, 0)
-                    THEN 'more discount than was given' END INTO v_fault
-        FROM orders o CROSS JOIN LATERAL given_back(o.order_id) AS g
-        WHERE o.order_id = split_part(p_reference, '/', 2);
-    ELSIF v_fault IS NULL AND p_reference LIKE 'withdrawal/%/return/%' THEN
-        SELECT w.amount_minor INTO v_most FROM withdrawals w WHERE w.withdrawal_id = split_part(p_reference, '/', 2);
-        SELECT sum(t.amount_minor) INTO v_moved FROM movements m JOIN transfers t ON t.movement_id = m.id
-        WHERE m.reference >= v_base || '/return/' AND m.reference < v_base || '/return0';
-        IF v_moved > v_most THEN
-            v_fault := 'returns of more than was withdrawn';
+        IF v_fault IS NOT NULL THEN
+            RAISE EXCEPTION 'movement % is refused: %', p_references[v_n], v_fault
+                USING ERRCODE = 'insufficient_privilege';
         END IF;
-        SELECT sum(CASE WHEN t.credit_account = a.id THEN t.amount_minor ELSE -t.amount_minor END) INTO v_moved
-        FROM movements m JOIN transfers t ON t.movement_id = m.id
-        JOIN accounts a ON a.id IN (t.debit_account, t.credit_account) AND a.path = 'income/withdrawal_fee'
-        WHERE m.reference >= v_base || '/' AND m.reference < v_base || '0';
-        IF v_fault IS NULL AND v_moved < 0 THEN
-            v_fault := 'more of the fee back than was taken';
-        END IF;
-    ELSIF v_fault IS NULL AND p_reference LIKE 'withdrawal/%/close' THEN
-        -- What the books pay is what a rail was asked to send. Without an attempt people have paid by hand.
-        SELECT sum(g.amount) INTO v_moved FROM unnest(p_credits, p_amounts) AS g (credit, amount)
-        WHERE g.credit LIKE 'rail/%';
-        IF v_moved <> ALL (ARRAY(SELECT a.amount_minor FROM payout_attempts a
-                                 WHERE a.withdrawal_id = split_part(p_reference, '/', 2)))
-           AND EXISTS (SELECT FROM payout_attempts a WHERE a.withdrawal_id = split_part(p_reference, '/', 2)) THEN
-            v_fault := 'not what was sent';
-        END IF;
-    END IF;
-    IF v_fault IS NULL AND p_reference LIKE 'withdrawal/%' AND EXISTS (
-        SELECT FROM unnest(p_debits || p_credits) AS p (path)
-        WHERE p.path LIKE 'rail/%' AND NOT EXISTS (
-            SELECT FROM withdrawals w JOIN payout_account_versions v
-                ON v.account_id = w.account_id AND v.version = w.account_version
-            WHERE w.withdrawal_id = split_part(p_reference, '/', 2) AND p.path = 'rail/' || v.rail || '/cash')
-          AND NOT EXISTS (
-            SELECT FROM payout_attempts a
-            WHERE a.withdrawal_id = split_part(p_reference, '/', 2) AND p.path = 'rail/' || a.rail || '/cash')
-    ) THEN
-        v_fault := 'another rail than the payout''s';
-    END IF;
-    IF v_fault IS NOT NULL THEN
-        RAISE EXCEPTION 'movement % is refused: %', p_reference, v_fault USING ERRCODE = 'insufficient_privilege';
-    END IF;
+    END LOOP;
 END $$;
 
--- The same for each movement of an array that was posted.
-CREATE FUNCTION refuse_unlawful_of(
-    p_references TEXT[], p_emptied TEXT[], p_outcomes TEXT[],
-    p_leg_of INT[], p_debits TEXT[], p_credits TEXT[], p_amounts BIGINT[]
-) RETURNS VOID
-LANGUAGE plpgsql SET search_path = pg_catalog, dakuan, pg_temp AS $$
+-- The same for one movement that was posted.
+CREATE FUNCTION refuse_unlawful(p_reference TEXT, p_emptied TEXT, p_debits TEXT[], p_credits TEXT[], p_amounts BIGINT[])
+RETURNS VOID LANGUAGE plpgsql SET search_path = pg_catalog, dakuan, pg_temp AS $$
 BEGIN
-    PERFORM refuse_unlawful(m.reference, m.emptied, l.debits, l.credits, l.amounts)
-    FROM unnest(p_references, p_emptied, p_outcomes) WITH ORDINALITY AS m (reference, emptied, outcome, n)
-    LEFT JOIN (
-        SELECT g.of, array_agg(g.debit ORDER BY g.n) AS debits, array_agg(g.credit ORDER BY g.n) AS credits,
-               array_agg(g.amount ORDER BY g.n) AS amounts
-        FROM unnest(p_leg_of, p_debits, p_credits, p_amounts) WITH ORDINALITY AS g (of, debit, credit, amount, n)
-        GROUP BY g.of
-    ) AS l ON l.of = m.n
-    WHERE m.outcome = 'posted';
+    PERFORM refuse_unlawful_of(ARRAY[p_reference], ARRAY[p_emptied], ARRAY['posted'],
+                               array_fill(1, ARRAY[cardinality(p_debits)]), p_debits, p_credits, p_amounts);
 END $$;
 
 -- As `post`, for a worker: movements of orders, each as its kind allows. Withdrawals and channels have
@@ -300,8 +361,9 @@ CREATE FUNCTION post_movements(
 ) RETURNS TABLE (outcome TEXT, account TEXT, short_by BIGINT)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off
-SET random_page_cost = 4 AS $$
+SET random_page_cost = 4 SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
+    v_held     INT;
     v_outcomes TEXT[];
     v_accounts TEXT[];
     v_shorts   BIGINT[];
@@ -311,12 +373,13 @@ BEGIN
            OR p_references[v_n] LIKE 'order/%/chargeback/%/won' THEN
             RAISE EXCEPTION 'movement % is refused: only the owner posts it', p_references[v_n]
                 USING ERRCODE = 'insufficient_privilege';
-        ELSIF waits_for_merchant(p_references[v_n], credits_of(p_references[v_n], v_n, p_leg_of, p_credits))
-              AND is_held_by_merchant(p_references[v_n]) THEN
-            RAISE EXCEPTION 'movement % is refused: its merchant is frozen', p_references[v_n]
-                USING ERRCODE = 'insufficient_privilege';
         END IF;
     END LOOP;
+    v_held := array_position(held_by_merchants(p_references, p_leg_of, p_credits), TRUE);
+    IF v_held IS NOT NULL THEN
+        RAISE EXCEPTION 'movement % is refused: its merchant is frozen', p_references[v_held]
+            USING ERRCODE = 'insufficient_privilege';
+    END IF;
     SELECT array_agg(p.outcome ORDER BY p.n), array_agg(p.account ORDER BY p.n), array_agg(p.short_by ORDER BY p.n)
     INTO v_outcomes, v_accounts, v_shorts
     FROM post(p_references, p_currencies, p_occurred_at, p_linked_to, p_emptied, p_leg_of, p_debits, p_credits,

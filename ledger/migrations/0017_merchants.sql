@@ -97,13 +97,6 @@ CREATE FUNCTION waits_for_merchant(p_reference TEXT, p_credits TEXT[]) RETURNS B
         WHEN 'claim_back' THEN array_to_string(p_credits, ' ') LIKE '%/available%' ELSE FALSE END
 $$;
 
--- What movement `p_of` of an array credits, where its merchant's freeze depends on it.
-CREATE FUNCTION credits_of(p_reference TEXT, p_of BIGINT, p_leg_of INT[], p_credits TEXT[]) RETURNS TEXT[]
-LANGUAGE sql STABLE AS $$
-    SELECT CASE WHEN p_reference LIKE 'order/%/claim\_back/%'
-           THEN ARRAY(SELECT g.credit FROM unnest(p_leg_of, p_credits) AS g (leg_of, credit) WHERE g.leg_of = p_of) END
-$$;
-
 -- Whether an order's money may not become its merchant's now. The lock is held until the transaction ends: after a
 -- freeze has returned, no posting that was checked before it can follow.
 CREATE FUNCTION is_held_by_merchant(p_reference TEXT) RETURNS BOOLEAN
@@ -114,6 +107,37 @@ BEGIN
     PERFORM pg_advisory_xact_lock_shared(hashtextextended('merchant/' || v_merchant, 0));
     RETURN merchant_value(v_merchant, 'frozen') IS NOT NULL
        AND NOT EXISTS (SELECT FROM movements m WHERE m.reference = p_reference);
+END $$;
+
+-- The same for each of many orders' movements; false for those that do not wait. The locks are taken in the order of
+-- their keys, so that two arrays never wait for each other.
+CREATE FUNCTION held_by_merchants(p_references TEXT[], p_leg_of INT[], p_credits TEXT[]) RETURNS BOOLEAN[]
+LANGUAGE plpgsql SET search_path = pg_catalog, dakuan, pg_temp AS $$
+DECLARE
+    v_waits BOOLEAN[] := (
+        SELECT array_agg(waits_for_merchant(r.reference, CASE WHEN r.reference LIKE 'order/%/claim\_back/%' THEN ARRAY(
+                   SELECT g.credit FROM unnest(p_leg_of, p_credits) AS g (leg_of, credit) WHERE g.leg_of = r.n) END)
+               ORDER BY r.n)
+        FROM unnest(p_references) WITH ORDINALITY AS r (reference, n));
+BEGIN
+    IF NOT TRUE = ANY (v_waits) THEN
+        RETURN v_waits;
+    END IF;
+    PERFORM pg_advisory_xact_lock_shared(k.key) FROM (
+        SELECT DISTINCT hashtextextended('merchant/' || o.merchant_id, 0) AS key
+        FROM unnest(p_references, v_waits) AS r (reference, waits)
+        CROSS JOIN LATERAL (
+            SELECT n.merchant_id FROM orders n WHERE r.waits AND n.order_id = split_part(r.reference, '/', 2) OFFSET 0
+        ) AS o
+        ORDER BY 1
+    ) AS k;
+    RETURN (
+        SELECT array_agg(
+            r.waits
+            AND merchant_value((SELECT o.merchant_id FROM orders o WHERE o.order_id = split_part(r.reference, '/', 2)),
+                               'frozen') IS NOT NULL
+            AND NOT EXISTS (SELECT FROM movements m WHERE m.reference = r.reference) ORDER BY r.n)
+        FROM unnest(p_references, v_waits) WITH ORDINALITY AS r (reference, waits, n));
 END $$;
 
 -- The same for what a merchant asks for: the reason code, under the lock.

@@ -241,10 +241,10 @@ WAITING = "FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE NOT granted AND
 """Sessions of this database that wait for a lock."""
 
 
-async def until_a_lock_is_waited_for(database: Database) -> None:
-    """Return once a session waits for a lock that another one holds."""
+async def until_a_lock_is_waited_for(database: Database, *, sessions: int = 1) -> None:
+    """Return once so many sessions wait for locks that others hold."""
     async with asyncio.timeout(30):
         while True:
-            if await database.owner.fetchval(f"SELECT count(*) {WAITING}"):
+            if await database.owner.fetchval(f"SELECT count(DISTINCT pid) {WAITING}") >= sessions:
                 return
             await asyncio.sleep(0.01)
