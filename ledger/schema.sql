@@ -1953,15 +1953,6 @@ AS $function$
     ORDER BY t.leg
 $function$;
 
-CREATE FUNCTION credits_of(p_reference text, p_of bigint, p_leg_of integer[], p_credits text[])
- RETURNS text[]
- LANGUAGE sql
- STABLE
-AS $function$
-    SELECT CASE WHEN p_reference LIKE 'order/%/claim\_back/%'
-           THEN ARRAY(SELECT g.credit FROM unnest(p_leg_of, p_credits) AS g (leg_of, credit) WHERE g.leg_of = p_of) END
-$function$;
-
 CREATE FUNCTION deadline_events(p_old jsonb, p_new jsonb)
  RETURNS TABLE(type text, data jsonb)
  LANGUAGE plpgsql
@@ -1989,6 +1980,15 @@ BEGIN
     FROM jsonb_each(CASE jsonb_typeof(p_new -> 'shifts') WHEN 'object' THEN p_new -> 'shifts' ELSE '{}' END) AS s
     WHERE s.key NOT IN ('ship_by', 'receipt_by') AND s.value IS DISTINCT FROM p_old -> 'shifts' -> s.key;
 END $function$;
+
+CREATE FUNCTION depends_on_others(p_reference text)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$
+    SELECT p_reference LIKE 'withdrawal/%'
+        OR p_reference LIKE 'order/%' AND split_part(p_reference, '/', 3) IN ('refund', 'chargeback', 'claim_back')
+$function$;
 
 CREATE FUNCTION deposit_required(p_merchant_id text, p_currency text)
  RETURNS bigint
@@ -2120,6 +2120,106 @@ AS $function$
     SELECT pg_snapshot_xmin(pg_current_snapshot())::TEXT::BIGINT + coalesce((SELECT max(c.ahead) FROM event_clock c), 0)
 $function$;
 
+CREATE FUNCTION fault_beside_others(p_reference text, p_debits text[], p_amounts bigint[])
+ RETURNS text
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_material TO 'off'
+ SET random_page_cost TO '4'
+AS $function$
+DECLARE
+    v_order TEXT := split_part(p_reference, '/', 2);
+    v_fault TEXT;
+BEGIN
+    -- Not every such movement locks an account of the order's: two at one moment must see each other.
+    PERFORM FROM orders o WHERE o.order_id = v_order FOR NO KEY UPDATE;
+    IF p_reference LIKE 'order/%/claim_back/%' THEN
+        SELECT CASE WHEN g.claimed_minor > g.arrived_minor THEN 'more is claimed than arrived with the buyer'
+                    WHEN g.discount_minor > coalesce((o.body ->> 'discount_minor')::BIGINT, 0)
+                    THEN 'more discount than was given' END INTO v_fault
+        FROM orders o CROSS JOIN LATERAL given_back(o.order_id) AS g
+        WHERE o.order_id = v_order;
+        RETURN v_fault;
+    END IF;
+    SELECT CASE WHEN g.back_minor > o.total_minor THEN 'refunds of more than was paid'
+                WHEN g.charged_minor > o.total_minor THEN 'chargebacks of more than was paid'
+                -- What is above what was left had gone back to the buyer: without that it is the order's own money.
+                WHEN g.charged_minor > g.back_minor THEN 'it takes above what was left more than was refunded'
+                -- No channel or card scheme takes more for a dispute than this. No policy can raise it.
+                WHEN split_part(p_reference, '/', 5) = 'fee'
+                     AND (SELECT sum(a) FROM unnest(p_amounts) AS a) > greatest(o.total_minor, 100000)
+                THEN 'a fee of more than a channel takes'
+                WHEN g.commission_minor < 0 THEN 'more commission back than was taken'
+                WHEN g.discount_minor < 0 THEN 'more discount back than was given' END INTO v_fault
+    FROM orders o CROSS JOIN LATERAL given_back(o.order_id) AS g
+    WHERE o.order_id = v_order;
+    -- Before the settlement the order's own money is there: escrow or proceeds.
+    IF v_fault IS NULL AND split_part(p_reference, '/', 5) NOT IN ('fee', 'above')
+       AND EXISTS (SELECT FROM unnest(p_debits) AS g (path) WHERE g.path LIKE 'merchant/%')
+       AND NOT EXISTS (SELECT FROM movements m WHERE m.reference = 'order/' || v_order || '/settle') THEN
+        v_fault := 'it takes from the merchant before the settlement';
+    END IF;
+    RETURN v_fault;
+END $function$;
+
+CREATE FUNCTION fault_of_withdrawal(p_reference text, p_debits text[], p_credits text[], p_amounts bigint[])
+ RETURNS text
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_material TO 'off'
+ SET random_page_cost TO '4'
+AS $function$
+DECLARE
+    v_withdrawal TEXT := split_part(p_reference, '/', 2);
+    v_base       TEXT := 'withdrawal/' || v_withdrawal;
+    v_most       BIGINT;
+    v_moved      BIGINT;
+BEGIN
+    IF p_reference LIKE 'withdrawal/%/return/%' THEN
+        SELECT w.amount_minor INTO v_most FROM withdrawals w WHERE w.withdrawal_id = v_withdrawal;
+        SELECT sum(t.amount_minor) INTO v_moved FROM movements m JOIN transfers t ON t.movement_id = m.id
+        WHERE m.reference >= v_base || '/return/' AND m.reference < v_base || '/return0';
+        IF v_moved > v_most THEN
+            RETURN 'returns of more than was withdrawn';
+        END IF;
+        SELECT sum(CASE WHEN t.credit_account = a.id THEN t.amount_minor ELSE -t.amount_minor END) INTO v_moved
+        FROM movements m JOIN transfers t ON t.movement_id = m.id
+        JOIN accounts a ON a.id IN (t.debit_account, t.credit_account) AND a.path = 'income/withdrawal_fee'
+        WHERE m.reference >= v_base || '/' AND m.reference < v_base || '0';
+        IF v_moved < 0 THEN
+            RETURN 'more of the fee back than was taken';
+        END IF;
+    ELSIF p_reference LIKE 'withdrawal/%/close' THEN
+        -- What the books pay is what a rail was asked to send. Without an attempt people have paid by hand.
+        SELECT sum(g.amount) INTO v_moved FROM unnest(p_credits, p_amounts) AS g (credit, amount)
+        WHERE g.credit LIKE 'rail/%';
+        IF v_moved <> ALL (ARRAY(SELECT a.amount_minor FROM payout_attempts a WHERE a.withdrawal_id = v_withdrawal))
+           AND EXISTS (SELECT FROM payout_attempts a WHERE a.withdrawal_id = v_withdrawal) THEN
+            RETURN 'not what was sent';
+        END IF;
+    END IF;
+    IF EXISTS (
+        SELECT FROM unnest(p_debits || p_credits) AS p (path)
+        WHERE p.path LIKE 'rail/%' AND NOT EXISTS (
+            SELECT FROM withdrawals w JOIN payout_account_versions v
+                ON v.account_id = w.account_id AND v.version = w.account_version
+            WHERE w.withdrawal_id = v_withdrawal AND p.path = 'rail/' || v.rail || '/cash')
+          AND NOT EXISTS (
+            SELECT FROM payout_attempts a WHERE a.withdrawal_id = v_withdrawal AND p.path = 'rail/' || a.rail || '/cash')
+    ) THEN
+        RETURN 'another rail than the payout''s';
+    END IF;
+    RETURN NULL;
+END $function$;
+
 CREATE FUNCTION finish_callback(p_id bigint, p_outcome text, p_detail text, p_about text, p_key text, p_event_id text)
  RETURNS void
  LANGUAGE sql
@@ -2197,6 +2297,38 @@ AS $function$
     JOIN accounts d ON d.id = t.debit_account JOIN accounts c ON c.id = t.credit_account
     WHERE m.reference >= 'order/' || p_order || '/' AND m.reference < 'order/' || p_order || '0'
 $function$;
+
+CREATE FUNCTION held_by_merchants(p_references text[], p_leg_of integer[], p_credits text[])
+ RETURNS boolean[]
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+DECLARE
+    v_waits BOOLEAN[] := (
+        SELECT array_agg(waits_for_merchant(r.reference, CASE WHEN r.reference LIKE 'order/%/claim\_back/%' THEN ARRAY(
+                   SELECT g.credit FROM unnest(p_leg_of, p_credits) AS g (leg_of, credit) WHERE g.leg_of = r.n) END)
+               ORDER BY r.n)
+        FROM unnest(p_references) WITH ORDINALITY AS r (reference, n));
+BEGIN
+    IF NOT TRUE = ANY (v_waits) THEN
+        RETURN v_waits;
+    END IF;
+    PERFORM pg_advisory_xact_lock_shared(k.key) FROM (
+        SELECT DISTINCT hashtextextended('merchant/' || o.merchant_id, 0) AS key
+        FROM unnest(p_references, v_waits) AS r (reference, waits)
+        CROSS JOIN LATERAL (
+            SELECT n.merchant_id FROM orders n WHERE r.waits AND n.order_id = split_part(r.reference, '/', 2) OFFSET 0
+        ) AS o
+        ORDER BY 1
+    ) AS k;
+    RETURN (
+        SELECT array_agg(
+            r.waits
+            AND merchant_value((SELECT o.merchant_id FROM orders o WHERE o.order_id = split_part(r.reference, '/', 2)),
+                               'frozen') IS NOT NULL
+            AND NOT EXISTS (SELECT FROM movements m WHERE m.reference = r.reference) ORDER BY r.n)
+        FROM unnest(p_references, v_waits) WITH ORDINALITY AS r (reference, waits, n));
+END $function$;
 
 CREATE FUNCTION hold_events(p_kind text, p_old jsonb, p_new jsonb)
  RETURNS TABLE(type text, data jsonb)
@@ -3582,7 +3714,8 @@ DECLARE
     v_debit_at   INT[];
     v_credit_at  INT[];
     v_owed_at    INT[];
-    -- By movement: its first leg, the hash that is stored, the answer.
+    -- The movements in the order of their references. By movement: its first leg, the hash that is stored, the answer.
+    v_order      INT[];
     v_first      INT[] := array_fill(NULL::INT, ARRAY[v_movements]);
     v_stored     BYTEA[];
     v_outcomes   TEXT[] := array_fill(NULL::TEXT, ARRAY[v_movements]);
@@ -3636,76 +3769,71 @@ BEGIN
         END IF;
     END LOOP;
 
-    -- The accounts of the call in the order of their keys; where a merchant gets available money, what that merchant
-    -- owes is one of them.
-    SELECT array_agg(DISTINCT e.key COLLATE "C" ORDER BY e.key COLLATE "C") FILTER (WHERE e.key IS NOT NULL),
-           array_agg(e.pos ORDER BY e.leg) FILTER (WHERE e.role = 1),
-           array_agg(e.pos ORDER BY e.leg) FILTER (WHERE e.role = 2),
-           array_agg(CASE WHEN e.key IS NOT NULL THEN e.pos END ORDER BY e.leg) FILTER (WHERE e.role = 3),
-           array_agg(CASE WHEN e.key IS NOT NULL THEN e.pos END ORDER BY e.leg) FILTER (WHERE e.role = 4),
-           array_agg(CASE WHEN e.key IS NOT NULL THEN e.pos END ORDER BY e.leg) FILTER (WHERE e.role = 5),
-           array_agg(CASE WHEN e.key IS NOT NULL THEN e.pos END ORDER BY e.leg) FILTER (WHERE e.role = 6),
-           array_agg(CASE WHEN e.key IS NOT NULL THEN e.pos END ORDER BY e.leg) FILTER (WHERE e.role = 7),
-           array_agg(CASE WHEN e.key IS NOT NULL THEN e.pos END ORDER BY e.leg) FILTER (WHERE e.role = 8)
-    INTO v_keys, v_debit_at, v_credit_at, v_owed_at, v_frozen_at, v_has_at, v_deposit_at, v_most_at, v_topup_at
-    FROM (
-        SELECT l.leg, r.role, r.path || ' ' || l.currency AS key,
-               dense_rank() OVER (ORDER BY (r.path || ' ' || l.currency) COLLATE "C") AS pos
+    -- The accounts of the call in the order of their keys, and by leg the positions of those that it may touch, found by
+    -- halves. Where a merchant gets available money, what that merchant owes is one of them.
+    WITH paths AS MATERIALIZED (
+        SELECT l.leg, l.debit || l.currency AS debit, l.credit || l.currency AS credit,
+               CASE WHEN l.credit LIKE 'merchant/%/available' THEN left(l.credit, -9) || 'receivable' || l.currency END
+                   AS owed,
+               l.frozen || l.currency AS frozen,
+               CASE WHEN l.frozen IS NOT NULL THEN left(l.debit, -10) || 'available' || l.currency END AS has,
+               CASE WHEN l.frozen IS NOT NULL THEN left(l.debit, -10) || 'deposit' || l.currency END AS deposit,
+               CASE WHEN l.credit LIKE 'order/%/frozen' OR l.debit LIKE 'order/%/frozen'
+                    THEN l.debit || l.currency END AS most,
+               CASE WHEN l.required IS NOT NULL THEN left(l.credit, -9) || 'deposit' || l.currency END AS topup
         FROM unnest(p_debits, p_credits, p_amounts, v_currencies, v_frozen, v_required)
-             WITH ORDINALITY AS l (debit, credit, amount, currency, frozen, required, leg)
-        CROSS JOIN LATERAL (VALUES
-            (1, CASE WHEN l.amount <> 0 THEN l.debit COLLATE "C" END),
-            (2, CASE WHEN l.amount <> 0 THEN l.credit END),
-            (3, CASE WHEN l.amount <> 0 AND l.credit LIKE 'merchant/%/available'
-                     THEN left(l.credit, -9) || 'receivable' END),
-            (4, CASE WHEN l.amount <> 0 THEN l.frozen END),
-            (5, CASE WHEN l.amount <> 0 AND l.frozen IS NOT NULL THEN left(l.debit, -10) || 'available' END),
-            (6, CASE WHEN l.amount <> 0 AND l.frozen IS NOT NULL THEN left(l.debit, -10) || 'deposit' END),
-            (7, CASE WHEN l.amount <> 0 AND (l.credit LIKE 'order/%/frozen' OR l.debit LIKE 'order/%/frozen')
-                     THEN l.debit END),
-            (8, CASE WHEN l.amount <> 0 AND l.required IS NOT NULL THEN left(l.credit, -9) || 'deposit' END)
-        ) AS r (role, path)
-    ) AS e;
-    -- One look-up for each key: on empty books a join over all keys was planned as a scan of all accounts.
+             WITH ORDINALITY AS g (debit, credit, amount, currency, frozen, required, leg)
+        -- A leg of nothing touches none.
+        CROSS JOIN LATERAL (SELECT g.leg, CASE WHEN g.amount <> 0 THEN ' ' || g.currency END AS currency,
+                                   g.debit, g.credit, g.frozen, g.required) AS l
+    ), keys AS MATERIALIZED (
+        SELECT array_agg(DISTINCT k.key COLLATE "C" ORDER BY k.key COLLATE "C") AS sorted
+        FROM paths p
+        CROSS JOIN LATERAL unnest(ARRAY[p.debit, p.credit, p.owed, p.frozen, p.has, p.deposit, p.topup]) AS k (key)
+        WHERE k.key IS NOT NULL
+    )
+    SELECT k.sorted, l.debits, l.credits, l.owed, l.frozen, l.has, l.deposits, l.most, l.topups
+    INTO v_keys, v_debit_at, v_credit_at, v_owed_at, v_frozen_at, v_has_at, v_deposit_at, v_most_at, v_topup_at
+    FROM keys k
+    CROSS JOIN LATERAL (
+        SELECT array_agg(width_bucket(p.debit COLLATE "C", k.sorted) ORDER BY p.leg) AS debits,
+               array_agg(width_bucket(p.credit COLLATE "C", k.sorted) ORDER BY p.leg) AS credits,
+               array_agg(width_bucket(p.owed COLLATE "C", k.sorted) ORDER BY p.leg) AS owed,
+               array_agg(width_bucket(p.frozen COLLATE "C", k.sorted) ORDER BY p.leg) AS frozen,
+               array_agg(width_bucket(p.has COLLATE "C", k.sorted) ORDER BY p.leg) AS has,
+               array_agg(width_bucket(p.deposit COLLATE "C", k.sorted) ORDER BY p.leg) AS deposits,
+               array_agg(width_bucket(p.most COLLATE "C", k.sorted) ORDER BY p.leg) AS most,
+               array_agg(width_bucket(p.topup COLLATE "C", k.sorted) ORDER BY p.leg) AS topups
+        FROM paths p
+    ) AS l;
+    -- The lateral query keeps the accounts on the inner side: on empty books a join over all keys was planned as a scan of
+    -- all accounts.
     FOR v_n IN 1..2 LOOP
-        v_ids := '{}';
-        v_signs := '{}';
-        FOREACH v_last IN ARRAY coalesce(v_keys, '{}') LOOP
-            SELECT a.id, CASE WHEN a.kind IN ('liability', 'income') THEN 1 ELSE -1 END INTO v_id, v_k
-            FROM accounts a
-            WHERE a.path = split_part(v_last, ' ', 1) AND a.currency = split_part(v_last, ' ', 2);
-            EXIT WHEN NOT FOUND;
-            v_ids := array_append(v_ids, v_id);
-            v_signs := array_append(v_signs, v_k);
-        END LOOP;
+        SELECT array_agg(a.id ORDER BY k.n), array_agg(a.sign ORDER BY k.n) INTO v_ids, v_signs
+        FROM unnest(v_keys) WITH ORDINALITY AS k (key, n)
+        CROSS JOIN LATERAL (
+            SELECT c.id, CASE WHEN c.kind IN ('liability', 'income') THEN 1 ELSE -1 END AS sign FROM accounts c
+            WHERE c.path = split_part(k.key, ' ', 1) AND c.currency = split_part(k.key, ' ', 2) OFFSET 0
+        ) AS a;
         EXIT WHEN cardinality(v_ids) = cardinality(v_keys) OR v_keys IS NULL;
         PERFORM open_accounts(v_keys);
     END LOOP;
-    v_last := NULL;
 
-    -- Read the balances under the locks: they cannot change until this transaction ends.
-    v_balances := array_fill(NULL::BIGINT, ARRAY[coalesce(cardinality(v_keys), 0)]);
-    -- The lateral subquery keeps the accounts on the inner side: planned as a plain join while there were few accounts,
-    -- this read all of them in the order of their ids.
-    FOR v_n, v_amount IN
-        SELECT w.n, a.balance_minor
-        FROM (SELECT u.id, u.n FROM unnest(v_ids) WITH ORDINALITY AS u (id, n) ORDER BY u.id) AS w
-        CROSS JOIN LATERAL (
-            SELECT c.balance_minor FROM accounts c WHERE c.id = w.id AND c.guarded FOR NO KEY UPDATE
-        ) AS a
-    LOOP
-        v_balances[v_n] := v_amount;
-    END LOOP;
+    -- Read the balances under the locks: they cannot change until this transaction ends. The lateral query locks one
+    -- account after the other, in the order of their ids.
+    SELECT array_agg(a.balance_minor ORDER BY w.n) INTO v_balances
+    FROM (SELECT u.id, u.n FROM unnest(v_ids) WITH ORDINALITY AS u (id, n) ORDER BY u.id) AS w
+    LEFT JOIN LATERAL (
+        SELECT c.balance_minor FROM accounts c WHERE c.id = w.id AND c.guarded FOR NO KEY UPDATE
+    ) AS a ON TRUE;
     v_before := v_balances;
 
-    SELECT array_agg(m.request_hash ORDER BY r.n) INTO v_stored
+    SELECT array_agg(m.request_hash ORDER BY r.n), array_agg(r.n ORDER BY r.reference COLLATE "C", r.n)
+    INTO v_stored, v_order
     FROM unnest(p_references) WITH ORDINALITY AS r (reference, n)
     LEFT JOIN movements m ON m.reference = r.reference;
 
-    FOR v_i IN
-        SELECT r.n FROM unnest(p_references) WITH ORDINALITY AS r (reference, n)
-        ORDER BY r.reference COLLATE "C", r.n
-    LOOP
+    FOREACH v_i IN ARRAY v_order LOOP
         v_request := p_references[v_i] || ' ' || p_currencies[v_i];
         v_k := v_first[v_i];
         WHILE v_k <= v_legs AND p_leg_of[v_k] = v_i LOOP
@@ -3822,12 +3950,13 @@ BEGIN
         INSERT INTO transfers (movement_id, leg, debit_account, credit_account, currency, amount_minor)
         SELECT t.movement, t.leg, v_ids[t.debit], v_ids[t.credit], split_part(v_keys[t.debit], ' ', 2), t.amount
         FROM unnest(t_movements, t_legs, t_debits, t_credits, t_amounts) AS t (movement, leg, debit, credit, amount);
-        -- One update for each account, since an update cannot say which side of its join comes first.
-        FOR v_n IN 1..cardinality(v_ids) LOOP
-            IF v_balances[v_n] <> v_before[v_n] THEN
-                UPDATE accounts a SET balance_minor = v_balances[v_n] WHERE a.id = v_ids[v_n];
-            END IF;
-        END LOOP;
+        -- The arrays are one row, so that the update begins there: a join could begin at all accounts.
+        UPDATE accounts a SET balance_minor = c.balances[width_bucket(a.id, c.ids)]
+        FROM (
+            SELECT array_agg(u.id ORDER BY u.id) AS ids, array_agg(u.balance ORDER BY u.id) AS balances
+            FROM unnest(v_ids, v_balances, v_before) AS u (id, balance, before) WHERE u.balance <> u.before
+        ) AS c
+        WHERE a.id = ANY (c.ids);
     END IF;
     RETURN QUERY SELECT * FROM unnest(v_outcomes, v_accounts, v_shorts);
 END $function$;
@@ -3915,6 +4044,7 @@ CREATE FUNCTION post_for_order(
  SET enable_mergejoin TO 'off'
  SET enable_material TO 'off'
  SET random_page_cost TO '4'
+ SET plan_cache_mode TO 'force_generic_plan'
 AS $function$
 BEGIN
     PERFORM refuse_unless_an_orders(p_reference);
@@ -3956,6 +4086,7 @@ CREATE FUNCTION post_for_orders(
  SET enable_mergejoin TO 'off'
  SET enable_material TO 'off'
  SET random_page_cost TO '4'
+ SET plan_cache_mode TO 'force_generic_plan'
  SET lock_timeout TO '1s'
 AS $function$
 DECLARE
@@ -3967,16 +4098,7 @@ DECLARE
     v_record   JSONB;
 BEGIN
     PERFORM refuse_unless_an_orders(r.reference) FROM unnest(p_references) AS r (reference);
-    -- In the order of their keys, so that two arrays never wait for each other.
-    PERFORM pg_advisory_xact_lock_shared(k.key) FROM (
-        SELECT DISTINCT hashtextextended('merchant/' || o.merchant_id, 0) AS key
-        FROM unnest(p_references) WITH ORDINALITY AS r (reference, n)
-        JOIN orders o ON o.order_id = split_part(r.reference, '/', 2)
-        WHERE waits_for_merchant(r.reference, credits_of(r.reference, r.n, p_leg_of, p_credits)) ORDER BY 1
-    ) AS k;
-    SELECT array_agg(waits_for_merchant(r.reference, credits_of(r.reference, r.n, p_leg_of, p_credits))
-                     AND is_held_by_merchant(r.reference) ORDER BY r.n) INTO v_held
-    FROM unnest(p_references) WITH ORDINALITY AS r (reference, n);
+    v_held := held_by_merchants(p_references, p_leg_of, p_credits);
     IF TRUE = ANY (v_held) THEN
         RETURN QUERY SELECT CASE WHEN h THEN 'held' END, NULL::TEXT, NULL::BIGINT FROM unnest(v_held) AS h;
         RETURN;
@@ -4122,8 +4244,10 @@ CREATE FUNCTION post_movements(
  SET enable_mergejoin TO 'off'
  SET enable_material TO 'off'
  SET random_page_cost TO '4'
+ SET plan_cache_mode TO 'force_generic_plan'
 AS $function$
 DECLARE
+    v_held     INT;
     v_outcomes TEXT[];
     v_accounts TEXT[];
     v_shorts   BIGINT[];
@@ -4133,12 +4257,13 @@ BEGIN
            OR p_references[v_n] LIKE 'order/%/chargeback/%/won' THEN
             RAISE EXCEPTION 'movement % is refused: only the owner posts it', p_references[v_n]
                 USING ERRCODE = 'insufficient_privilege';
-        ELSIF waits_for_merchant(p_references[v_n], credits_of(p_references[v_n], v_n, p_leg_of, p_credits))
-              AND is_held_by_merchant(p_references[v_n]) THEN
-            RAISE EXCEPTION 'movement % is refused: its merchant is frozen', p_references[v_n]
-                USING ERRCODE = 'insufficient_privilege';
         END IF;
     END LOOP;
+    v_held := array_position(held_by_merchants(p_references, p_leg_of, p_credits), TRUE);
+    IF v_held IS NOT NULL THEN
+        RAISE EXCEPTION 'movement % is refused: its merchant is frozen', p_references[v_held]
+            USING ERRCODE = 'insufficient_privilege';
+    END IF;
     SELECT array_agg(p.outcome ORDER BY p.n), array_agg(p.account ORDER BY p.n), array_agg(p.short_by ORDER BY p.n)
     INTO v_outcomes, v_accounts, v_shorts
     FROM post(p_references, p_currencies, p_occurred_at, p_linked_to, p_emptied, p_leg_of, p_debits, p_credits,
@@ -4739,124 +4864,10 @@ CREATE FUNCTION refuse_unlawful(p_reference text, p_emptied text, p_debits text[
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
- SET plan_cache_mode TO 'force_generic_plan'
- SET enable_seqscan TO 'off'
- SET enable_hashjoin TO 'off'
- SET enable_mergejoin TO 'off'
- SET enable_material TO 'off'
- SET random_page_cost TO '4'
 AS $function$
-DECLARE
-    v_shape  TEXT := shape_of(p_reference);
-    v_fault  TEXT;
-    v_base   TEXT := split_part(p_reference, '/', 1) || '/' || split_part(p_reference, '/', 2);
-    v_most   BIGINT;
-    v_moved  BIGINT;
 BEGIN
-    IF (p_reference LIKE 'order/%'
-            AND NOT EXISTS (SELECT FROM orders o WHERE o.order_id = split_part(p_reference, '/', 2)))
-       OR (p_reference LIKE 'withdrawal/%'
-            AND NOT EXISTS (SELECT FROM withdrawals w WHERE w.withdrawal_id = split_part(p_reference, '/', 2))) THEN
-        RAISE EXCEPTION '% % is not registered', split_part(p_reference, '/', 1), split_part(p_reference, '/', 2)
-            USING ERRCODE = 'foreign_key_violation';
-    END IF;
-    IF NOT EXISTS (
-        SELECT FROM movement_kinds k
-        WHERE k.shape = v_shape
-          AND p_emptied IS NOT DISTINCT FROM
-              replace(replace(replace(k.emptied, '{order}', split_part(p_reference, '/', 2)),
-                              '{withdrawal}', split_part(p_reference, '/', 2)),
-                      '{cause}', split_part(p_reference, '/', 4))
-          AND NOT EXISTS (
-              -- A join, because of NOT EXISTS the planner makes a table of all legs of all kinds.
-              SELECT FROM unnest(p_debits, p_credits, p_amounts) AS g (debit, credit, amount)
-              LEFT JOIN movement_legs l ON l.kind = k.kind AND l.debit_shape = shape_of(g.debit)
-                  AND l.credit_shape = shape_of(g.credit)
-              WHERE g.amount <> 0 AND l.kind IS NULL)
-    ) THEN
-        v_fault := 'no kind of movement has these legs';
-    END IF;
-    IF v_fault IS NULL THEN
-        SELECT f.fault || ': ' || f.debit || ' to ' || f.credit INTO v_fault
-        FROM movement_faults f WHERE f.reference = p_reference LIMIT 1;
-    END IF;
-    -- An order that ended with nothing for anybody is still credited and settled, with nothing.
-    IF v_fault IS NULL AND p_reference NOT LIKE 'order/%/credit' AND p_reference NOT LIKE 'order/%/settle'
-       AND NOT EXISTS (SELECT FROM unnest(p_amounts) AS g (amount) WHERE g.amount <> 0) THEN
-        v_fault := 'it moves nothing';
-    END IF;
-    IF v_fault IS NULL AND waits_for_merchant(p_reference, p_credits) AND merchant_value(
-        (SELECT o.merchant_id FROM orders o WHERE o.order_id = split_part(p_reference, '/', 2)), 'frozen') IS NOT NULL THEN
-        v_fault := 'its merchant is frozen';
-    END IF;
-    IF v_fault IS NULL AND (p_reference LIKE 'order/%/refund/%' OR p_reference LIKE 'order/%/chargeback/%') THEN
-        -- Not every such movement locks an account of the order's: two at one moment must see each other.
-        PERFORM FROM orders o WHERE o.order_id = split_part(p_reference, '/', 2) FOR NO KEY UPDATE;
-        SELECT CASE WHEN g.back_minor > o.total_minor THEN 'refunds of more than was paid'
-                    WHEN g.charged_minor > o.total_minor THEN 'chargebacks of more than was paid'
-                    -- What is above what was left had gone back to the buyer: without that it is the order's own money.
-                    WHEN g.charged_minor > g.back_minor THEN 'it takes above what was left more than was refunded'
-                    -- No channel or card scheme takes more for a dispute than this. No policy can raise it.
-                    WHEN split_part(p_reference, '/', 5) = 'fee'
-                         AND (SELECT sum(a) FROM unnest(p_amounts) AS a) > greatest(o.total_minor, 100000)
-                    THEN 'a fee of more than a channel takes'
-                    WHEN g.commission_minor < 0 THEN 'more commission back than was taken'
-                    WHEN g.discount_minor < 0 THEN 'more discount back than was given' END INTO v_fault
-        FROM orders o CROSS JOIN LATERAL given_back(o.order_id) AS g
-        WHERE o.order_id = split_part(p_reference, '/', 2);
-        -- Before that the order's own money is there: escrow or proceeds.
-        IF v_fault IS NULL AND split_part(p_reference, '/', 5) NOT IN ('fee', 'above')
-           AND EXISTS (SELECT FROM unnest(p_debits) AS g (path) WHERE g.path LIKE 'merchant/%')
-           AND NOT EXISTS (SELECT FROM movements m WHERE m.reference = v_base || '/settle') THEN
-            v_fault := 'it takes from the merchant before the settlement';
-        END IF;
-    ELSIF v_fault IS NULL AND p_reference LIKE 'order/%/claim_back/%' THEN
-        -- Two at one moment must see each other.
-        PERFORM FROM orders o WHERE o.order_id = split_part(p_reference, '/', 2) FOR NO KEY UPDATE;
-        SELECT CASE WHEN g.claimed_minor > g.arrived_minor THEN 'more is claimed than arrived with the buyer'
-                    WHEN g.discount_minor > coalesce((o.body ->> 'discount_minor')::BIGINT, 0)
-                    THEN 'more discount than was given' END INTO v_fault
-        FROM orders o CROSS JOIN LATERAL given_back(o.order_id) AS g
-        WHERE o.order_id = split_part(p_reference, '/', 2);
-    ELSIF v_fault IS NULL AND p_reference LIKE 'withdrawal/%/return/%' THEN
-        SELECT w.amount_minor INTO v_most FROM withdrawals w WHERE w.withdrawal_id = split_part(p_reference, '/', 2);
-        SELECT sum(t.amount_minor) INTO v_moved FROM movements m JOIN transfers t ON t.movement_id = m.id
-        WHERE m.reference >= v_base || '/return/' AND m.reference < v_base || '/return0';
-        IF v_moved > v_most THEN
-            v_fault := 'returns of more than was withdrawn';
-        END IF;
-        SELECT sum(CASE WHEN t.credit_account = a.id THEN t.amount_minor ELSE -t.amount_minor END) INTO v_moved
-        FROM movements m JOIN transfers t ON t.movement_id = m.id
-        JOIN accounts a ON a.id IN (t.debit_account, t.credit_account) AND a.path = 'income/withdrawal_fee'
-        WHERE m.reference >= v_base || '/' AND m.reference < v_base || '0';
-        IF v_fault IS NULL AND v_moved < 0 THEN
-            v_fault := 'more of the fee back than was taken';
-        END IF;
-    ELSIF v_fault IS NULL AND p_reference LIKE 'withdrawal/%/close' THEN
-        -- What the books pay is what a rail was asked to send. Without an attempt people have paid by hand.
-        SELECT sum(g.amount) INTO v_moved FROM unnest(p_credits, p_amounts) AS g (credit, amount)
-        WHERE g.credit LIKE 'rail/%';
-        IF v_moved <> ALL (ARRAY(SELECT a.amount_minor FROM payout_attempts a
-                                 WHERE a.withdrawal_id = split_part(p_reference, '/', 2)))
-           AND EXISTS (SELECT FROM payout_attempts a WHERE a.withdrawal_id = split_part(p_reference, '/', 2)) THEN
-            v_fault := 'not what was sent';
-        END IF;
-    END IF;
-    IF v_fault IS NULL AND p_reference LIKE 'withdrawal/%' AND EXISTS (
-        SELECT FROM unnest(p_debits || p_credits) AS p (path)
-        WHERE p.path LIKE 'rail/%' AND NOT EXISTS (
-            SELECT FROM withdrawals w JOIN payout_account_versions v
-                ON v.account_id = w.account_id AND v.version = w.account_version
-            WHERE w.withdrawal_id = split_part(p_reference, '/', 2) AND p.path = 'rail/' || v.rail || '/cash')
-          AND NOT EXISTS (
-            SELECT FROM payout_attempts a
-            WHERE a.withdrawal_id = split_part(p_reference, '/', 2) AND p.path = 'rail/' || a.rail || '/cash')
-    ) THEN
-        v_fault := 'another rail than the payout''s';
-    END IF;
-    IF v_fault IS NOT NULL THEN
-        RAISE EXCEPTION 'movement % is refused: %', p_reference, v_fault USING ERRCODE = 'insufficient_privilege';
-    END IF;
+    PERFORM refuse_unlawful_of(ARRAY[p_reference], ARRAY[p_emptied], ARRAY['posted'],
+                               array_fill(1, ARRAY[cardinality(p_debits)]), p_debits, p_credits, p_amounts);
 END $function$;
 
 CREATE FUNCTION refuse_unlawful_of(
@@ -4871,17 +4882,91 @@ CREATE FUNCTION refuse_unlawful_of(
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_material TO 'off'
+ SET random_page_cost TO '4'
 AS $function$
+DECLARE
+    v_faults TEXT[];
+    v_of     INT[];
+    v_n      INT;
+    v_fault  TEXT;
 BEGIN
-    PERFORM refuse_unlawful(m.reference, m.emptied, l.debits, l.credits, l.amounts)
-    FROM unnest(p_references, p_emptied, p_outcomes) WITH ORDINALITY AS m (reference, emptied, outcome, n)
-    LEFT JOIN (
-        SELECT g.of, array_agg(g.debit ORDER BY g.n) AS debits, array_agg(g.credit ORDER BY g.n) AS credits,
-               array_agg(g.amount ORDER BY g.n) AS amounts
-        FROM unnest(p_leg_of, p_debits, p_credits, p_amounts) WITH ORDINALITY AS g (of, debit, credit, amount, n)
-        GROUP BY g.of
-    ) AS l ON l.of = m.n
-    WHERE m.outcome = 'posted';
+    -- One row, not a cursor, which would copy its plan each time.
+    SELECT array_agg(c.of ORDER BY c.id COLLATE "C", c.reference COLLATE "C"),
+           array_agg(c.fault ORDER BY c.id COLLATE "C", c.reference COLLATE "C") INTO v_of, v_faults
+    FROM (
+        SELECT m.of, m.id, m.reference, f.fault
+        FROM (
+            SELECT g.of, p_references[g.of] AS reference, split_part(p_references[g.of], '/', 2) AS id,
+                   p_emptied[g.of] AS emptied,
+                   coalesce(array_agg(g.debit) FILTER (WHERE g.amount IS NOT NULL), '{}') AS debits,
+                   coalesce(array_agg(g.credit) FILTER (WHERE g.amount IS NOT NULL), '{}') AS credits,
+                   coalesce(array_agg(g.amount) FILTER (WHERE g.amount IS NOT NULL), '{}') AS amounts
+            FROM (
+                SELECT * FROM unnest(p_leg_of, p_debits, p_credits, p_amounts) AS l (of, debit, credit, amount)
+                -- Also a movement without legs is one.
+                UNION ALL SELECT n, NULL, NULL, NULL FROM generate_series(1, cardinality(p_references)) AS n
+            ) AS g
+            WHERE p_outcomes[g.of] = 'posted'
+            GROUP BY g.of
+        ) AS m
+        CROSS JOIN LATERAL (
+            SELECT CASE
+                WHEN (m.reference LIKE 'order/%' AND NOT EXISTS (SELECT FROM orders o WHERE o.order_id = m.id))
+                  OR (m.reference LIKE 'withdrawal/%'
+                      AND NOT EXISTS (SELECT FROM withdrawals w WHERE w.withdrawal_id = m.id))
+                THEN 'not registered'
+                WHEN NOT EXISTS (
+                    SELECT FROM movement_kinds k
+                    WHERE k.shape = shape_of(m.reference)
+                      AND m.emptied IS NOT DISTINCT FROM
+                          replace(replace(replace(k.emptied, '{order}', m.id), '{withdrawal}', m.id),
+                                  '{cause}', split_part(m.reference, '/', 4))
+                      AND NOT EXISTS (
+                          -- A join, because of NOT EXISTS the planner makes a table of all legs of all kinds.
+                          SELECT FROM unnest(m.debits, m.credits, m.amounts) AS g (debit, credit, amount)
+                          LEFT JOIN movement_legs l ON l.kind = k.kind AND l.debit_shape = shape_of(g.debit)
+                              AND l.credit_shape = shape_of(g.credit)
+                          WHERE g.amount <> 0 AND l.kind IS NULL))
+                THEN 'no kind of movement has these legs'
+                ELSE coalesce(
+                    (SELECT f.fault || ': ' || f.debit || ' to ' || f.credit
+                     FROM movement_faults f WHERE f.reference = m.reference LIMIT 1),
+                    -- An order that ended with nothing for anybody is still credited and settled, with nothing.
+                    CASE WHEN NOT 0 <> ANY (m.amounts) AND m.reference NOT LIKE 'order/%/credit'
+                              AND m.reference NOT LIKE 'order/%/settle' THEN 'it moves nothing'
+                         WHEN waits_for_merchant(m.reference, m.credits) AND merchant_value(
+                             (SELECT o.merchant_id FROM orders o WHERE o.order_id = m.id), 'frozen') IS NOT NULL
+                         THEN 'its merchant is frozen' END)
+            END AS fault
+        ) AS f
+        OFFSET 0 -- so that each fault is looked for once
+    ) AS c
+    WHERE c.fault IS NOT NULL OR depends_on_others(c.reference);
+    FOR v_k IN 1..coalesce(cardinality(v_of), 0) LOOP
+        v_n := v_of[v_k];
+        v_fault := v_faults[v_k];
+        IF v_fault = 'not registered' THEN
+            RAISE EXCEPTION '% % is not registered', split_part(p_references[v_n], '/', 1),
+                split_part(p_references[v_n], '/', 2) USING ERRCODE = 'foreign_key_violation';
+        ELSIF v_fault IS NULL THEN
+            SELECT CASE WHEN p_references[v_n] LIKE 'order/%'
+                        THEN fault_beside_others(p_references[v_n], l.debits, l.amounts)
+                        ELSE fault_of_withdrawal(p_references[v_n], l.debits, l.credits, l.amounts) END INTO v_fault
+            FROM (
+                SELECT array_agg(g.debit) AS debits, array_agg(g.credit) AS credits, array_agg(g.amount) AS amounts
+                FROM unnest(p_leg_of, p_debits, p_credits, p_amounts) AS g (of, debit, credit, amount) WHERE g.of = v_n
+            ) AS l;
+        END IF;
+        IF v_fault IS NOT NULL THEN
+            RAISE EXCEPTION 'movement % is refused: %', p_references[v_n], v_fault
+                USING ERRCODE = 'insufficient_privilege';
+        END IF;
+    END LOOP;
 END $function$;
 
 CREATE FUNCTION refuse_unless_an_orders(p_reference text)
@@ -5473,16 +5558,22 @@ END $function$;
 
 CREATE FUNCTION shape_of(p_path text)
  RETURNS text
- LANGUAGE sql
- IMMUTABLE
+ LANGUAGE plpgsql
+ IMMUTABLE PARALLEL SAFE STRICT
 AS $function$
-    SELECT CASE
+BEGIN
+    RETURN CASE
         WHEN p_path LIKE 'income/%' OR p_path LIKE 'expense/%' THEN p_path
         WHEN p_path LIKE 'account/%'
         THEN 'account/' || regexp_replace(regexp_replace(p_path, '^account/[^/]+/', '*/'), '([^/]+/)[^/]+', '\1*', 'g')
-        ELSE regexp_replace(p_path, '([^/]+/)[^/]+', '\1*', 'g')
-    END
-$function$;
+        WHEN p_path LIKE '%//%' OR p_path LIKE '/%' OR p_path LIKE '%/' OR p_path LIKE '%/%/%/%/%'
+        THEN regexp_replace(p_path, '([^/]+/)[^/]+', '\1*', 'g')
+        WHEN p_path LIKE '%/%/%/%' THEN split_part(p_path, '/', 1) || '/*/' || split_part(p_path, '/', 3) || '/*'
+        WHEN p_path LIKE '%/%/%' THEN split_part(p_path, '/', 1) || '/*/' || split_part(p_path, '/', 3)
+        WHEN p_path LIKE '%/%' THEN split_part(p_path, '/', 1) || '/*'
+        ELSE p_path
+    END;
+END $function$;
 
 CREATE FUNCTION shorten_cooling(
     p_account_id text,
@@ -6452,8 +6543,8 @@ GRANT EXECUTE ON FUNCTION claim_waybills TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION close_rest_return TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION correct_movement TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION correctable_legs TO dakuan_worker;
-GRANT EXECUTE ON FUNCTION credits_of TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION deadline_events TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION depends_on_others TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION deposit_required TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION disable_endpoint TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION disputed_debt TO dakuan_worker;
