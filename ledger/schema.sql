@@ -2321,12 +2321,13 @@ BEGIN
         ) AS o
         ORDER BY 1
     ) AS k;
+    -- No EXISTS: for many references the planner would make a table of all movements.
     RETURN (
         SELECT array_agg(
             r.waits
             AND merchant_value((SELECT o.merchant_id FROM orders o WHERE o.order_id = split_part(r.reference, '/', 2)),
                                'frozen') IS NOT NULL
-            AND NOT EXISTS (SELECT FROM movements m WHERE m.reference = r.reference) ORDER BY r.n)
+            AND (SELECT m.id FROM movements m WHERE m.reference = r.reference) IS NULL ORDER BY r.n)
         FROM unnest(p_references, v_waits) WITH ORDINALITY AS r (reference, waits, n));
 END $function$;
 
@@ -4915,10 +4916,11 @@ BEGIN
             GROUP BY g.of
         ) AS m
         CROSS JOIN LATERAL (
+            -- No EXISTS: for many movements the planner would make a table of all orders.
             SELECT CASE
-                WHEN (m.reference LIKE 'order/%' AND NOT EXISTS (SELECT FROM orders o WHERE o.order_id = m.id))
+                WHEN (m.reference LIKE 'order/%' AND (SELECT 1 FROM orders o WHERE o.order_id = m.id) IS NULL)
                   OR (m.reference LIKE 'withdrawal/%'
-                      AND NOT EXISTS (SELECT FROM withdrawals w WHERE w.withdrawal_id = m.id))
+                      AND (SELECT 1 FROM withdrawals w WHERE w.withdrawal_id = m.id) IS NULL)
                 THEN 'not registered'
                 WHEN NOT EXISTS (
                     SELECT FROM movement_kinds k

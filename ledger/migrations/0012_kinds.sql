@@ -291,10 +291,11 @@ BEGIN
             GROUP BY g.of
         ) AS m
         CROSS JOIN LATERAL (
+            -- No EXISTS: for many movements the planner would make a table of all orders.
             SELECT CASE
-                WHEN (m.reference LIKE 'order/%' AND NOT EXISTS (SELECT FROM orders o WHERE o.order_id = m.id))
+                WHEN (m.reference LIKE 'order/%' AND (SELECT 1 FROM orders o WHERE o.order_id = m.id) IS NULL)
                   OR (m.reference LIKE 'withdrawal/%'
-                      AND NOT EXISTS (SELECT FROM withdrawals w WHERE w.withdrawal_id = m.id))
+                      AND (SELECT 1 FROM withdrawals w WHERE w.withdrawal_id = m.id) IS NULL)
                 THEN 'not registered'
                 WHEN NOT EXISTS (
                     SELECT FROM movement_kinds k

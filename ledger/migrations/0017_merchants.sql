@@ -131,12 +131,13 @@ BEGIN
         ) AS o
         ORDER BY 1
     ) AS k;
+    -- No EXISTS: for many references the planner would make a table of all movements.
     RETURN (
         SELECT array_agg(
             r.waits
             AND merchant_value((SELECT o.merchant_id FROM orders o WHERE o.order_id = split_part(r.reference, '/', 2)),
                                'frozen') IS NOT NULL
-            AND NOT EXISTS (SELECT FROM movements m WHERE m.reference = r.reference) ORDER BY r.n)
+            AND (SELECT m.id FROM movements m WHERE m.reference = r.reference) IS NULL ORDER BY r.n)
         FROM unnest(p_references, v_waits) WITH ORDINALITY AS r (reference, waits, n));
 END $$;
 
