@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from await_faults import Strikes
+from databases import Database
 from ledger_samples import NOW, an_order
 from reconciliation_stage import own_world, paid, stage
 from temporalio.client import WorkflowFailureError, WorkflowHandle
@@ -111,6 +113,23 @@ async def test_the_comparison_of_orders_seals_and_proves_the_books(stage: Withdr
     }
     assert "Every proof holds." in str(page)
     await Replayer(workflows=[], plugins=[plugin(runner=STRICT)]).replay_workflow(history)
+
+
+async def test_what_a_comparison_did_and_did_not_report_is_done_again(
+    stage: WithdrawalStage, database: Database
+) -> None:
+    await paid(stage)
+    database.broken = True
+    await database.owner.execute("UPDATE withdrawals SET closed = TRUE, state_name = 'failed'")
+    strikes = Strikes("unreported")
+    async with desk(stage) as activities:
+        comparing = plugin(activities.all, runner=STRICT)
+        async with Worker(stage.client, task_queue=TASK_QUEUE, plugins=[comparing], interceptors=[strikes]):
+            answer = await compared(stage, "orders", "books")
+    assert set(strikes.struck) == {"fetch_statements", "compare", "prove_books"}
+    broken = answer["proofs"]["broken"]
+    notices = [one.facts["proof"] for one in await stage.register.notices.read() if one.name == "proof_broken"]
+    assert notices == sorted(broken) != []
 
 
 async def test_a_day_is_compared_under_one_id(stage: WithdrawalStage) -> None:
