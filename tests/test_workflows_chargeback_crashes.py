@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +26,14 @@ from local.temporal import Temporal
 EFFECTS = (
     *("chargeback", "won", "above", "above_won", "freeze", "thaw", "deposit", "held", "basket"),
     *("freight", "charge", "claim_back", "rest", "sent_again", "replaced"),
+    *("late", "kept"),
 )
 """The effects after which the worker dies, each for the order of this name."""
 ANN = Actor(role="operator", id="ann")
 DEPOSIT, FREIGHT, REST = 500, 300, 2_000
-CLAIMS = ("charge", "claim_back")
+CLAIMS = ("charge", "claim_back", "kept")
+HELD = ("held", "kept")
+"""Those whose merchant is frozen meanwhile."""
 
 
 @pytest.fixture(scope="module")
@@ -54,19 +57,24 @@ async def test_what_is_taken_back_kept_or_held_moves_once(stage: CrashStage, tmp
     _of_one_payment(both)
     _with_a_rest(orders["rest"])
     _of_one_more(orders["freight"])
+    _sent_late(orders["late"])
     async with stage.worker():
         await asyncio.gather(*(_prepared(order, effect) for effect, order in orders.items()), both[1].start())
     await _require_deposit(stage, orders["deposit"])
-    await _freeze(stage, orders["held"], on=True)
+    for effect in HELD:
+        await _freeze(stage, orders[effect], on=True)
     # No worker runs: everything is due at once for those that die.
     await asyncio.gather(*(_let_go(order, effect) for effect, order in orders.items()), _refunded(both[1]))
     with stage.crashing_worker(tmp_path, {effect: order.name for effect, order in orders.items()}):
         await until(lambda: asyncio.to_thread((tmp_path / "done").exists), bool)
-        await until(
-            orders["held"].state, lambda state: [hold["name"] for hold in state["holds"]] == ["merchant_frozen"]
-        )
-        await _freeze(stage, orders["held"], on=False)
-        await orders["held"].send("lift_hold", "operator", name="merchant_frozen", reason="papers seen")
+        kept = f"order/{orders['kept'].name}/frozen"
+        assert await until(lambda: stage.database.balance(kept), bool) == orders["kept"].merchants_share
+        for effect in HELD:
+            await until(
+                orders[effect].state, lambda state: [hold["name"] for hold in state["holds"]] == ["merchant_frozen"]
+            )
+            await _freeze(stage, orders[effect], on=False)
+            await orders[effect].send("lift_hold", "operator", name="merchant_frozen", reason="papers seen")
         await _at_rest(orders, both[1])
     await _check(stage, orders, both)
 
@@ -75,6 +83,8 @@ async def _prepared(order: StagedOrder, effect: str) -> None:
     """The order where its effect comes next."""
     if effect in {"freeze", "thaw", "deposit", "held", "freight", "sent_again", "replaced"}:
         await approved(order)
+    elif effect == "late":
+        await _approved_late(order)
     else:
         await order.start()
     if effect in {"freeze", "thaw", "replaced"}:
@@ -94,6 +104,23 @@ async def _prepared(order: StagedOrder, effect: str) -> None:
         await _reopened(order, "report_chargeback", "operator", **_taken(order))
         await _row(order, closed=False)
         await until(lambda: _moved(order, "chargeback/1"), bool)
+
+
+def _sent_late(order: StagedOrder) -> None:
+    """A carrier gets it after the time to ship, and it stays in one city: it can be there at once."""
+    paid = order.order.payment.model_copy(update={"paid_at": order.now})
+    same = {"ship_to": order.order.ship_from, "payment": paid, "policy": "late"}
+    order.order = order.order.model_copy(update=same)
+
+
+async def _approved_late(order: StagedOrder) -> None:
+    """The carrier's clock is ahead of ours by less than an audit minds."""
+    await order.start()
+    city = order.order.ship_to.city
+    sent, arrived = (order.now + timedelta(minutes=2, seconds=seconds) for seconds in (0, 1))
+    await order.scans_at((sent, "picked_up", city), (arrived, "delivered", city))
+    await order.ship()
+    await until(order.state, lambda state: state["audit"] == "approved")
 
 
 async def _late(order: StagedOrder) -> None:
@@ -156,7 +183,7 @@ async def _let_go(order: StagedOrder, effect: str) -> None:
         await _reopened(order, "place_hold", "operator", name="risk", scope="payout", reason="odd")
     elif effect == "thaw":
         await _reopened(order, "lift_hold", "operator", name="risk", reason="checked")
-    elif effect in {"deposit", "held"}:
+    elif effect in {"deposit", "held", "late"}:
         await _reopened(order, "confirm_receipt", "buyer")
     elif effect == "freight":
         await _reopened(order, "confirm_return", "merchant", return_freight_minor=FREIGHT)
@@ -238,6 +265,7 @@ async def _at_rest(orders: dict[str, StagedOrder], other: StagedOrder) -> None:
     for effect in CLAIMS:
         await _row(orders[effect], closed=True)
     await until(lambda: _moved(orders["freight"], "refund/case-1-freight/paid"), bool)
+    await until(lambda: _moved(orders["late"], "refund/late/paid"), bool)
     rest = f"rest-{orders['rest'].name}"
     await until(
         lambda: orders["rest"].stage.register.payments.returned(rest),
@@ -259,7 +287,9 @@ async def _check(stage: CrashStage, orders: dict[str, StagedOrder], both: Sequen
         "deposit": ("credit", "settle"),
         "held": ("credit", "settle"),
         "freight": ("refund/case-1", "refund/case-1/paid", "refund/case-1-freight", "refund/case-1-freight/paid"),
+        "late": ("credit", "refund/late", "refund/late/paid"),
         **dict.fromkeys(CLAIMS, ("claim_back/1",)),
+        "kept": ("claim_back/1", "release/1"),
     }
     for effect, moves in wanted.items():
         found = {name: n for name, n in references.items() if name.startswith(f"order/{orders[effect].name}/")}
@@ -272,7 +302,10 @@ async def _check(stage: CrashStage, orders: dict[str, StagedOrder], both: Sequen
     assert await stage.world.refunded_minor(both[0].order.payment.reference) == both[0].order.payment.paid_minor
     kept = await stage.database.balance(f"order/{orders['freeze'].name}/frozen")
     assert kept == orders["freeze"].merchants_share
-    assert await stage.database.balance(f"order/{orders['thaw'].name}/frozen") == 0
+    for effect in ("thaw", "kept"):
+        assert await stage.database.balance(f"order/{orders[effect].name}/frozen") == 0
+    goods = sum(line.quantity * line.unit_price_minor for line in orders["late"].order.lines)
+    assert await stage.world.refunded_minor(orders["late"].order.payment.reference) == goods * 5 // 100
 
 
 async def _check_channel(stage: CrashStage, orders: dict[str, StagedOrder]) -> None:

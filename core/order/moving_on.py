@@ -36,9 +36,11 @@ def stand(state: OrderState, booking: Booking, now: datetime) -> OrderState:
         # How much is frozen under this number is not known here: all that is disputed is asked for under the next one.
         asked = state.freeze.asked_minor if state.freeze is not None else 0
         after = _lift(after.changed(freeze=after.freeze.changed(asked_minor=max(1, asked))), {"freeze"})
-    if booking.kind == "claim_back" and not after.frozen:
-        # Its merchant may have been frozen when it was booked: then it is kept for the order, and must be released.
-        after = note_claimed(after, sum(leg.amount_minor for leg in movement_for(before, booking, now).legs))
+    if booking.kind == "claim_back":
+        after = _lift(after, {"claim_back"})
+        if not after.frozen:
+            # Its merchant may have been frozen when it was booked: then it is kept for the order, and must be released.
+            after = note_claimed(after, sum(leg.amount_minor for leg in movement_for(before, booking, now).legs))
     if not late:
         return after
     after = _lift(after, _EXPLAINED)

@@ -65,6 +65,8 @@ EFFECTS: dict[str, tuple[Any, str] | tuple[Any, str, Kind] | tuple[Any, str, Kin
     "freight": (Book, "post", "refund", "-freight"),
     "charge": (SandboxChannel, "charge"),
     "claim_back": (Book, "post", "claim_back"),
+    "kept": (Book, "post", "claim_back", "/frozen"),
+    "late": (Book, "post", "refund", "/late"),
     "rest": (Payments, "close_return"),
     "sent_again": (Claims, "claim"),
     "replaced": (Claims, "claim"),
@@ -77,7 +79,7 @@ EFFECTS: dict[str, tuple[Any, str] | tuple[Any, str, Kind] | tuple[Any, str, Kin
     "return": (Book, "post", "bank_return"),
 }
 """The effects after which it can die unreported, and the function of each; for a posting the kind of its movement, and
-where one kind is posted twice the end of its reference.
+where one kind is posted twice the end of its reference, or of an account that gets money.
 """
 WAITS = timedelta(seconds=4)
 """How long Temporal waits for the report of an activity whose worker died; 30 s in production."""
@@ -96,7 +98,7 @@ def dying_after(
 
     async def acted(*args: Any, **kwargs: Any) -> Any:
         moves = [arg for arg in args if isinstance(arg, Movement)]
-        of_kind = kind is None or any(one.kind == kind and one.reference.endswith(ends) for one in moves)
+        of_kind = kind is None or any(one.kind == kind and _ends(one, ends) for one in moves)
         if order_id not in f"{args}{kwargs}" or not of_kind:
             return await act(*args, **kwargs)
         async with _one_death:
@@ -105,6 +107,10 @@ def dying_after(
             return answer
 
     return acted
+
+
+def _ends(movement: Movement, ends: str) -> bool:
+    return any(name.endswith(ends) for name in (movement.reference, *(leg.credit for leg in movement.legs)))
 
 
 def die_once(died: Path) -> None:

@@ -56,6 +56,11 @@ look_first = "1s"
 look_longest = "1s"
 """
 PAYING = QUICK.replace('"quick"', '"paying"').replace("[order]", "[order]\nauto_withdraw = true")
+LATE = (
+    QUICK.replace('"quick"', '"late"')
+    .replace("[order]", '[order]\nship_within = "1m"\nship_reminder = "0s"')
+    .replace("[after_sale]", '[after_sale]\nlate_bps = 500\nlate_grace = "0s"')
+)
 PATIENT = QUICK.replace('"quick"', '"patient"').replace('"1s"', '"1h"')
 """Asks the carrier once: 200 parcels that are asked every second keep the machine busy with that alone."""
 RECOVERS_WITHIN, LOOK_EVERY = 120.0, 0.1
@@ -178,7 +183,7 @@ async def open_crash_stage(
     number = next(_stages)  # the session's stand-ins know the waybills of all tests
     made = CrashStage(client, world, register, seed=1000 + number, tag=f"g{number}")
     made.settings, made.database, made.named = settings, database, {}
-    for policy in (QUICK, PAYING, PATIENT):
+    for policy in (QUICK, PAYING, PATIENT, LATE):
         await made.policy_of(policy)
     try:
         yield made
