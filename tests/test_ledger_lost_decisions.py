@@ -31,7 +31,7 @@ async def _paid_in(register: Register, person: str) -> str:
 
 
 async def _written_off(register: Register, person: str) -> str:
-    asked = {"amount_minor": 300, "currency": "CNY", "person": person, "reason": "gone", "now": NOW}
+    asked: dict[str, Any] = {"amount_minor": 300, "currency": "CNY", "person": person, "reason": "gone", "now": NOW}
     return (await register.receivables.write_off("R1", "m-1", **asked)).outcome
 
 
@@ -40,7 +40,7 @@ async def _corrected(register: Register, person: str) -> str:
 
 
 async def _rest_returned(register: Register, person: str) -> str:
-    asked = {"person": person, "reason": "no order claims it", "now": NOW}
+    asked: dict[str, Any] = {"person": person, "reason": "no order claims it", "now": NOW}
     return (await register.payments.return_rest("B1", "wechat", "pay-1", **asked)).outcome
 
 
