@@ -82,14 +82,24 @@ async def _side(client: Client, register: Register, seen: Sighting) -> Literal["
     """Which side is behind; None: neither, or it is too early to say."""
     before = datetime.now(UTC) - SETTLED
     row = await _row(register, seen.workflow_id)
-    if row is not None and (row.phase, row.closed) == (seen.phase, not seen.runs):
+    if _agree(row, seen):
         return None
-    if row is None and seen.phase == REFUSED:
-        return None  # a withdrawal that was refused at once leaves no row
+    now = await gateway.sighting(client, seen.workflow_id)
+    if now is None or _agree(row, now):
+        return None
     moved_at = await gateway.last_event_at(client, seen.workflow_id)
     if moved_at > before or (row is not None and row.recorded_at > before):
         return None
     return "database" if row is None or row.recorded_at < moved_at else "temporal"
+
+
+def _agree(row: RowOfSubject | None, seen: Sighting) -> bool:
+    """A workflow may outlive the closing of its subject: a withdrawal is watched for returns. A withdrawal that was
+    refused at once leaves no row.
+    """
+    if row is None:
+        return seen.phase == REFUSED
+    return row.phase == seen.phase and (seen.runs or row.closed)
 
 
 async def _row(register: Register, workflow_id: str) -> RowOfSubject | None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from gateway.sealed import refuse_sealed
     from gateway.sending import recheck_withdrawal, send, signal
     from gateway.setting_back import ahead_of, moved_since, set_back
-    from gateway.sightings import last_event_at, last_proof, newest
+    from gateway.sightings import last_event_at, last_proof, newest, sighting
     from gateway.starting import (
         refund_order,
         report_chargeback,
@@ -67,6 +67,7 @@ __all__ = [
     "send",
     "send_reopening",
     "set_back",
+    "sighting",
     "signal",
     "signal_reopening",
     "start_account_drop",
@@ -134,6 +135,7 @@ _NAMES = {
         "last_event_at",
         "last_proof",
         "newest",
+        "sighting",
     ),
     "starting": (
         "refund_order",

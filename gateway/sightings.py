@@ -10,6 +10,7 @@ from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import GetWorkflowExecutionHistoryReverseRequest
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.client import WorkflowExecution as Listed
+from temporalio.service import RPCError, RPCStatusCode
 
 from core.ids import ORDER_WORKFLOW, RECONCILIATION_WORKFLOW, WITHDRAWAL_WORKFLOW, reconciliation_workflow_id
 from gateway.refusals import in_our_words
@@ -39,6 +40,22 @@ async def newest(client: Client, limit: int) -> list[Sighting]:
             query = f"({kinds}) AND ExecutionStatus = '{state}'"
             listed += [one async for one in client.list_workflows(query, limit=limit, rpc_timeout=ANSWER_WITHIN)]
     return [seen for one in listed if (seen := _sighting(one)) is not None]
+
+
+async def sighting(client: Client, workflow_id: str) -> Sighting | None:
+    """The newest run of a workflow as it is now: the list lags, and has earlier runs, too. None: Temporal does not know
+    it, or it waits for its opening.
+
+    Raises:
+        Unavailable: Temporal did not answer; a retry helps.
+    """
+    with in_our_words(workflow_id):
+        try:
+            return _sighting(await client.get_workflow_handle(workflow_id).describe(rpc_timeout=ANSWER_WITHIN))
+        except RPCError as error:
+            if error.status != RPCStatusCode.NOT_FOUND:
+                raise
+            return None
 
 
 def _sighting(one: Listed) -> Sighting | None:

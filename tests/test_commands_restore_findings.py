@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 from databases import Database
+from order_stage import Play
 from reconciliation_stage import own_world, stage
+from staged_orders import delivered, late
 from temporalio.client import Client
 from temporalio.worker import Worker
 from withdrawal_stage import STRICT, WithdrawalStage
@@ -20,6 +22,7 @@ from commands import restore_findings
 from commands.postgres_findings import DoctorFinding
 from config import Settings
 from core.ids import TASK_QUEUE
+from demo.stage import Stage
 from gateway import sightings
 from gateway.sightings import Sighting
 from worker import plugin
@@ -76,6 +79,34 @@ async def test_two_sides_that_agree_are_one_row(stage: WithdrawalStage) -> None:
         True,
         "database and Temporal agree on the newest 1 orders and withdrawals",
     )
+
+
+async def test_lives_that_wait_are_watched_and_have_ended_agree(
+    stage: WithdrawalStage, order_stage: Stage, play: Play
+) -> None:
+    async with stage.worker():
+        watched = await stage.start()
+        await stage.phase(watched, "paid")
+        ended, refused = await stage.start(), await stage.start(2**40)
+        await stage.phase(ended, "paid")
+        await stage.skip(ended, days=12)
+        await ended.result()
+        await stage.phase(refused, "refused")
+    await listed(stage, watched.id, "paid")
+    row = (await found(stage))["restored sides"]
+    assert row.ok, row.found
+    orders = [play() for _ in range(4)]
+    await orders[0].start()
+    await delivered(orders[1])
+    await delivered(orders[2])
+    await orders[2].send("confirm_receipt", "buyer")
+    await orders[2].days(8)
+    await orders[2].handle.result()
+    await late(orders[3])
+    for order in orders:
+        seen = await sightings.sighting(order_stage.client, order.handle.id)
+        assert seen is not None
+        assert await restore_findings._side(order_stage.client, order_stage.register, seen) is None, seen
 
 
 async def test_a_database_of_an_earlier_moment_is_named_with_what_to_do(
