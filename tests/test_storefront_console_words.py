@@ -8,18 +8,23 @@ from typing import Any, get_args
 import pytest
 from arrows import ROOT
 
+from core.aftersale.deadlines import CASE_REMINDER
+from core.aftersale.deadlines import PASSING as CASE_DEADLINES
 from core.aftersale.state import OPEN, CaseStage
 from core.audit.trace import TraceAnswer
 from core.chart import ACCOUNTS
 from core.merchant_statement import RowType
 from core.messages import ORDER_COMMANDS, WITHDRAWAL_COMMANDS, DeliveryMode, Stage
+from core.order.passing import PASSING as ORDER_DEADLINES
 from core.order.state import Phase
 from core.order.texts import HELD, WAITING
 from core.reconciliation.lines import Kind, Reason, Scope
 from core.webhooks import EndpointState
+from core.withdrawal.deadlines import PASSING as WITHDRAWAL_DEADLINES
 from core.withdrawal.state import Phase as WithdrawalPhase
 from core.withdrawal.texts import HELD as WITHDRAWAL_HELD
 from core.withdrawal.texts import WAITING as WITHDRAWAL_WAITING
+from docs.notices import NOTICES
 from storefront.console.cases_page import STAGES
 from storefront.console.names import part_of
 from storefront.console.offers import ACTIONS
@@ -91,6 +96,8 @@ def test_no_word_is_there_for_nothing() -> None:
         ("account_change", re.findall(r"'(\w+)'", CHANGES.split("change_known CHECK", 1)[1].split("))")[0])),
         ("row", get_args(RowType)),
         ("endpoint_state", get_args(EndpointState)),
+        ("deadline", [*ORDER_DEADLINES, *CASE_DEADLINES, *WITHDRAWAL_DEADLINES, CASE_REMINDER]),
+        ("notice", [one.name for one in NOTICES]),
         ("break_scope", get_args(Scope)),
         ("break_kind", get_args(Kind)),
         ("break_reason", get_args(Reason)),

@@ -122,7 +122,7 @@ def pass_deadlines(state: WithdrawalState, now: datetime) -> WithdrawalState:
         due = next((deadline for deadline in deadlines(state) if deadline.at <= now), None)
         if due is None:
             return state
-        state = _PASSING[due.name](state, due, now)
+        state = PASSING[due.name](state, due, now)
         inbox = state.inbox.note(now, "deadline", due.name, "noted")
         state = state.changed(inbox=inbox).next_revision()
 
@@ -161,7 +161,7 @@ def _pass_watch_until(state: WithdrawalState, deadline: Deadline, now: datetime)
     return state.enter("final", now) if state.phase == "paid" else state
 
 
-_PASSING: dict[str, Callable[[WithdrawalState, Deadline, datetime], WithdrawalState]] = {
+PASSING: dict[str, Callable[[WithdrawalState, Deadline, datetime], WithdrawalState]] = {
     "approve_by": _pass_approve_by,
     "submit_at": _pass_submit_at,
     STANDING_AT: _pass_standing_at,

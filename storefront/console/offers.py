@@ -76,9 +76,9 @@ def _actions() -> Iterator[Action]:
     )
     for kind, verbs in tables:
         for command, verb in verbs.items():
-            if roles := verb.roles & PEOPLE:
+            if verb.roles & PEOPLE:
                 fixed = _FIXED.get(command.verb, frozenset())
-                yield Action(kind, command.verb, roles, fields_of(command, fixed))
+                yield Action(kind, command.verb, verb.roles, fields_of(command, fixed))
 
 
 ACTIONS: Mapping[tuple[Kind, str], Action] = {(action.kind, action.verb): action for action in _actions()}

@@ -243,7 +243,7 @@ def _forms() -> Iterator[Scene]:
     driver = in_review()
     known = {"order": of_order(driver, driver.state, []), "withdrawal": of_withdrawal(None, None)}
     for (kind, verb), action in ACTIONS.items():
-        answers, person = known[kind], PEOPLE_OF[min(action.roles)]
+        answers, person = known[kind], PEOPLE_OF[min(action.roles & PEOPLE_OF.keys())]
         place = f"/{kind}s/{'A1001' if kind == 'order' else 'w-1'}/do/{verb}"
         filled = filled_in(action)
         yield Scene(place, answers, person)
