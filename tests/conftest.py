@@ -30,6 +30,7 @@ pytest_plugins = (
     "http_operations",  # every operation of the document, and books for it
     "http_stack",  # its HTTP gateway, and keys for it
     "chromium",  # a browser for its console
+    "console_served",  # its pages from made-up rows
     "wechatpay_adapters",
 )
 

@@ -85,30 +85,18 @@ def a_large_withdrawal(file: Path) -> str:
 
 
 def pages_of(order: dict[str, Any], reviewed: dict[str, Any], withdrawal_id: str) -> list[str]:
+    """Those with the most on them; every kind of page is in `test_storefront_console_pages`."""
     return [
-        "/console/sign-in?again=1",
-        "/console/",
-        f"/console/search?q={order['merchant_id']}",
         f"/console/orders/{order['order_id']}",
-        f"/console/orders/{order['order_id']}/do/lift_hold?name=odd_buyer",
-        "/console/reviews",
         f"/console/reviews/{reviewed['order_id']}/p1",
-        "/console/withdrawals",
         f"/console/withdrawals/{withdrawal_id}",
         f"/console/merchants/{order['merchant_id']}",
-        f"/console/merchants/{order['merchant_id']}/statement",
-        f"/console/orders/{order['order_id']}/do/report_chargeback",
-        "/console/endpoints",
-        "/console/cases",
         "/console/money",
-        "/console/money/breaks",
-        "/console/quality",
-        "/console/carriers",
     ]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_no_page_keeps_anything_from_anyone(
+def test_no_page_of_a_stack_keeps_anything_from_anyone(
     chromium: Browser,
     console_url: str,
     order: dict[str, Any],
@@ -118,10 +106,9 @@ def test_no_page_keeps_anything_from_anyone(
 ) -> None:
     person = visitor(chromium, console_url, "ann", language)
     found = {}
-    for path in pages_of(order, reviewed, withdrawal_id):
+    for path in pages_of(order, reviewed, withdrawal_id)[language == "zh" :: 2]:
         person.go(path)
-        violations = person.violations(colours=language == "en")
-        found[path] = [*violations, *(["too wide"] if person.too_wide() else [])]
+        found[path] = [*person.violations(colours=True), *(["too wide"] if person.too_wide() else [])]
     assert {path: what for path, what in found.items() if what} == {}
     assert person.complaints == []
 

@@ -5,8 +5,6 @@ A row that has a field more or less than the others must not fail a page (templa
 
 from __future__ import annotations
 
-import asyncio
-from datetime import datetime
 from itertools import cycle
 from typing import Any
 
@@ -14,19 +12,13 @@ import pytest
 from console_all_scenes import scenes
 from console_client import SETTINGS, console_client
 from console_scenes import Scene
-from made_rows import made
+from console_served import LOCAL, SESSION
 from register_rows import RegisterRows
 from template_branches import Branches
 
-from core.merchant_statement import MerchantStatement, StatementRow
-from core.messages import Withdrawal
-from core.withdrawal.estimating import Estimate
-from storefront.console import acting, counting, merchant_page, rendering, statement_page
+from storefront.console import rendering
 from storefront.console.cookies import Jar
-from storefront.problems import problem_of
 
-LOCAL = SETTINGS.model_copy(update={"console": None, "world_url": "http://127.0.0.1:1"})
-SESSION = "a-session"
 TOKEN = Jar(secure=True, pepper=SETTINGS.pepper_needed).form_token(SESSION)
 
 
@@ -36,33 +28,6 @@ def branches(monkeypatch: pytest.MonkeyPatch) -> Branches:
     found = Branches(environment)
     monkeypatch.setattr(rendering, "_environment", lambda: environment)
     return found
-
-
-@pytest.fixture
-def refusing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is sent is refused, an estimate stands against the first amount, and nothing is counted."""
-
-    async def refused(*_given: Any) -> Any:
-        return None, problem_of("needs_other_person")
-
-    async def estimated(_settings: Any, _register: Any, wanted: Withdrawal) -> Estimate:
-        full, needs_approval = wanted.amount_minor == 1_000, wanted.amount_minor == 2_000
-        return made(Estimate, full=full, currency="CNY", needs_approval=needs_approval)
-
-    def counted(*_given: Any) -> asyncio.Task[None]:
-        return asyncio.create_task(asyncio.sleep(0))
-
-    async def stated(_pool: Any, merchant_id: str, since: datetime, until: datetime) -> list[MerchantStatement]:
-        abouts = ("order/A1", "withdrawal/w-1", "order/A1/refund/cancel")
-        rows = [made(StatementRow, type="credit", about=about) for about in abouts * 80]
-        several = [made(MerchantStatement, rows=rows), made(MerchantStatement, rows=rows[:1])]
-        return several if since.month in {2, 11} else []
-
-    monkeypatch.setattr(statement_page, "merchant_statements", stated)
-    monkeypatch.setattr(counting, "count_again", counted)
-    for module in (acting, merchant_page):
-        monkeypatch.setattr(module, "carried_out", refused)
-    monkeypatch.setattr(merchant_page, "estimate_now", estimated)
 
 
 @pytest.mark.usefixtures("refusing")

@@ -113,10 +113,10 @@ class Visitor:
         results = AXE.run(self.page, options={"resultTypes": ["violations"], **options}).response["violations"]
         return [f"{theme} {one['id']}: {one['nodes'][0]['html'][:200]}" for one in results]
 
-    def too_wide(self) -> bool:
-        """Whether the page scrolls sideways on the smallest telephone."""
-        self.page.set_viewport_size({"width": 360, "height": 760})
-        wide = self.page.evaluate("document.documentElement.scrollWidth > 360")
+    def too_wide(self, width: int = 360) -> bool:
+        """Whether the page scrolls sideways on a screen of this width; by default the smallest telephone's."""
+        self.page.set_viewport_size({"width": width, "height": 760})
+        wide = self.page.evaluate(f"document.documentElement.scrollWidth > {width}")
         self.page.set_viewport_size({"width": 1280, "height": 900})
         return bool(wide)
 

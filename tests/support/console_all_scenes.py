@@ -174,7 +174,7 @@ def _lists() -> Iterator[Scene]:
 
 def _figures() -> Iterator[Scene]:
     ages = [made(Ageing, days=days, reason=reason) for days, reason in ((0, "receipt"), (30, "shipment"))]
-    covered = both(Safeguard, short_minor=0)
+    covered = [made(Safeguard, short_minor=0), made(Safeguard, full=False, short_minor=0, currency="JPY")]
     short = made(Safeguard, currency="USD", held=(made(Place, full=False, scope="channel"),))
     money = {
         "currencies": [one.model_dump(mode="json") for one in (*covered, short)],
