@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,12 +14,16 @@ from rich.console import Console
 
 from commands.console import Failed, command
 from core.money import format_minor
+from logs import log_to_file
 from screens import table
 
 if TYPE_CHECKING:
     from demo.running import StoryResult
     from ledger.balances import AccountBalance
     from ledger.proofs import Proof
+
+
+WORKER_LOG = "worker.log"
 
 
 @command
@@ -37,12 +41,18 @@ async def demo(
 
     wanted = orders or FEWEST
     async with stage_of(seed) as (stage, stack):
+        # Some stories take the database away on purpose: what the worker says of it is not for this terminal.
+        log_to_file(stack.home / WORKER_LOG)
         began = time.perf_counter()
         results = await play_all(stage, wanted)
         seconds = time.perf_counter() - began
         proofs = await prove(stage.register.pool)
         balances = await stage.register.balances.by_purpose()
-        _show(Console(), results, balances, proofs, wanted / seconds, stack.settings.temporal_ui_url or "")
+        places = {
+            "Console": f"{stage.http.url}/console/" if stage.http else "",
+            "Web UI": stack.settings.temporal_ui_url,
+        }
+        _show(Console(), results, balances, proofs, wanted / seconds, places)
         ok = all(result.ok for result in results) and all(proof.holds for proof in proofs)
         if report is not None:
             report.write_text(json.dumps(_as_json(ok, results, proofs, wanted / seconds), ensure_ascii=False, indent=2))
@@ -61,19 +71,27 @@ def _show(
     balances: Sequence[AccountBalance],
     proofs: Sequence[Proof],
     pace: float,
-    ui: str,
+    places: Mapping[str, str | None],
 ) -> None:
-    """Story → expected → got, the balances, the proofs, and where to look further."""
-    rows = [(t.order, "✓" if t.ok else "✗", t.name, t.expected, t.got) for t in results]
+    """Story → result, the balances, the proofs, and where to look further."""
+    rows = [(t.order, "✓" if t.ok else "✗", t.name, _result(t)) for t in results]
     money = [(balance.path, format_minor(balance.balance_minor, balance.currency)) for balance in balances]
-    console.print(table("Stories", ("order", "", "story", "expected", "got"), rows))
+    console.print(table("Stories", ("order", "", "story", "result"), rows))
     console.print(table("Balances", ("account", "amount"), money, numbers=("amount",)))
     console.print(
         table("Proofs", ("proof", "", "says"), [(p.name, "✓" if p.holds else "✗", p.sentence) for p in proofs])
     )
     failed = [result for result in results if not result.ok]
     console.print(f"{len(results) - len(failed)} of {len(results)} orders as expected, {pace:.1f} orders/s")
-    console.print(f"Web UI: {ui} (while the demo runs; --keep leaves it up)")
+    console.print("While the demo runs (--keep leaves it up):")
+    for name, address in places.items():
+        if address:
+            console.print(f"  {name}: {address}", soft_wrap=True)
+
+
+def _result(story: StoryResult) -> str:
+    """How it ended; beside it what was expected, where that is something else."""
+    return story.got if story.ok else f"{story.got} (expected: {story.expected})"
 
 
 def _as_json(ok: bool, results: Sequence[StoryResult], proofs: Sequence[Proof], pace: float) -> dict[str, Any]:

@@ -12,6 +12,8 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
+LONGEST = 1_000
+"""Characters of a sentence of help."""
 LANGUAGE: ContextVar[str] = ContextVar("language", default="en")
 """The language in which a refusal is said: the `--lang` before a command's name."""
 
@@ -56,6 +58,20 @@ def group_of(sentences: Mapping[str, str]) -> type[TyperGroup]:
     return Commands
 
 
+class WholeSentences(TyperGroup):
+    """A group whose help says what each of its commands does, to the end: by default it is cut at the line's end."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write each command with the first sentence about it."""
+        known = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        rows = [(name, one.get_short_help_str(LONGEST)) for name, one in known if one is not None and not one.hidden]
+        if rows:
+            with formatter.section("Commands"):
+                formatter.write_dl(rows)
+
+
 def plain_app(**settings: Any) -> typer.Typer:
     """An app whose help shows text as it is written: markup would swallow `[keep]`."""
-    return typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False, **settings)
+    return typer.Typer(
+        cls=WholeSentences, rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False, **settings
+    )

@@ -120,14 +120,19 @@ def stack_view(settings: Settings) -> dict[str, str]:
 
 
 def _show(console: Console, view: dict[str, str]) -> None:
-    """Plain lines that a shell can read: a table would break long addresses."""
-    print(f"Dakuan is up. Console: {view['console']} Web UI: {view['web_ui']}\n")
+    """Where people go, then what other programs need, as plain lines: a table would break long addresses."""
+    print("Dakuan is up. Ctrl-C ends it; everything in it stays.\n")
+    print(f"  Console  {view['console']}  (its people are made up, and need no password)")
+    print(f"  HTTP     {view['HTTP']}")
+    print(f"  Web UI   {view['web_ui']}")
+    print("\nOther terminals find the stack by themselves: python starter.py start order.json")
+    print(f"The worker's log: {load().home / WORKER_LOG}")
+    print("\nFor other programs:")
     for name, value in view.items():
         if name not in {"web_ui", "console"}:
             print(f"{name}={value}")
     print("\nLists in the Web UI, to be saved there under Saved Views (`lists` names their columns):")
     for name, query in VIEWS.items():
-        print(f"  {name}: {view_url(view['web_ui'], view['TEMPORAL_NAMESPACE'], query)}")
-    print(f"\nThe worker's log: {load().home / WORKER_LOG}")
-    print("Other terminals find the stack by themselves: python starter.py start order.json", flush=True)
-    console.print("Ctrl-C ends it; everything in it stays.")
+        print(f"  {name}:")
+        print(f"    {view_url(view['web_ui'], view['TEMPORAL_NAMESPACE'], query)}")
+    console.file.flush()

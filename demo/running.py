@@ -23,6 +23,7 @@ from ledger.register import Register
 from ledger.safeguards import set_safeguard
 from local.stack import LocalStack
 from screens import error_screen
+from storefront.console.made_up import add_made_up_people
 from storefront.identities import digest_of
 from storefront.serving import listen, serving
 from wiring.database import ready_database
@@ -74,14 +75,16 @@ async def stage_of(seed: int) -> AsyncIterator[tuple[Stage, LocalStack]]:
 
 @asynccontextmanager
 async def http_access(settings: Settings) -> AsyncIterator[HttpAccess]:
-    """The HTTP gateway of this stack, with a key of a storefront."""
+    """The HTTP gateway of this stack, with a key of a storefront and the made-up people of its console."""
     key = make_key(secrets.token_bytes(RANDOM_BYTES))
     key_id, now = key_id_of(key), datetime.now(UTC)
     assert key_id is not None  # it was just made
     digest = digest_of(key, settings.pepper_needed)
     pool = await open_pool(settings.needed("database_owner_url"), size=1)
-    add = Register(pool).api_keys.add
+    owners = Register(pool)
+    add = owners.api_keys.add
     await add(key_id, "demo", digest, merchant_id=None, scopes=SCOPES, by="demo", expires_at=None, now=now)
+    await add_made_up_people(owners, now)
     await pool.close()
     listener = listen("127.0.0.1", 0)
     port = listener.getsockname()[1]
