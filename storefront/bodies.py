@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -76,6 +77,8 @@ async def object_of(request: Request) -> dict[str, Any]:
     """
     _refuse_other_media(request)
     raw = await raw_of(request)
+    if raw.startswith(codecs.BOM_UTF8):
+        raise ProblemError("unreadable", "The body starts with a byte order mark: send UTF-8 without one.")
     if not raw.strip():
         return {}
     try:
@@ -95,7 +98,8 @@ PROOF = "proof"
 
 def _refuse_other_media(request: Request) -> None:
     """JSON in UTF-8 alone, as it is: what two readers read differently must not reach the books."""
-    kind, _, parameters = request.headers.get("content-type", "").lower().partition(";")
+    kinds = request.headers.getlist("content-type")
+    kind, _, parameters = (kinds[0] if len(kinds) == 1 else "two" if kinds else "").lower().partition(";")
     charset = parameters.partition("charset=")[2].strip().strip('"')
     if kind.strip() not in {"", "application/json"} or charset not in {"", "utf-8", "utf8"}:
         raise ProblemError("unsupported_media_type", "Send JSON in UTF-8 as Content-Type: application/json.")

@@ -77,12 +77,12 @@ def idempotency_key_of(request: Request) -> str:
     """The request's Idempotency-Key, which is the command's id.
 
     Raises:
-        ProblemError: there is none, or it has another form.
+        ProblemError: there is none, it has another form, or there are two.
     """
-    key = request.headers.get("idempotency-key", "")
-    if not _KEY.fullmatch(key):
+    keys = request.headers.getlist("idempotency-key")
+    if len(keys) != 1 or not _KEY.fullmatch(keys[0]):
         raise ProblemError("idempotency_key_missing")
-    return key
+    return keys[0]
 
 
 class Changes:

@@ -80,7 +80,8 @@ async def caller_of(request: Request, register: Register, peppers: Sequence[byte
     Raises:
         ProblemError: `unauthorized`; it does not say whether the key is unknown or has ended. `too_many_requests`.
     """
-    header, now = request.headers.get("authorization", ""), datetime.now(UTC)
+    headers, now = request.headers.getlist("authorization"), datetime.now(UTC)
+    header = headers[0] if len(headers) == 1 else ""  # of two, a proxy in front may have read the other one
     key = header[len(_BEARER) :].strip() if header.lower().startswith(_BEARER) else ""
     digests = [digest_of(key, pepper) for pepper in peppers] if key_id_of(key) else []
     address = address_of(request)

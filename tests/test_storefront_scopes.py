@@ -149,3 +149,17 @@ async def test_no_withdrawal_takes_the_address_of_the_estimate(database: Databas
         answer = await gateway.ask("POST", "/v1/withdrawals", await gateway.key(merchant="m-1"), body)
         assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/withdrawal_id")
         assert gateway.changes.sent == []
+
+
+async def test_a_header_that_two_readers_read_differently_is_refused(database: Database) -> None:
+    async with in_process(database) as gateway:
+        key = await gateway.key()
+        for name, more, code in (
+            ("Idempotency-Key", "k-1", "idempotency_key_missing"),
+            ("Authorization", key["Authorization"], "unauthorized"),
+            ("Content-Type", "application/json", "unsupported_media_type"),
+        ):
+            given = [*key.items(), ("Idempotency-Key", "k-0"), ("Content-Type", "text/plain"), (name, more)]
+            headers = [one for one in given if one[0] != "Content-Type" or name == "Content-Type"]
+            answer = await gateway.asker.post("/v1/orders", headers=headers, content=b"{}")
+            assert answer.json()["code"] == code

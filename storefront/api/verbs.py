@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from core.command import Command
+from core.errors import Refused
 from storefront.api.documents import body_of
 from storefront.api.paging import id_in
 from storefront.api.routing import Handler, changing
@@ -18,6 +19,7 @@ from storefront.changing import idempotency_key_of
 from storefront.service import service_of
 
 Kind = Literal["order", "withdrawal"]
+COMMAND_ID = "command_id"
 
 
 def add_verbs(
@@ -47,7 +49,9 @@ def _sender(kind: Kind, verb: str, model: type[Command]) -> Handler:
         key, subject = idempotency_key_of(request), id_in(request, f"{kind}_id")
         await (service.order(caller, subject) if kind == "order" else service.withdrawal(caller, subject))
         fields = await object_of(request)
-        command = message_of(model, {**fields, "command_id": key, "actor": caller.actor(fields.get("actor"))})
+        if COMMAND_ID in fields:
+            raise Refused("malformed", f"{COMMAND_ID}: is the header Idempotency-Key; leave it out.", COMMAND_ID)
+        command = message_of(model, {**fields, COMMAND_ID: key, "actor": caller.actor(fields.get("actor"))})
         body = command.model_dump(mode="json", exclude_unset=True)
         await service.count_command(caller, key, kind, subject)
         pending = service.changes.pending(caller, key, f"{kind}.{verb}", subject, body)
