@@ -20,6 +20,7 @@ from core.audit.waybills import CARRIERS
 from core.messages import Address
 from core.order.shipping import Claim
 from core.texts import spell
+from ledger.provider_log import Answers
 from ledger.pushes import KeptPush
 from ledger.register import Register
 
@@ -27,6 +28,7 @@ RECENT = timedelta(hours=6)
 """How far back answers count towards an outage: by the machine's clock, which all orders of a carrier share."""
 MOST_RECENT = 500
 """How many numbers' answers the share is computed from."""
+NONE_COUNTED = Answers(0, 0)
 COUNTS_AFTER = timedelta(hours=24)
 """A younger number often has no trace yet, and says nothing about its carrier."""
 
@@ -78,6 +80,8 @@ class LogisticsActivities:
             ApplicationError: benign; nothing is new, so look again after a delay that grows by policy.
         """
         attempt = activity.info().attempt
+        if attempt > 1:
+            request = await self._as_recorded(request)
         # Subscribe here, not in the workflow: that needs no history event, and the next look repeats it if a provider
         # did not answer.
         subscribed = await self._carriers.subscribe(_query(request))
@@ -89,7 +93,9 @@ class LogisticsActivities:
         # The next attempt must know since when there was no trace: the heartbeat carries that over. The server keeps
         # the last one over attempts without any. Each is billed, so only what counts is sent.
         kept = worth_keeping(known, silences, policy.no_trace_apart)
-        if kept != known:
+        # A carrier rarely has a number that was only just reported: a first silence counts later.
+        counts = activity.info().started_time - request.uploaded_at >= policy.no_trace_apart
+        if kept != known and (counts or known):
             activity.heartbeat([entry.model_dump(mode="json") for entry in kept])
         moving = request.moved or verdict.first_physical_at is not None
         delay = next_look(attempt - 1, policy, moving=moving, subscribed=subscribed)
@@ -100,6 +106,38 @@ class LogisticsActivities:
             category=ApplicationErrorCategory.BENIGN,
             next_retry_delay=delay,
         )
+
+    @activity.defn
+    async def judge(self, request: AuditRequest) -> Verdict:
+        """Judge a parcel that has new pushed scans by what is stored of it: pushes, and the carrier's last answers.
+
+        Raises:
+            Unavailable: the database did not answer; a retry helps.
+        """
+        policy = (await self._policies.of(request.policy_hash)).audit
+        polled = await self._register.providers.polled([request.facts.order_id])
+        answers = [
+            one.trace
+            for one in polled
+            if (one.parcel_id, one.trace.waybill) == (request.parcel_id, request.waybill) and one.trace.scans
+        ]
+        assert request.now is not None
+        traces = await self._all_traces(request, answers, request.now)
+        parcel = await self._facts(request, policy, request.no_trace, request.now)
+        return audit(request.facts, parcel, traces, policy, request.now)
+
+    async def _as_recorded(self, request: AuditRequest) -> AuditRequest:
+        """The request with what the order has learned since the activity was scheduled: days may have passed."""
+        parcel = await self._register.orders.parcel(request.facts.order_id, request.parcel_id)
+        if parcel is None or (parcel.carrier, parcel.waybill) != (request.carrier, request.waybill):
+            return request
+        now_known = {
+            "pushed": parcel.pushed,
+            "known": parcel.verdict.milestones if parcel.verdict is not None else request.known,
+            "moved": parcel.moved,
+            "delivered": parcel.delivered_at is not None,
+        }
+        return request.model_copy(update=now_known)
 
     @activity.defn
     async def look(self, request: AuditRequest) -> Verdict:
@@ -114,8 +152,7 @@ class LogisticsActivities:
         # The server's clock follows the order's skipped time; the machine's does not.
         now = activity.info().started_time
         answers = await self._carriers.traces(_query(request))
-        pushed = _pushed(request, await self._register.pushes.of_number(request.waybill), answers)
-        traces = [*answers, *pushed, *_reported(request, pushed, now)]
+        traces = await self._all_traces(request, answers, now)
         recent = await self._register.providers.note_answer(
             request.carrier,
             request.waybill,
@@ -125,6 +162,25 @@ class LogisticsActivities:
             most=MOST_RECENT,
         )
         await self._register.providers.keep_polled(request.facts.order_id, request.parcel_id, answers)
+        silences = remember(silences, traces)
+        parcel = await self._facts(request, policy, silences, now, recent=recent, subscribed=subscribed)
+        return audit(request.facts, parcel, traces, policy, now), silences
+
+    async def _all_traces(self, request: AuditRequest, answers: Sequence[Trace], now: datetime) -> list[Trace]:
+        pushed = _pushed(request, await self._register.pushes.of_number(request.waybill), answers)
+        return [*answers, *pushed, *_reported(request, pushed, now)]
+
+    async def _facts(
+        self,
+        request: AuditRequest,
+        policy: AuditPolicy,
+        silences: tuple[NoTrace, ...],
+        now: datetime,
+        *,
+        recent: Answers = NONE_COUNTED,
+        subscribed: bool = True,
+    ) -> ParcelFacts:
+        """What the audit must know of the parcel. By default no carrier was asked: a push brought what is new."""
         rivals = await self._register.claims.rivals(
             request.facts.order_id,
             request.carrier,
@@ -132,8 +188,7 @@ class LogisticsActivities:
             request.facts.merchant_id,
             since=now - policy.reuse_window,
         )
-        silences = remember(silences, traces)
-        parcel = ParcelFacts(
+        return ParcelFacts(
             parcel_id=request.parcel_id,
             carrier=request.carrier,
             carrier_name=request.carrier_name,
@@ -150,7 +205,6 @@ class LogisticsActivities:
             carrier_answers=recent.answers,
             subscribed=subscribed,
         )
-        return audit(request.facts, parcel, traces, policy, now), silences
 
 
 def _query(request: AuditRequest) -> TraceQuery:

@@ -118,6 +118,8 @@ class AuditRequest(Message):
     moved: bool
     delivered: bool
     silent_review: bool = False
+    now: datetime | None = None
+    """When the order asked; a local activity has no other clock than the machine's."""
 
 
 class RefundRequest(Message):

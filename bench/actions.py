@@ -6,7 +6,7 @@ default policy decides.
 
 - `shortest`: the carrier has delivered the parcel when its number is reported.
 - `typical`: picked up after a day, delivered after two and a half. The carrier is polled.
-- `push`: the same parcel, whose number is subscribed; each scan of it is pushed.
+- `push`: the same parcel, whose number is subscribed; each scan of it is pushed to the desk.
 """
 
 from __future__ import annotations
@@ -20,20 +20,28 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+from temporalio import activity
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Interceptor as ClientInterceptor
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.runtime import MetricBuffer, Runtime, TelemetryConfig
 from temporalio.testing import TimeSkipper
+from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
+from temporalio.worker import Interceptor as WorkerInterceptor
 
 import gateway
 from bench.costs import LOCAL_ACTIVITY, TO_THE_END, own_events
 from bench.engines import bench_order, until, waybill_of
 from bench.figures import FigureFile, Figures, show, write
 from gateway.converter import converter_of
+from inbound.pushes import PushDesk
+from ledger.register import Register
 from local.stack import LocalStack
 from wiring.activities import wire
 from wiring.database import ready_database
+from wiring.desks import push_desk
 from worker import build_worker
 
 Parts = dict[str, int]
@@ -67,6 +75,8 @@ SCANS: tuple[Scan, ...] = (
     (57, "delivered", "北京市"),
 )
 """The scans of a parcel: hours after its number was reported, stage, city."""
+PARTS: Sequence[Sequence[Scan]] = (SCANS[:1], SCANS[1:-1], SCANS[-1:])
+"""The scans between two jumps of the clock."""
 POLLED, SUBSCRIBED = "sandbox", "yto"
 """Carriers: one that is polled, and one whose numbers a local stack subscribes."""
 
@@ -89,16 +99,52 @@ def actions_of(history: Sequence[HistoryEvent], calls: Counter[str]) -> Parts:
     return dict(parts)
 
 
+class OnTime(ClientInterceptor, WorkerInterceptor):
+    """Counts attempts that came early, and puts them off. A jump of the clock that ends before a retry is due starts it
+    all the same: the server says so itself, by the time that it was scheduled for. A real clock does not.
+    """
+
+    def __init__(self) -> None:
+        self._early = 0
+
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
+        """See the SDK."""
+        return _Waiting(next, self)
+
+    def wait(self, info: activity.Info) -> None:
+        """Put this attempt off if it is early."""
+        early = info.current_attempt_scheduled_time - info.started_time
+        if not info.is_local and early > timedelta(minutes=1):
+            self._early += 1
+            raise ApplicationError("early", category=ApplicationErrorCategory.BENIGN, next_retry_delay=early)
+
+    def taken(self) -> int:
+        """The early attempts since this was last asked."""
+        early, self._early = self._early, 0
+        return early
+
+
+class _Waiting(ActivityInboundInterceptor):
+    def __init__(self, next: ActivityInboundInterceptor, on_time: OnTime) -> None:
+        super().__init__(next)
+        self._on_time = on_time
+
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:
+        self._on_time.wait(activity.info())
+        return await super().execute_activity(input)
+
+
 class Calls:
     """The calls that the client and the worker made, as the SDK counts them."""
 
     def __init__(self) -> None:
+        self.on_time = OnTime()
         self._buffer = MetricBuffer(10_000)
         self.runtime = Runtime(telemetry=TelemetryConfig(metrics=self._buffer))
 
     def taken(self) -> Counter[str]:
-        """The calls since this was last asked, by operation."""
-        found: Counter[str] = Counter()
+        """The calls since this was last asked, by operation, without those of early attempts."""
+        found: Counter[str] = Counter({"RespondActivityTaskFailed": -self.on_time.taken()})
         for update in self._buffer.retrieve_updates():
             if update.metric.name.endswith("temporal_request"):
                 found[str(update.attributes.get("operation"))] += int(update.value)
@@ -108,8 +154,10 @@ class Calls:
 class Lives:
     """Plays one order after the other; their states are read from the database alone."""
 
-    def __init__(self, client: Client, pool: asyncpg.Pool[Any], stack: LocalStack, calls: Calls) -> None:
-        self._client, self._pool, self._stack, self._calls = client, pool, stack, calls
+    def __init__(
+        self, client: Client, pool: asyncpg.Pool[Any], stack: LocalStack, calls: Calls, desk: PushDesk
+    ) -> None:
+        self._client, self._pool, self._stack, self._calls, self._desk = client, pool, stack, calls, desk
         self._skipper = TimeSkipper(client)
         self._commands = 0
 
@@ -125,17 +173,20 @@ class Lives:
     async def typical(self, order_id: str) -> Figures:
         """The carrier is polled until it has delivered."""
         order = await self._shipped(order_id, POLLED)
-        async for _ in self._scanned(order, POLLED, waybill_of(order_id), [SCANS[:1], SCANS[1:-1], SCANS[-1:]]):
-            pass
+        async for scans in self._scanned(order, PARTS):
+            await self._stack.world.add_scans(POLLED, waybill_of(order_id), scans)
         await self._skipper.fast_forward(order, timedelta(hours=12))
         return await self._ended(order, order_id)
 
     async def push(self, order_id: str) -> Figures:
         """Each scan is pushed as it happens; the carrier knows it too."""
         order, waybill = await self._shipped(order_id, SUBSCRIBED), _number(order_id)
-        async for scans in self._scanned(order, SUBSCRIBED, waybill, [[scan] for scan in SCANS]):
-            pushed = {"carrier": SUBSCRIBED, "waybill": waybill, "provider": "kuaidi100", "scans": scans}
-            await self._send("report_scan", "carrier", order_id, **pushed)
+        async for scans in self._scanned(order, PARTS):
+            for scan in scans:
+                await self._stack.world.add_scans(SUBSCRIBED, waybill, [scan])
+                body = await self._stack.world.pushed(waybill)
+                assert body is not None, "the number is subscribed, and has a scan"
+                await self._desk.receive("kuaidi100", body, {})
         return await self._ended(order, order_id)
 
     async def _shipped(self, order_id: str, carrier: str, past: Sequence[Scan] = ()) -> WorkflowHandle[Any, Any]:
@@ -151,15 +202,14 @@ class Lives:
         return order
 
     async def _scanned(
-        self, order: WorkflowHandle[Any, Any], carrier: str, waybill: str, parts: Sequence[Sequence[Scan]]
+        self, order: WorkflowHandle[Any, Any], parts: Sequence[Sequence[Scan]]
     ) -> AsyncIterator[list[dict[str, Any]]]:
         """Let the scans happen, each part of them at the time of its last."""
         began, passed = datetime.now(UTC), 0.0
         for part in parts:
             await self._skipper.fast_forward(order, timedelta(hours=part[-1][0] - passed))
-            passed, scans = part[-1][0], [_scan(began, *scan) for scan in part]
-            await self._stack.world.add_scans(carrier, waybill, scans)
-            yield scans
+            passed = part[-1][0]
+            yield [_scan(began, *scan) for scan in part]
 
     async def _ended(self, handle: WorkflowHandle[Any, Any], order_id: str) -> Figures:
         await self._until(order_id, "audit = 'approved' AND receipt = 'awaited'")
@@ -197,12 +247,16 @@ async def lives(stack: LocalStack) -> AsyncIterator[Lives]:
         calls, settings = Calls(), stack.settings
         converter = converter_of(settings.codec_keys)
         client = await Client.connect(
-            **settings.temporal_connect_config(), data_converter=converter, runtime=calls.runtime
+            **settings.temporal_connect_config(),
+            data_converter=converter,
+            runtime=calls.runtime,
+            interceptors=[calls.on_time],
         )
         await gateway.register_search_attributes(client)
         activities = await wire(settings, opened, pool, client)
         await opened.enter_async_context(build_worker(client, activities, settings))
-        yield Lives(client, pool, stack, calls)
+        desk = await opened.enter_async_context(push_desk(settings, Register(pool), client))
+        yield Lives(client, pool, stack, calls, desk)
 
 
 def total(life: Figures) -> float:

@@ -70,6 +70,8 @@ class Parcel(Part):
     pushed: tuple[Scan, ...] = ()
     pushed_physical_at: Time | None = None
     """The first pushed scan with the parcel in a carrier's hands. It counts before an audit has seen it."""
+    pushed_due: Literal["judge", "look"] | None = Field(default=None, exclude_if=lambda value: value is None)
+    """What pushed scans wait for: to be judged or, where that failed, for a look at the carrier."""
     looked_at: Time | None = None
     """When the carrier was last asked because a deadline was due."""
     delivered_known_at: Time | None = None

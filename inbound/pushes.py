@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from activities.carriers.base import PushContent, Pushed, PushReader, SignsAPart
-from core.audit.trace import SILENT_ANSWERS
+from core.audit.trace import SILENT_ANSWERS, moves_on
 from core.audit.waybills import CARRIERS
 from core.errors import Refused, UnreadableAnswer
 from core.messages import Scan
@@ -82,26 +82,36 @@ class PushDesk(Desk[PushReader, Journaled]):
         for index, pushed in enumerate(content.parcels):
             if pushed.trace.answer in SILENT_ANSWERS:
                 continue
-            fresh = await self._store_trace(pushed, entry, now)
+            fresh, moves = await self._store_trace(pushed, entry, now)
             kept = kept or bool(fresh)
-            reported.update(dict.fromkeys(await self._report_scans(reader.name, pushed, fresh, f"{entry.id}-{index}")))
+            key = f"{entry.id}-{index}"
+            reported.update(dict.fromkeys(await self._report_scans(reader.name, pushed, fresh, key, moves=moves)))
         outcome: PushOutcome = "applied" if reported else "kept" if kept else "nothing_new"
         return Found(outcome, _summary(content), tuple(reported))
 
-    async def _store_trace(self, pushed: Pushed, journaled: Journaled, now: datetime) -> list[Scan]:
-        """Store a pushed trace for later looks at the number; returns its new scans."""
+    async def _store_trace(self, pushed: Pushed, journaled: Journaled, now: datetime) -> tuple[list[Scan], bool]:
+        """Store a pushed trace for later looks at the number; returns its new scans, and whether they move it on."""
         trace = pushed.trace
         before = await self._register.pushes.traces(pushed.asked, trace.waybill)
-        known = {(scan.at, scan.code) for kept in before for scan in kept.scans}
+        known = {(scan.at, scan.code): scan for kept in before for scan in kept.scans}
         await self._register.pushes.keep(pushed.asked, trace, replaces=pushed.replaces, now=now)
         # An interrupted push may have stored its scans without reporting them to any order.
-        known = set() if journaled.unfinished else known
-        return [scan for scan in trace.scans if (scan.at, scan.code) not in known]
+        known = {} if journaled.unfinished else known
+        fresh = [scan for scan in trace.scans if (scan.at, scan.code) not in known]
+        return fresh, moves_on(known.values(), fresh)
 
-    async def _report_scans(self, vendor: str, pushed: Pushed, scans: list[Scan], key: str) -> list[str]:
-        """Report new scans to the orders that use the number; returns the orders that accepted them."""
+    async def _report_scans(
+        self, vendor: str, pushed: Pushed, scans: list[Scan], key: str, *, moves: bool
+    ) -> list[str]:
+        """Report new scans to the orders that use the number; returns the orders that accepted them.
+
+        An order that only waits for its parcel to move on learns of other scans when its audit looks: each signal costs
+        it a task and a record.
+        """
         took = []
         for claimant in await self._orders_using(pushed) if scans else []:
+            if claimant.waits and not moves:
+                continue
             try:
                 for start in range(0, len(scans), SCANS_A_COMMAND):
                     part = scans[start : start + SCANS_A_COMMAND]

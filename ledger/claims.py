@@ -20,11 +20,15 @@ ParcelNumber = tuple[str, str, str]
 
 
 class Claimant(Message):
-    """An order that uses a number now or did before (`uses`), and the carrier it named."""
+    """An order that uses a number now or did before (`uses`), and the carrier it named.
+
+    `waits`: it waits for its parcel of this number to move on, and for nothing else of it.
+    """
 
     order_id: str
     carrier: str
     uses: bool = True
+    waits: bool = False
 
 
 class Claimed(Message):
@@ -118,7 +122,10 @@ class Claims(RegisterPart):
         """The open orders that use a number now, under any carrier; where there is none, those that last used it."""
         found = await self._all(
             Claimant,
-            "SELECT DISTINCT c.order_id, c.carrier, c.released_at IS NULL AND NOT o.closed AS uses"
+            "SELECT DISTINCT c.order_id, c.carrier, c.released_at IS NULL AND NOT o.closed AS uses,"
+            " o.phase = 'shipped' AND coalesce(o.body ->> 'delivery_mode', 'express') = 'express' AND EXISTS ("
+            "   SELECT FROM jsonb_array_elements(o.state -> 'parcels') AS p (parcel) WHERE p.parcel ->> 'waybill' = $1"
+            "   AND p.parcel ->> 'parcel_id' = c.parcel_id AND p.parcel ->> 'ended' = 'false') AS waits"
             " FROM waybill_claims c JOIN orders o ON o.order_id = c.order_id"
             " WHERE c.waybill = $1 AND (o.state IS NOT NULL OR NOT o.closed) ORDER BY c.order_id, c.carrier, uses DESC",
             clean(waybill),

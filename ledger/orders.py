@@ -10,6 +10,7 @@ from core.fields import Message
 from core.intake import Alike
 from core.messages import Order
 from core.movements import Movement
+from core.parcels import Parcel
 from core.records import LedgerFacts, OrderRecord
 from ledger.columns import columns_of
 from ledger.register_part import Conditions, Position, RegisterPart, below
@@ -221,6 +222,15 @@ class Orders(RegisterPart):
         )
         assert found is not None  # a SELECT of counts has one row
         return found
+
+    async def parcel(self, order_id: str, parcel_id: str) -> Parcel | None:
+        """One of the order's own parcels as it was last recorded."""
+        found = await self._call(
+            "SELECT p.parcel FROM orders, jsonb_array_elements(state -> 'parcels') AS p (parcel)"
+            " WHERE order_id = $1 AND p.parcel ->> 'parcel_id' = $2",
+            *(order_id, parcel_id),
+        )
+        return Parcel.model_validate(found) if found is not None else None
 
     async def row(self, order_id: str) -> OrderRow | None:
         """One order as lists show it."""

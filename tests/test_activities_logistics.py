@@ -7,12 +7,15 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from ledger_samples import an_order as ledger_order
+from ledger_samples import fund, opened
+from order_driver import waiting
 from order_samples import an_order
 from temporalio import activity, workflow
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 from temporalio.worker import Worker
-from vendor_adapters import START, fresh, way
+from vendor_adapters import START, fresh, scan, way
 
 from activities.carriers.base import TraceQuery, found, nothing_found
 from activities.carriers.chosen import ChosenCarriers
@@ -24,6 +27,7 @@ from core.audit.trace import Trace
 from core.audit.verdict import Verdict
 from core.policy import policy_hash
 from demo.stage import Stage
+from ledger.book import Book
 from ledger.register import Register
 
 POLICY = 'name = "default"'
@@ -62,13 +66,13 @@ def request(**fields: Any) -> AuditRequest:
     return AuditRequest(**{**given, **fields})
 
 
-async def run(register: Register, provider: Provider, verb: str, asked: AuditRequest) -> Verdict:
+async def run(register: Register, provider: Provider, verb: str, asked: AuditRequest, *, attempt: int = 1) -> Verdict:
     await register.policies.keep("default", policy_hash(POLICY), POLICY)
     activities = LogisticsActivities(
         register, ParsedPolicies(register.policies), ChosenCarriers({"one": provider}, ("one",))
     )
     environment = ActivityEnvironment()
-    environment.info = dataclasses.replace(environment.info, started_time=START + timedelta(days=5))
+    environment.info = dataclasses.replace(environment.info, started_time=START + timedelta(days=5), attempt=attempt)
     verdict = await environment.run(getattr(activities, verb), asked)
     assert isinstance(verdict, Verdict)
     return verdict
@@ -80,6 +84,48 @@ async def test_a_look_counts_with_those_that_the_order_remembers(register: Regis
     assert (once.carrier_says, [entry.looks for entry in once.no_trace]) == ("absent_once", [1])
     again = await run(register, Provider(), "look", request(no_trace=(earlier,)))
     assert (again.carrier_says, [entry.looks for entry in again.no_trace]) == ("absent", [10])
+
+
+async def test_pushed_scans_are_judged_without_a_question(register: Register) -> None:
+    """By the stored push, which has scans that the order was not told of, and by the carrier's last answer."""
+    provider, now = Provider(), START + timedelta(days=5)
+    asked = request(collecting=True, moved=False, delivered=False, now=now)
+    before = await run(register, provider, "judge", asked)
+    assert (before.outcome, before.first_physical_at, before.carrier_answered) == ("pending", None, False)
+    trace = found(TraceQuery(carrier="yto", waybill=asked.waybill), "push", way())
+    await register.pushes.keep("yto", trace, replaces=False, now=now)
+    verdict = await run(register, provider, "judge", asked)
+    assert (verdict.outcome, verdict.delivered_at, verdict.judged_at) == ("approved", way()[-1].at, now)
+    assert provider.asked == []
+
+
+async def test_later_looks_know_what_the_order_has_learned(register: Register, book: Book) -> None:
+    """The activity was scheduled days ago: scans were reported since, and the order knows that the parcel moves."""
+    await opened(register, ledger_order("A1"))
+    await fund(book, ledger_order("A1"))
+    asked, pushed = request(moved=False, collecting=True, delivered=False), (scan(2, "picked_up", "杭州市"),)
+    reported = asked.model_copy(update={"pushed": pushed})
+    assert (await run(register, Provider(), "audit", reported)).first_physical_at == pushed[0].at, "news to the order"
+    known = {"pushed": pushed, "pushed_physical_at": pushed[0].at}
+    await register.orders.record(waiting("A1", carrier=asked.carrier, waybill=asked.waybill, **known))
+    assert (await run(register, Provider(), "audit", asked)).outcome == "needs_review", "it sees no scan"
+    with pytest.raises(ApplicationError, match="nothing new"):
+        await run(register, Provider(), "audit", asked, attempt=2)
+
+
+async def test_silence_about_a_number_that_was_just_reported_costs_no_heartbeat(register: Register) -> None:
+    sent: list[Any] = []
+    await register.policies.keep("default", policy_hash(POLICY), POLICY)
+    activities = LogisticsActivities(
+        register, ParsedPolicies(register.policies), ChosenCarriers({"one": Provider()}, ("one",))
+    )
+    for hours in (0, 11, 12):
+        environment = ActivityEnvironment()
+        environment.on_heartbeat = lambda *details: sent.append(details)
+        environment.info = dataclasses.replace(environment.info, started_time=START + timedelta(hours=hours))
+        with pytest.raises(ApplicationError, match="nothing new"):
+            await environment.run(activities.audit, request())
+        assert len(sent) == (hours == 12)
 
 
 async def test_both_phones_go_to_the_provider(register: Register) -> None:

@@ -9,9 +9,9 @@ import pytest
 from audited_parcels import BEIJING, HONEST, POLICY, a_parcel, a_trace, an_order, found, hour, scan, verdict_on
 
 from core.audit.policy import AuditPolicy, ClosedDays
-from core.audit.trace import merge
+from core.audit.trace import merge, moves_on
 from core.audit.verdict import NoTrace, Rival, remember
-from core.messages import Address, Scan
+from core.messages import Address, Scan, Stage
 
 
 def changed(scans: tuple[Scan, ...], **cities: str | None) -> tuple[Scan, ...]:
@@ -440,3 +440,26 @@ def test_two_events_in_one_second_stay_two() -> None:
 
 def test_scans_are_put_in_order() -> None:
     assert [s.at for s in merge([a_trace(scan(9, "arrived"), scan(6, "picked_up"))])] == [hour(6), hour(9)]
+
+
+@pytest.mark.parametrize(
+    ("known", "fresh", "moves"),
+    [
+        ((), ("label",), False),
+        (("label",), ("in_transit",), True),
+        (("picked_up",), ("in_transit", "arrived", "out_for_delivery", "customs"), False),
+        (("picked_up",), ("in_transit", "exception"), True),
+        (("picked_up",), ("locker",), True),
+        (("picked_up", "in_transit"), ("delivered",), True),
+        (("picked_up", "in_transit"), ("returning",), True),
+        (("picked_up", "delivered"), ("in_transit",), True),
+        (("picked_up",), (), False),
+    ],
+)
+def test_scan_moves_a_parcel_on_or_not(known: tuple[Stage, ...], fresh: tuple[Stage, ...], moves: bool) -> None:
+    scans = [scan(number, stage) for number, stage in enumerate((*known, *fresh))]
+    assert moves_on(scans[: len(known)], scans[len(known) :]) is moves
+
+
+def test_scan_that_is_older_than_the_delivery_moves_nothing_on() -> None:
+    assert not moves_on([scan(1, "picked_up"), scan(9, "delivered")], [scan(5, "arrived")])

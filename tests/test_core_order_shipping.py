@@ -9,11 +9,14 @@ from order_driver import OrderDriver
 from order_samples import DAY, HOUR, T0, WAYBILLS, a_parcel, a_policy, a_scan, a_verdict
 
 from core.answers import Answer
+from core.messages import ReportScan
 from core.order.claims import claims_to_release, note_unused_claims
+from core.order.commands import receive
 from core.order.shipping import Claim
 from core.order.state import OrderState
-from core.order.steps import Look, finish
+from core.order.steps import Judge, Look, finish, next_step
 from core.order.watches import apply_audit, audit_watches
+from core.reading import read
 from core.reasons import Refusal
 
 
@@ -29,6 +32,17 @@ def refused(answer: Answer | Refusal) -> tuple[str, str | None]:
 def accepted(answer: Answer | Refusal) -> Answer:
     assert isinstance(answer, Answer), answer
     return answer
+
+
+def to_judge(driver: OrderDriver, stage: str) -> Judge:
+    """The judging that a pushed scan asks for, before it is carried out."""
+    body = {"carrier": "sandbox", "waybill": WAYBILLS[1], "provider": "sandbox", "scans": [a_scan(stage, driver.now)]}
+    command = read(ReportScan, {"command_id": "s-1", "actor": {"role": "carrier", "id": "sandbox"}, **body})
+    assert isinstance(command, ReportScan)
+    driver.state, _ = receive(driver.state, command, driver.now, "update")
+    step = next_step(driver.state, driver.now)
+    assert isinstance(step, Judge)
+    return step
 
 
 def correct(driver: OrderDriver, parcel_id: str = "p1", number: int = 11, **fields: Any) -> Answer | Refusal:
@@ -264,14 +278,45 @@ def test_corrected_package_number_is_its_waybill_too() -> None:
 # --- report_scan ----------------------------------------------------------------------------------------------
 
 
-def test_scan_is_appended_and_the_audit_looks_again() -> None:
+def test_scan_is_appended_and_judged_without_a_look() -> None:
     driver = opened()
     driver.ship()
     before = audit_watches(driver.state)
     accepted(push(driver, "label"))
-    after = audit_watches(driver.state)
-    assert before != after
-    assert len(driver.parcel().pushed) == 1
+    assert audit_watches(driver.state) == before, "the carrier is asked when it would have been"
+    assert (driver.judged, len(driver.parcel().pushed), driver.parcel().pushed_due) == (1, 1, None)
+
+
+def test_scan_that_could_not_be_judged_makes_the_audit_look_at_once() -> None:
+    driver = opened()
+    driver.ship()
+    before = audit_watches(driver.state)
+    judge = to_judge(driver, "picked_up")
+    state = finish(driver.state, judge, None, driver.now)
+    assert state.parcels[0].pushed_due == "look"
+    assert audit_watches(state) != before
+    assert not isinstance(next_step(state, driver.now), Judge)
+    driver.state = state
+    accepted(push(driver, "in_transit", at=T0 + DAY))
+    assert audit_watches(driver.state) == before, "judged now, and polled as before"
+
+
+def test_scan_that_comes_while_others_are_judged_is_judged_too() -> None:
+    driver = opened()
+    driver.ship()
+    judge = to_judge(driver, "picked_up")
+    more = driver.state.with_parcel(driver.parcel().changed(pushed=driver.parcel().pushed * 2))
+    state = finish(more, judge, a_verdict("approved", delivered_at=T0), driver.now)
+    assert (state.audit, state.parcels[0].pushed_due) == ("approved", "judge")
+
+
+def test_verdict_on_pushed_scans_of_a_number_that_was_corrected_meanwhile_is_nothing() -> None:
+    driver = opened()
+    driver.ship()
+    judge = to_judge(driver, "picked_up")
+    correct(driver)
+    approved = a_verdict("approved", delivered_at=T0)
+    assert finish(driver.state, judge, approved, T0).parcels == driver.state.parcels
 
 
 def test_same_parcel_time_and_code_is_a_duplicate() -> None:

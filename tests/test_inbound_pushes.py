@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 from databases import Database
-from ledger_samples import NOW, an_order, opened
+from ledger_samples import NOW, an_order, fund, opened
+from order_driver import waiting
 from temporalio.testing import ActivityEnvironment
 from vendor_adapters import SERVED, START, VENDORS, account, fresh, plain, query, scan, way
 
@@ -25,6 +26,7 @@ from core.errors import Refused, Unavailable
 from core.messages import ReportScan
 from core.policy import policy_hash
 from inbound.pushes import LARGEST_PUSH, PushDesk
+from ledger.book import Book
 from ledger.register import Register
 from local.dialects import AnyVendor, push_of
 from wiring.carriers import carrier_of
@@ -155,6 +157,37 @@ async def test_a_respelled_replay_is_the_same_push_and_overwrites_nothing(
     assert (again.status, again.outcome, again.repeated) == (200, "applied", True)
     assert await register.pushes.traces(carrier, waybill) == before
     assert len(orders.taken) == 2
+
+
+async def test_an_order_that_waits_for_its_parcel_is_told_what_moves_it_on(
+    desk: PushDesk, orders: Orders, register: Register, book: Book
+) -> None:
+    """The first physical scan and the delivery; of the others the audit learns from the stored trace."""
+    waybill = fresh()
+    await shipped(register, waybill)
+    await fund(book, an_order())
+    await register.orders.record(waiting("A1", carrier="yto", waybill=waybill))
+    answers = []
+    for length in range(1, len(way()) + 1):
+        body, headers = push_of("kuaidi100", "yto", waybill, plain(way()[:length]))
+        answers.append((await desk.receive("kuaidi100", body, headers)).outcome)
+    assert answers == ["kept", "applied", "kept", "kept", "kept", "applied"]
+    assert [[one.stage for one in command.scans] for _, command in orders.taken] == [["picked_up"], ["delivered"]]
+    (kept,) = await register.pushes.traces("yto", waybill)
+    assert len(kept.scans) == 6
+
+
+async def test_an_order_whose_parcel_is_over_is_told_every_scan(
+    desk: PushDesk, orders: Orders, register: Register, book: Book
+) -> None:
+    """Each may be late news: then goods and money are with one party."""
+    waybill = fresh()
+    await shipped(register, waybill)
+    await fund(book, an_order())
+    await register.orders.record(waiting("A1", carrier="yto", waybill=waybill, ended=True))
+    for length in (2, 3):
+        await desk.receive("kuaidi100", *push_of("kuaidi100", "yto", waybill, plain(way()[:length])))
+    assert [command.scans[-1].stage for _, command in orders.taken] == ["picked_up", "in_transit"]
 
 
 async def test_half_a_character_in_a_header_is_no_defect(desk: PushDesk) -> None:

@@ -188,7 +188,7 @@ async def test_what_is_not_shipped_in_time_goes_back_and_the_rest_goes_on(play: 
     assert (row.phase, row.closed) == ("settled", True)
 
 
-async def test_a_pushed_scan_makes_the_audit_look_at_once(play: Play) -> None:
+async def test_a_pushed_scan_is_judged_at_once(play: Play) -> None:
     order = play()
     body = await report_scan(order)
     returning = {**body["scans"][0], "code": "2", "stage": "returning"}

@@ -55,7 +55,7 @@ async def wire(
     return [
         *(opening.open, opening.record, opening.rescue),
         screening.screen,
-        *(logistics.claim_waybills, logistics.release_claims, logistics.audit, logistics.look),
+        *(logistics.claim_waybills, logistics.release_claims, logistics.audit, logistics.judge, logistics.look),
         *(money.post, money.pay_refund, money.charge_buyer),
         *(payments.pay_rest, payments.close_rest),
         *(payout.start_withdrawal, payout.start_scheduled_withdrawal),

@@ -52,6 +52,7 @@ with workflow.unsafe.imports_passed_through():
     from core.order.sparing import spare
     from core.order.state import OrderState
     from core.order.steps import (
+        Judge,
         Look,
         OrderStep,
         ReleaseClaims,
@@ -79,16 +80,15 @@ with workflow.unsafe.imports_passed_through():
     from core.steps import KeepRecord, Post
     from core.turns import AUDITS
     from workflows.machine import Machine
-    from workflows.running import run_durable, run_local
+    from workflows.running import run_durable, run_local, try_local
     from workflows.starting import carried_state, first_argument, start_options
     from workflows.waiting import Watches
 
 LOOK_LIMIT = timedelta(seconds=30)
 """One query of a carrier, without retries."""
 POLLING = RetryPolicy(initial_interval=timedelta(minutes=1), maximum_interval=timedelta(minutes=2))
-"""For a poll that ended unexpectedly: its worker died, or the database did not answer. Two minutes after a fault ends
-every order is looked at again. A poll that only has to look again sets its own delay, and the adapter keeps the
-carrier's shortest interval.
+"""For a poll whose worker died, or that the database did not answer. Two minutes after a fault ends every order is
+looked at again. A poll that only looks again sets its own delay, and the adapter keeps the carrier's interval.
 """
 NEXT_STARTS = timedelta(milliseconds=100)
 """A pause that ends a workflow task, if its activities do not all fit into one."""
@@ -225,12 +225,14 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
             async with self._one_command:
                 self._state = finish(self._order, step, result, workflow.now())
 
-    async def _result_of(self, step: Post | Screen | Look | StartWithdrawal) -> Any:
+    async def _result_of(self, step: Post | Screen | Look | Judge | StartWithdrawal) -> Any:
         if isinstance(step, Post):
             post = run_durable if step.decided_once else run_local
             return await post(MoneyActivities.post, step, step.summary)
         if isinstance(step, Screen):
             return await run_local(ScreeningActivities.screen, self._order.order, step.summary)
+        if isinstance(step, Judge):
+            return await try_local(LogisticsActivities.judge, self._audit_request(step.parcel_id), step.summary)
         if isinstance(step, Look):
             return await workflow.execute_activity_method(
                 LogisticsActivities.look,
@@ -277,9 +279,8 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
         """No command is decided during this: it could claim the same number that is released here."""
         async with self._one_command:
             self._state = start(self._order, step)
-            request = ReleaseRequest(
-                order_id=self._order.order.order_id, standing=standing_claims(self._order), now=workflow.now()
-            )
+            order_id, standing = self._order.order.order_id, standing_claims(self._order)
+            request = ReleaseRequest(order_id=order_id, standing=standing, now=workflow.now())
             await run_local(LogisticsActivities.release_claims, request, step.summary)
             self._state = finish(self._order, step, None, workflow.now())
 
@@ -331,6 +332,7 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
             collecting=parcel.audit == "collecting",
             moved=parcel.moved,
             delivered=parcel.delivered_at is not None,
+            now=workflow.now(),
         )
 
     async def _refund(self, watch: RefundWatch) -> None:

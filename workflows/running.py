@@ -38,6 +38,18 @@ async def run_local(activity: Callable[[A, P], Awaitable[R]], request: P, summar
     return await run_durable(activity, request, summary)
 
 
+async def try_local(activity: Callable[[A, P], Awaitable[R]], request: P, summary: str) -> R | None:
+    """Run a local activity that nothing may wait for; None if that takes long or fails."""
+    try:
+        return await workflow.execute_local_activity_method(
+            activity, request, schedule_to_close_timeout=QUICK, retry_policy=QUICK_RETRY, summary=summary
+        )
+    except FailureError as error:
+        if is_cancelled_exception(error):
+            raise
+    return None
+
+
 async def run_durable(activity: Callable[[A, P], Awaitable[R]], request: P, summary: str) -> R:
     """Run a ledger or register activity once the decision for it stands in the history.
 

@@ -34,6 +34,9 @@ PHYSICAL_STAGES: frozenset[Stage] = frozenset(
 )
 """Stages that a carrier reports only with the parcel in its hands. A printed label and a cancellation do not count."""
 
+ON_THE_WAY: frozenset[Stage] = frozenset({"label", "in_transit", "arrived", "out_for_delivery", "customs"})
+"""Stages that move no parcel on: between its first scan and its delivery nothing waits for them."""
+
 SILENT_ANSWERS: frozenset[TraceAnswer] = frozenset({"throttled", "auth", "unavailable"})
 """Answers about the provider, not about the parcel. They are never evidence."""
 
@@ -93,6 +96,21 @@ def merge(traces: Iterable[Trace]) -> list[Scan]:
     merged = [scan for alike in kept.values() for scan in alike]
     merged.sort(key=_moment)
     return merged
+
+
+def moves_on(known: Iterable[Scan], fresh: Iterable[Scan]) -> bool:
+    """Whether new scans move a parcel on: the first physical one, a delivery, a way back, or anything after a delivery.
+
+    Args:
+        known: the scans that were there before.
+    """
+    known, fresh = tuple(known), tuple(fresh)
+    if any(scan.stage not in ON_THE_WAY for scan in fresh):
+        return True
+    if not any(scan.stage in PHYSICAL_STAGES for scan in known):
+        return any(scan.stage in PHYSICAL_STAGES for scan in fresh)
+    ended = [scan.at for scan in known if scan.stage == "delivered"]
+    return any(scan.at > min(ended) for scan in fresh) if ended else False
 
 
 def _moment(scan: Scan) -> datetime:

@@ -201,6 +201,7 @@ def correct(state: OrderState, command: CorrectWaybill, now: datetime) -> OrderS
         verdict=None,
         pushed=(),
         pushed_physical_at=None,
+        pushed_due=None,
         looked_at=None,
         delivered_known_at=None,
         corrections=parcel.corrections + 1,
@@ -275,7 +276,7 @@ def new_scans(state: OrderState, parcel: Parcel, scans: Sequence[Scan]) -> tuple
 def append_scans(state: OrderState, command: ReportScan, now: datetime) -> OrderState:
     """The scans are added to the parcel's.
 
-    Its audit looks again, and reopens if the parcel comes back before the credit.
+    They are judged, and the audit reopens if the parcel comes back before the credit.
     """
     awaited = _scanned(command, _awaited(state))
     for parcel in awaited or _scanned(command, late_parcels(state)):
@@ -304,9 +305,10 @@ def append_scans(state: OrderState, command: ReportScan, now: datetime) -> Order
             and not state.crediting
         ):
             changed = changed.changed(audit="collecting", audit_since=now)
-        state = state.with_parcel(changed)
-        if not by_carrier(state):
-            state = follow_courier(state, parcel.parcel_id, kept, now)
+        if by_carrier(state):
+            state = state.with_parcel(changed.changed(pushed_due="judge"))
+        else:
+            state = follow_courier(state.with_parcel(changed), parcel.parcel_id, kept, now)
     return state
 
 

@@ -33,6 +33,7 @@ from core.order.opening import Screening, apply_screening
 from core.order.passing import due_looks
 from core.order.state import LEDGER_DISAGREES, Doing, OrderState
 from core.order.views import record_of
+from core.order.watches import apply_judgement, parcel_to_judge
 from core.reasons import Refusal
 from core.records import LedgerFacts
 from core.states import Hold
@@ -56,6 +57,21 @@ class Look(Step):
         return f"look at {self.waybill} before the deadline"
 
 
+class Judge(Step):
+    """Judge a parcel's pushed scans by what is stored, without a question to the carrier.
+
+    `scans`: how many of them it has.
+    """
+
+    parcel_id: str
+    waybill: str
+    scans: int
+
+    @property
+    def summary(self) -> str:
+        return f"judge the pushed scans of {self.waybill}"
+
+
 class ReleaseClaims(Step):
     """Release waybill numbers in the register. The list is read while nothing else is being decided."""
 
@@ -76,7 +92,7 @@ class StartedWithdrawal(Message):
     skipped: Refusal | None = None
 
 
-OrderStep = Post | KeepRecord | Screen | Look | ReleaseClaims | StartWithdrawal
+OrderStep = Post | KeepRecord | Screen | Look | Judge | ReleaseClaims | StartWithdrawal
 OrderResult = Posted | LedgerFacts | Screening | Verdict | StartedWithdrawal | None
 
 
@@ -99,6 +115,8 @@ def next_step(state: OrderState, now: datetime) -> OrderStep | None:
         return ReleaseClaims()
     if looks := due_looks(state, now):
         return Look(parcel_id=looks[0].parcel_id, waybill=looks[0].waybill)
+    if (parcel := parcel_to_judge(state)) is not None:
+        return Judge(parcel_id=parcel.parcel_id, waybill=parcel.waybill, scans=len(parcel.pushed))
     if credit_due(state):
         return post(state, Booking("credit"), now)
     if settle_due(state, now):
@@ -160,6 +178,9 @@ def finish(state: OrderState, step: OrderStep, result: OrderResult, now: datetim
     if isinstance(step, Look):
         assert isinstance(result, Verdict)
         return _apply_look(state, step, result, now)
+    if isinstance(step, Judge):
+        assert isinstance(result, Verdict | None)
+        return apply_judgement(state, (step.parcel_id, step.waybill), step.scans, result, now)
     if isinstance(step, ReleaseClaims):
         return release_claims(state).changed(doing=None).next_revision()
     assert isinstance(result, StartedWithdrawal)

@@ -23,7 +23,8 @@ from core.parcels import Parcel
 class AuditWatch(Message):
     """A carrier is polled for this parcel until the verdict or the known facts change.
 
-    Each fact that must make the audit look at once is a field.
+    Each fact that must make the audit look at once is a field. `scans` and `moved` are those of a case's parcel: pushed
+    scans of the order's own are judged without a look. `missed`: that failed.
     """
 
     parcel_id: str
@@ -31,9 +32,9 @@ class AuditWatch(Message):
     waybill: str
     collecting: bool
     in_person: bool
-    scans: int
-    moved: bool
-    delivered: bool
+    scans: int = 0
+    moved: bool = False
+    missed: bool = False
     silent_review: bool = False
 
 
@@ -90,7 +91,6 @@ def _case_watches(state: OrderState) -> tuple[AuditWatch, ...]:
             in_person=False,
             scans=len(parcel.pushed),
             moved=parcel.moved,
-            delivered=False,
         )
         for parcel in state.awaited_by_case
     )
@@ -107,9 +107,7 @@ def _outbound_watches(state: OrderState) -> tuple[AuditWatch, ...]:
             waybill=parcel.waybill,
             collecting=parcel.audit == "collecting",
             in_person=state.receipt.in_person,
-            scans=len(parcel.pushed),
-            moved=parcel.moved,
-            delivered=parcel.delivered_at is not None,
+            missed=parcel.pushed_due == "look",
             silent_review=only_silent(parcel),
         )
         for parcel in state.live_parcels
@@ -117,6 +115,34 @@ def _outbound_watches(state: OrderState) -> tuple[AuditWatch, ...]:
         or only_silent(parcel)
         or not (confirmed or parcel.delivered_at or _came_back(parcel))
     )
+
+
+def parcel_to_judge(state: OrderState) -> Parcel | None:
+    """A parcel whose pushed scans must be judged: the audit still waits for news of it."""
+    if all(parcel.pushed_due != "judge" for parcel in state.parcels):
+        return None
+    watched = {watch.parcel_id for watch in _outbound_watches(state)}
+    due = (parcel for parcel in state.parcels if parcel.pushed_due == "judge" and parcel.parcel_id in watched)
+    return next(due, None)
+
+
+def apply_judgement(
+    state: OrderState, number: tuple[str, str], scans: int, verdict: Verdict | None, now: datetime
+) -> OrderState:
+    """The order after a parcel's pushed scans were judged; None: they could not be, so the carrier is asked at once.
+
+    Args:
+        number: the parcel and its waybill.
+        scans: how many it had; with more, it is judged again.
+    """
+    parcel = state.parcel(number[0])
+    if parcel is None or parcel.waybill != number[1]:
+        return state
+    if len(parcel.pushed) == scans:
+        state = state.with_parcel(parcel.changed(pushed_due=None if verdict is not None else "look"))
+    if verdict is not None:
+        state = apply_verdict(state, *number, verdict, now)
+    return state.next_revision()
 
 
 def _came_back(parcel: Parcel) -> bool:

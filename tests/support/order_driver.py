@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -31,6 +32,7 @@ from core.order.shipping import Claim, ClaimingCommand, to_claim
 from core.order.sparing import spare
 from core.order.state import OrderState
 from core.order.steps import (
+    Judge,
     Look,
     OrderStep,
     ReleaseClaims,
@@ -41,6 +43,7 @@ from core.order.steps import (
     next_step,
     start,
 )
+from core.order.views import record_of
 from core.order.watches import (
     RefundOutcome,
     apply_audit,
@@ -64,7 +67,7 @@ def verb_of(step: OrderStep) -> str:
     """A step by name: `fund`, `credit` … for a movement, else its class."""
     if isinstance(step, Post):
         return step.movement.kind
-    names = {Screen: "screen", Look: "look", ReleaseClaims: "release_claims", KeepRecord: "record"}
+    names = {Screen: "screen", Look: "look", Judge: "judge", ReleaseClaims: "release_claims", KeepRecord: "record"}
     return names.get(type(step), "start_withdrawal")
 
 
@@ -87,6 +90,7 @@ class OrderDriver:
         self.noticed: dict[int, Notice] = {}
         self.released: list[str] = []
         self.withdrawals = 0
+        self.judged = 0
         self.steps: list[OrderStep] = []
         self.during: Callable[[OrderStep], None] | None = None
         self.loses_report: Callable[[], object] | None = None
@@ -155,6 +159,8 @@ class OrderDriver:
     def _result_of(self, step: OrderStep) -> Any:
         if isinstance(step, Screen):
             return self.screening
+        if isinstance(step, Judge):
+            return self._judged(step)
         if isinstance(step, Look):
             return self.say.get(step.parcel_id) or a_verdict(now=self.now, carrier_answered=False)
         if isinstance(step, StartWithdrawal):
@@ -163,6 +169,15 @@ class OrderDriver:
         if isinstance(step, KeepRecord):
             return self._recorded(step.record)
         return self._booked(step) if isinstance(step, Post) else None
+
+    def _judged(self, step: Judge) -> Any:
+        """No verdict yet: nothing is known but what was known before, and what pushed scans show."""
+        self.judged += 1
+        parcel = self.state.parcel(step.parcel_id)
+        assert parcel is not None
+        if parcel.verdict is not None:
+            return replace(parcel.verdict, outcome="pending", reasons=(), judged_at=self.now)
+        return a_verdict(now=self.now, carrier_answered=False, first_physical_at=parcel.first_physical_at)
 
     def _recorded(self, record: OrderRecord | WithdrawalRecord) -> LedgerFacts:
         before, known = self._revision, tuple(self.books.movements)
@@ -414,3 +429,12 @@ class OrderDriver:
             unlike = {"order", "policy", "recorded_revision"}
             kept = {name: value for name, value in self.record.state.items() if name not in unlike}
             assert kept == self.state.model_dump(mode="json", exclude=unlike)
+
+
+def waiting(order_id: str, **parcel: Any) -> OrderRecord:
+    """The record of an order that waits for its one parcel, which has these fields."""
+    driver = OrderDriver().open()
+    driver.ship()
+    state = driver.state.with_parcel(driver.parcel().changed(**parcel))
+    record = record_of(state.changed(recorded_revision=-1), driver.now)
+    return record.model_copy(update={"order_id": order_id})
