@@ -342,8 +342,9 @@ NOTICES: tuple[NoticeKind, ...] = (
         "after_sale_charging",
         "order",
         ("buyer", "merchant", "operator"),
-        "the payment channel is asked for the buyer's money",
-        _CASE,
+        "the payment channel is asked for the buyer's money; with WeChat Pay the storefront lets the buyer pay under"
+        " `payment_key`",
+        (*_CASE, "payment_key", "currency"),
     ),
     NoticeKind(
         "after_sale_paid_back",
@@ -364,7 +365,7 @@ NOTICES: tuple[NoticeKind, ...] = (
         "order",
         ("operator",),
         "whether the buyer paid is not known in time: two people must resolve it",
-        _CASE,
+        (*_CASE, "payment_key", "currency"),
     ),
     NoticeKind("case_reminder", "order", ("buyer", "merchant"), "the time to answer in a case is nearly over", _CASE),
     NoticeKind(

@@ -11,6 +11,7 @@ from order_driver import OrderDriver
 from order_events import play
 from order_samples import DAY, a_parcel, a_policy, an_order
 
+from core.ids import charge_key
 from core.order.claiming import claimable_minor
 from core.order.recovering import recover
 from core.order.views import holds_of
@@ -39,6 +40,11 @@ def test_both_sides_and_the_operator_are_notified_of_each_stage() -> None:
         assert {notice.to for notice in driver.notices(name)} == {"buyer", "merchant", "operator"}, name
     facts = driver.notices("after_sale_claimed")[0].facts
     assert (facts["kind"], facts["amount_minor"]) == ("claim_back", str(TOTAL))
+    # A channel that takes no money without its payer looks the payment up under this key.
+    (watch,) = charge_watches(charging().state)
+    asked = driver.notices("after_sale_charging")[0].facts
+    assert asked["payment_key"] == charge_key("A1001", watch.case_id)
+    assert (asked["amount_minor"], asked["currency"]) == (str(TOTAL), "CNY")
 
 
 def test_a_claim_takes_the_place_of_the_hold_of_the_late_scan() -> None:

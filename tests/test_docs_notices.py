@@ -96,9 +96,10 @@ def _by_sql() -> Iterator[Written]:
 
 def _of_cases() -> Iterator[Written]:
     """Those of after-sale cases are written for every reader at once, from a table."""
-    facts = frozenset(CASE_FACTS)
+    facts, asked = frozenset(CASE_FACTS), frozenset({*CASE_FACTS, "payment_key", "currency"})
     for name, readers in CASE_NOTICES.items():
-        yield from (Written(name, reader, facts) for reader in readers)
+        of = asked if name in {"after_sale_charging", "claim_stuck"} else facts
+        yield from (Written(name, reader, of) for reader in readers)
     yield from (Written(CASE_REMINDER, reader, facts) for reader in set(REMINDED.values()))
 
 
