@@ -15,7 +15,7 @@ from commands.console import Failed, JsonFlag, command, print_answer
 from commands.group import plain_app
 from commands.link import books
 from commands.policy_holidays import tables_of
-from commands.policy_reading import offset_of, policy_of, policy_text_of
+from commands.policy_reading import offset_of, parsed, policy_of
 from commands.policy_views import (
     difference_views,
     listed,
@@ -72,12 +72,12 @@ async def register_file(
     from commands.policy_register import register
 
     text = read_text(file)
-    parsed = parse_policy(text)
+    found = parsed(file, text)
     problems = [] if anyway else check_policy(text)
     if problems:
         print_problems(file, problems, as_good={})
         raise Failed
-    await register(parsed, text, by, reason)
+    await register(found, text, by, reason)
 
 
 @policy.command("list")
@@ -113,7 +113,7 @@ async def show_policy(
             found = parse_policy(await register.policies.text(known.policy_hash))
         values = values_for(found, known.order, ((known.state or {}).get("policy") or {}).get("grade"))
     else:
-        found = parse_policy(await policy_text_of(which))
+        found = await policy_of(which)
         values = values_of(found, Selection(merchant, grade, category, delivery_mode))
     view = {
         "name": found.name,
@@ -153,7 +153,9 @@ async def what_if(
     from commands.policy_reading import other_text
 
     new_text = read_text(file)
-    found = compare(new_text, other_text(against, parse_policy(new_text).name), folder, limit)
+    other = other_text(against, parsed(file, new_text).name)
+    parsed(against or "the policy of the same name", other)
+    found = compare(new_text, other, folder, limit)
     print_answer(found.as_json(), lambda console: show_comparison(console, found))
 
 

@@ -8,21 +8,39 @@ from datetime import timedelta
 from os.path import isfile
 from pathlib import Path
 
+from commands.console import Failed
 from commands.link import books
 from commands.policy_holidays import Closed, not_closed_yet, tables_of, with_tables, without_tables
+from commands.problems import print_problems
 from commands.reading import read_text
 from config import load
 from core.durations import parse_duration
 from core.errors import BadInput, Refused
 from core.policy import Policy, parse_policy
+from core.policy_checking import check_policy
 from core.reasons import SENTENCES
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 
 
 async def policy_of(which: str) -> Policy:
-    """The policy of this name, hash or file; see `policy_text_of`."""
-    return parse_policy(await policy_text_of(which))
+    """The policy of this name, hash or file; see `policy_text_of` and `parsed`."""
+    return parsed(which, await policy_text_of(which))
+
+
+def parsed(source: str, text: str) -> Policy:
+    """The policy of a text. What is wrong with one that cannot be read is printed, by line and key.
+
+    Args:
+        source: what the person named, such as the file.
+    """
+    try:
+        return parse_policy(text)
+    except BadInput:
+        if not (problems := check_policy(text)):
+            raise
+        print_problems(source, problems, as_good={})
+        raise Failed from None
 
 
 async def policy_text_of(which: str) -> str:

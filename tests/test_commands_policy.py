@@ -172,3 +172,17 @@ def test_a_policy_is_checked_by_line_and_key_for_people_and_scripts(tmp_path: Pa
     shown = asked("policy", "check", str(file))
     assert shown.exit_code == 1
     assert "extesion" in shown.stdout
+
+
+@pytest.mark.parametrize("command", [("register",), ("show",), ("diff", "default"), ("what-if",)])
+def test_a_policy_that_cannot_be_read_is_answered_by_line_and_key(command: tuple[str, ...], tmp_path: Path) -> None:
+    file = tmp_path / "bad.toml"
+    file.write_text('name = "bad"\n[order]\nship_withn = "48h"\n\n[after_sale]\ncases_max = -1\n')
+    ask(FIRST)
+    answered = asked("policy", *command, str(file), *([str(tmp_path)] if command == ("what-if",) else []), "--json")
+    assert answered.exit_code == 1, answered.output
+    view = json.loads(answered.stdout)
+    assert [(one["line"], one["key"]) for one in view["problems"]] == [
+        (3, "order.ship_withn"),
+        (6, "after_sale.cases_max"),
+    ]
