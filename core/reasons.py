@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel, ConfigDict
 
+from core.reason_details import detail_zh
 from core.reason_texts import HTTP_REASONS, REASONS
 
 SENTENCES: Mapping[str, str] = {code: said.en for code, said in REASONS.items()}
@@ -28,12 +29,11 @@ def refuse(code: str, detail: str = "", field: str | None = None) -> Refusal:
 
 
 def in_chinese(code: str, message: str) -> str | None:
-    """A refusal's message in Chinese, with the details behind its sentence as they are.
+    """A refusal's message in Chinese, with the details behind its sentence; those without a Chinese form as they are.
 
     None where the code has no sentence.
     """
     said = REASONS.get(code) or HTTP_REASONS.get(code)
     if said is None:
         return None
-    detail = message.removeprefix(said.en).strip()
-    return f"{said.zh}{detail}"
+    return f"{said.zh}{detail_zh(message.removeprefix(said.en).strip())}"

@@ -59,7 +59,7 @@ _OWN = {
 class HttpProblem(BaseModel):
     """An error, as RFC 9457 has it. `code` is a reason code of the contract, `errors` name the wrong fields.
 
-    `detail_zh` has the code's sentence in Chinese, and the same details.
+    `detail_zh` says the same in Chinese.
     """
 
     type: str

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
+from collections.abc import Iterator
 
 import pytest
+from arrows import ROOT
 from chinese import english_in
 from typer.testing import CliRunner
 
+from core.reason_details import DETAILS, detail_zh
 from core.reason_texts import HTTP_REASONS, REASONS
 from core.reasons import SENTENCES, in_chinese, refuse
 from core.texts import Help
@@ -16,7 +20,7 @@ from starter import app
 from storefront.problems import body_of, problem_of
 
 ALL = {**REASONS, **HTTP_REASONS}
-NAMES = ("rescue", "API", "Idempotency-Key", "Host", "A-Z", "a-z")
+NAMES = ("rescue", "X-Workflow-Id", "starter.py", "API", "Idempotency-Key", "Host", "A-Z", "a-z")
 
 
 @pytest.mark.parametrize(("code", "said"), ALL.items())
@@ -42,6 +46,53 @@ def test_the_details_stay_behind_the_chinese_sentence() -> None:
     found = refuse("invalid_order", "total_minor: must be 13580", "total_minor")
     assert in_chinese(found.code, found.message) == "订单内容不符合要求。total_minor: must be 13580"
     assert in_chinese("of_another_version", "Something.") is None
+
+
+def details_of_the_core() -> Iterator[tuple[str, str]]:
+    """Each detail that the core gives with a reason code, `{}` for what is put in, and where."""
+    for file in sorted((ROOT / "core").rglob("*.py")):
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        hints: dict[str, set[str]] = {}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+                hints.setdefault(node.targets[0].id, set()).update(forms(node.value))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "refuse":
+                for given in node.args[1:2]:
+                    of_hint = hints.get(given.id, set()) if isinstance(given, ast.Name) else set()
+                    for form in {*forms(given), *of_hint}:
+                        yield form, f"{file.name}:{node.lineno}"
+
+
+def forms(node: ast.expr) -> set[str]:
+    if isinstance(node, ast.IfExp):
+        return forms(node.body) | forms(node.orelse)
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return {node.value}
+    if isinstance(node, ast.JoinedStr):
+        return {"".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in node.values)}
+    return set()
+
+
+def test_every_detail_of_a_refusal_is_said_in_chinese() -> None:
+    found = list(details_of_the_core())
+    assert len({form for form, _ in found}) > 80
+    own = {"{}: {}; {} {}"}  # names of fields, for programs
+    assert sorted((form, where) for form, where in found if form and form not in DETAILS and form not in own) == []
+
+
+@pytest.mark.parametrize(("english", "chinese"), DETAILS.items())
+def test_a_detail_puts_the_same_in(english: str, chinese: str) -> None:
+    assert english.count("{}") == chinese.count("{}")
+    assert english_in(chinese, "next", "accounts merchant", "withdrawal.limits") == []
+    values = [f"x{number}" for number in range(english.count("{}"))]
+    assert detail_zh(english.format(*values)) == chinese.format(*values)
+
+
+def test_codes_in_a_detail_have_names() -> None:
+    said = "Case 1 is closed; escalate is for proposed or refused."
+    assert detail_zh(said) == "售后 1 的状态：已关闭；escalate 适用于：待买家答复、已拒绝。"
+    assert detail_zh("What a bank wrote") == "What a bank wrote"
 
 
 @pytest.mark.parametrize("code", sorted(ALL))

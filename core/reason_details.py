@@ -1,0 +1,226 @@
+"""What stands behind the sentence of a refusal, in Chinese: the details that the core gives, by their English form.
+
+`{}` stands for what only the case knows. A code among it is said by its name; what people or providers wrote stays.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cache
+
+DETAILS: Mapping[str, str] = {
+    # any command
+    "It is {}.": "当前状态：{}。",
+    "{} is for the {}.": "{} 由{}提交。",
+    "The {} of this order is another.": "该订单的{}是另一方。",
+    "The order's record would be too large.": "订单记录将过大。",
+    "It cannot be read: {}.": "无法读取：{}。",
+    "The policy asks a proof of every {}.": "规则要求每位{}提供身份证明。",
+    "Its root is not one that the policy names.": "其根密钥不在规则之列。",
+    "Its key speaks for {}.": "其密钥代表 {}。",
+    "Its key ended {}.": "其密钥已于 {} 失效。",
+    "The root did not sign it.": "未经根密钥签名。",
+    "It was signed after its key ended, or in the future.": "签名时间晚于密钥有效期，或在未来。",
+    "Its signature is of another command, sender or workflow.": "签名属于其他命令、操作人或工作流。",
+    "{} is no cursor; take `next` of an answer, unchanged.": "{} 不是有效的游标，请原样使用答复中的 next。",
+    # orders
+    "Its workflow's id is {}.": "其工作流编号为 {}。",
+    "It lies in the future.": "该时间在未来。",
+    "It is older than {}.": "距今超过 {}。",
+    "A parcel needs at least one line, or null for all.": "包裹至少含一个商品行；留空表示全部。",
+    "Parcel {}.": "包裹 {}。",
+    "Known: {}.": "已有：{}。",
+    "Line {}: {} left, {} reported.": "商品行 {}：剩余 {} 件，申报 {} 件。",
+    "Line {}: {} left, {} given up.": "商品行 {}：剩余 {} 件，放弃 {} 件。",
+    "Line {}: {} left, {} asked for.": "商品行 {}：剩余 {} 件，申请 {} 件。",
+    "{} of line {} are left.": "剩余 {} 件（商品行 {}）。",
+    "At most {} lines over all parcels; one without `lines` takes all that is left.": (
+        "所有包裹合计最多 {} 行；不填商品行的包裹含全部剩余商品。"
+    ),
+    "`other` needs a carrier_name.": "其他快递须填写快递公司名称。",
+    "Use `other` with a carrier_name.": "请选择其他快递并填写快递公司名称。",
+    "Did you mean {}?": "是否指 {}？",
+    "Its delivery mode is {}.": "配送方式为{}。",
+    "Its goods are not screened yet.": "商品尚未审核。",
+    "Call the order off instead.": "请改为取消订单。",
+    "Its money is being moved; ask again.": "款项正在处理，请稍后再试。",
+    "Its money is not booked yet; ask again.": "款项尚未入账，请稍后再试。",
+    "What was won back is not booked yet; ask again.": "追回的款项尚未入账，请稍后再试。",
+    "Scope `payout` stops the settlement.": "限制范围“结算与提现”可阻止结算。",
+    "Withdraw it first: withdraw_after_sale.": "请先撤销：withdraw_after_sale。",
+    "The receipt clock stands.": "收货计时已暂停。",
+    "The receipt clock starts when the last parcel is delivered.": "最后一个包裹签收后才开始收货计时。",
+    "It can be extended from {}.": "自 {} 起可以延长。",
+    "It was to be shipped by {}.": "发货期限为 {}。",
+    "After {}, until {}.": "须在 {} 之后，至 {} 为止。",
+    "It has no {} now.": "目前没有{}。",
+    "Together it would be {}.": "累计将达 {}。",
+    "At most {}.": "最多 {}。",
+    "Nothing of it is left.": "已无可退金额。",
+    "{} is left.": "剩余 {}。",
+    "Until receipt and audit are settled the merchant's money is there.": "收货与审核完结之前，商家款项尚在担保中。",
+    "The payment channel decides about it first.": "须先由支付渠道裁定。",
+    # chargebacks and claims
+    "The order was paid through another channel.": "该订单通过其他支付渠道支付。",
+    "The channel disputes {} already.": "支付渠道已就 {} 发起拒付。",
+    "The channel disputes its money; nothing is ended before the channel decides.": (
+        "款项处于拒付中；支付渠道裁定之前不能终止。"
+    ),
+    "The buyer is asked to pay for the goods; ask again once the channel has answered.": (
+        "正在请买家补付货款；渠道答复后再试。"
+    ),
+    "The channel can take {} of this order.": "支付渠道对该订单最多可扣 {}。",
+    "The order goes on: what the buyer keeps is settled with it.": "订单仍在进行，买家留下的商品随订单结算。",
+    "{} can be claimed.": "可追回 {}。",
+    "{} is claimed.": "追回金额为 {}。",
+    # cases
+    "Case {} is {}.": "售后 {} 的状态：{}。",
+    "Case {} is {}; {} is for {}.": "售后 {} 的状态：{}；{} 适用于：{}。",
+    "Case {} claims money back from the buyer.": "售后 {} 是向买家追回货款。",
+    "The platform opened it; the buyer sends contest_claim_back.": "由平台发起；买家请提交 contest_claim_back。",
+    "The buyer keeps the goods and pays for them.": "买家保留商品并付款。",
+    "Nothing is borne: the buyer pays, or does not.": "不涉及承担方：买家或付款，或不付款。",
+    "The case is about an amount.": "该售后只涉及金额。",
+    "The case is about {}; agree_after_sale gives all of it.": "该售后金额为 {}；提交 agree_after_sale 可全额退款。",
+    "{} was offered.": "商家提出的金额为 {}。",
+    "`other` needs a text.": "选择其他原因时须说明情况。",
+    "It ended at {}.": "已于 {} 结束。",
+    "Nothing of it is left to refund.": "已无可退金额。",
+    "Not all of it was delivered; ask for refund_only.": "商品未全部签收，请申请仅退款。",
+    "No carrier brings new goods of this order; ask for return_and_refund.": (
+        "该订单没有快递可寄换货商品，请申请退货退款。"
+    ),
+    "What was sent as data cannot come back.": "虚拟商品无法退回。",
+    "At most {} pieces a side.": "每方最多 {} 件。",
+    "At most {} bytes a side; give references instead of texts.": "每方最多 {} 字节；请以链接代替长文。",
+    "The buyer bears it; name merchant or platform in return_freight.": (
+        "运费由买家承担；如由商家或平台承担，请填写承担方。"
+    ),
+    "At most {} more for this order.": "该订单最多还可 {}。",
+    "Freight of a way back needs goods that come back.": "须有退货才有退货运费。",
+    "Beside the case's own refund {} is left, and a channel sends back no more than was paid.": (
+        "除该售后退款外剩余 {}，支付渠道退款不超过实付金额。"
+    ),
+    "The parcel on its way keeps its number.": "运输中的包裹不能更换单号。",
+    "At most {} numbers.": "最多 {} 个单号。",
+    # withdrawals and accounts
+    "It is another merchant's withdrawal.": "这是其他商家的提现。",
+    "No one approves their own request.": "申请人不能批准自己的申请。",
+    "This person approved it already.": "此人已批准过。",
+    "Two people said so already.": "已有两人确认。",
+    "It can be resolved from {}.": "自 {} 起可以核定。",
+    "{} were asked for today.": "今日已申请 {}。",
+    "It is short by {}.": "尚差 {}。",
+    "The account is in {}.": "收款账户的币种为 {}。",
+    "Until {}.": "至 {}。",
+    "A merchant does not choose the policy.": "商家不能选择规则。",
+    "Only an operator says that a merchant leaves.": "只有运营人员可声明商家清退。",
+    "Allowed: {}.": "允许：{}。",
+    "At least {}.": "至少 {}。",
+    "The payout is on the rail {}.": "该笔出款走 {} 渠道。",
+    "The payout is in {}.": "该笔出款的币种为 {}。",
+    "The payout is {}.": "该笔出款为 {}。",
+    "The rail {} pays in {} only, not in {}.": "出款渠道 {} 仅支持 {}，不支持 {}。",
+    "The rail {} pays to {} only, not to {}.": "出款渠道 {} 仅可付至 {}，不可付至 {}。",
+    "The rail {} pays to a {}, and this is a {}.": "出款渠道 {} 付至 {}，而此账号为 {}。",
+    "The policy has no limits in {}, only in {}; it needs [withdrawal.limits.{}].": (
+        "规则没有 {} 的额度，仅有 {}；须有 [withdrawal.limits.{}]。"
+    ),
+    "Give its name or its code.": "请填写名称或代码。",
+    "An operator sets it with `accounts merchant`.": "由运营人员以 accounts merchant 设置。",
+    "The merchant is {}.": "商家户名为 {}。",
+    # the console's own
+    "Another reviewer has claimed it.": "已被其他审核员认领。",
+    "This sign-in was not begun here.": "此次登录并非由此发起。",
+    "The provider of identities did not sign you in.": "身份提供方未完成登录。",
+    "You are not known here; an operator may add you.": "尚未登记您的账号，可请运营人员添加。",
+    "This sign-in took too long; begin again.": "登录超时，请重新开始。",
+    "The provider's answer is not valid.": "身份提供方的答复无效。",
+    "The provider did not ask you to sign in again.": "身份提供方没有要求重新登录。",
+    "No such person may sign in.": "此人不能登录。",
+    "This person's access has ended.": "此人的权限已终止。",
+}
+NAMES: Mapping[str, str] = {
+    "merchant": "商家",
+    "buyer": "买家",
+    "operator": "运营人员",
+    "reviewer": "审核人员",
+    "carrier": "快递公司",
+    "channel": "支付渠道",
+    "rail": "出款渠道",
+    "system": "系统",
+    "storefront": "商城",
+    "opening": "创建中",
+    "screening_held": "商品审核中",
+    "awaiting_shipment": "待发货",
+    "shipped": "已发货",
+    "credited": "已入账",
+    "settled": "已结算",
+    "cancelled": "已取消",
+    "refunded": "已退款",
+    "refunding": "退款中",
+    "applied": "已申请",
+    "proposed": "待买家答复",
+    "refused": "已拒绝",
+    "awaiting_return": "待寄回",
+    "returning": "退货中",
+    "inspecting": "验货中",
+    "arbitration": "平台仲裁",
+    "disputed": "拒付中",
+    "claimed": "待买家补付",
+    "charging": "收款中",
+    "closed": "已关闭",
+    "exchanged": "已换货",
+    "won": "胜诉",
+    "lost": "败诉",
+    "replacing": "待换货",
+    "replacement_sent": "换货运输中",
+    "replacement_delivered": "换货已送达",
+    "paid_back": "已补付",
+    "unpaid": "未补付",
+    "requested": "已申请",
+    "in_approval": "待批准",
+    "approved": "已批准",
+    "submitting": "提交中",
+    "submitted": "银行处理中",
+    "unknown": "结果未知",
+    "in_suspense": "待查",
+    "paid": "已付款",
+    "final": "已完成",
+    "returned": "已退回",
+    "failed": "失败",
+    "rejected": "已驳回",
+    "express": "快递",
+    "pickup": "自提",
+    "local": "同城配送",
+    "virtual": "虚拟商品",
+    "ship_by": "发货期限",
+    "pickup_by": "揽收期限",
+    "receipt_by": "收货期限",
+    "undelivered_by": "送达期限",
+}
+"""Codes that stand in details."""
+
+
+def detail_zh(detail: str) -> str:
+    """A detail in Chinese; as it is, where it has none of these forms."""
+    for form, said in _forms().items():
+        if (found := form.fullmatch(detail)) is not None:
+            return said.format(*(_named(part) for part in found.groups()))
+    return detail
+
+
+def _named(part: str) -> str:
+    """Codes by their names, several of them in a Chinese row."""
+    codes = re.split(r", | or ", part)
+    if all(code in NAMES for code in codes):
+        return "、".join(NAMES[code] for code in codes)
+    return part
+
+
+@cache
+def _forms() -> Mapping[re.Pattern[str], str]:
+    """The forms as patterns, the most exact first: the longest text around what only the case knows."""
+    ordered = sorted(DETAILS.items(), key=lambda pair: -len(pair[0]))
+    return {re.compile(re.escape(form).replace(r"\{\}", "(.+?)"), re.DOTALL): said for form, said in ordered}
