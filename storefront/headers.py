@@ -17,13 +17,17 @@ _CHECKS = frozenset({"/healthz", "/readyz"})
 
 
 def check_headers(request: Request, hosts: Container[str]) -> None:
-    """Refuse a request for another host, or for another version of the interface.
+    """Refuse a request for another host, for another version of the interface, or with two ends.
 
     A page elsewhere whose name points at this machine could otherwise ask as if it were ours.
 
     Raises:
-        ProblemError: `unknown_host` or `unknown_version`.
+        ProblemError: `unknown_host`, `unknown_version`, or `unreadable`.
     """
+    if "content-length" in request.headers and "transfer-encoding" in request.headers:
+        # A proxy in front may end the body elsewhere, and take the rest for another request (RFC 9112, 6.3).
+        why = "Send Content-Length or Transfer-Encoding, not both."
+        raise ProblemError("unreadable", why, headers={"Connection": "close"})
     path = request.url.path
     # The console has a check of its own, with a page as the answer.
     if (

@@ -210,6 +210,13 @@ def test_a_request_for_another_host_is_refused(host: str) -> None:
     check_headers(_asked("/healthz", host=host), hosts)
 
 
+def test_a_body_with_two_ends_is_refused_and_its_connection_closed() -> None:
+    with pytest.raises(ProblemError, match="not both") as refused:
+        check_headers(_asked(host="localhost", content_length="9", transfer_encoding="chunked"), {"localhost"})
+    assert refused.value.problem.status == 400
+    assert refused.value.headers == {"Connection": "close"}
+
+
 def test_a_version_that_is_not_served_is_refused() -> None:
     check_headers(_asked(host="localhost", dakuan_version=VERSION), {"localhost"})
     with pytest.raises(ProblemError, match=f"'2025-01-01' is not served; {VERSION} is"):
