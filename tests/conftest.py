@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 from pathlib import Path
@@ -36,6 +37,7 @@ pytest_plugins = (
 
 keep_bytecode()
 load_profile()
+gc.disable()  # while all files are read: what they make stays; see `sharing.pytest_collection_finish`
 
 
 @pytest.fixture(scope="session")
