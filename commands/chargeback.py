@@ -165,6 +165,8 @@ async def _orders_of(subject: str, case_reference: str) -> list[ChargedOrder]:
         found = await register.payments.charged_orders(
             payment, case_reference, order.payment.channel if order else None
         )
+        if not found:
+            found = await register.payments.charged_claims(payment, None)
     if order is not None:
         return [one for one in found if one.order_id == order.order_id]
     if not found:

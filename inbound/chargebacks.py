@@ -28,9 +28,16 @@ class OrderAnswer(NamedTuple):
 async def orders_charged(
     register: Register, payments: Sequence[str], case_reference: str, channel: str
 ) -> list[ChargedOrder]:
-    """The orders of the first of these payments of the channel that any order names; a provider may give several."""
+    """The orders of the first of these payments of the channel that any order names; a provider may give several.
+
+    Where none names one, the order whose buyer paid a claim with it.
+    """
     for payment in payments:
         found = await register.payments.charged_orders(payment, case_reference, channel)
+        if found:
+            return found
+    for payment in payments:
+        found = await register.payments.charged_claims(payment, channel)
         if found:
             return found
     return []

@@ -18,14 +18,19 @@ OTHERWISE_THAN_TAKEN = """
 """
 
 CHARGED_MORE_THAN_PAID = """
-    SELECT c.order_id, c.charged_minor, o.total_minor
+    SELECT c.order_id, c.charged_minor, o.total_minor, k.claimed_minor
     FROM (
         SELECT split_part(reference, '/', 2) AS order_id, -sum(delta_minor)::BIGINT AS charged_minor FROM entries
         WHERE path LIKE 'psp/%' AND reference LIKE 'order/%/chargeback/%' AND split_part(reference, '/', 5) <> 'fee'
         GROUP BY 1
     ) AS c
     LEFT JOIN orders o ON o.order_id = c.order_id
-    WHERE c.charged_minor > coalesce(o.total_minor, 0) OR c.charged_minor < 0
+    LEFT JOIN LATERAL (
+        SELECT coalesce(sum(e.delta_minor), 0)::BIGINT AS claimed_minor FROM entries e
+        WHERE e.path LIKE 'psp/%' AND e.reference >= 'order/' || c.order_id || '/claim_back/'
+          AND e.reference < 'order/' || c.order_id || '/claim_back0'
+    ) AS k ON TRUE
+    WHERE c.charged_minor > coalesce(o.total_minor, 0) + k.claimed_minor OR c.charged_minor < 0
     ORDER BY c.order_id
 """
 """Also what they took above what was left of it, which the refunds of the order do not count."""

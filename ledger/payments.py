@@ -148,7 +148,8 @@ class Payments(RegisterPart):
             "   FROM jsonb_array_elements(coalesce(o.state -> 'refunds', '[]')) AS e) AS r"
             " CROSS JOIN LATERAL (SELECT coalesce(sum((e ->> 'amount_minor')::BIGINT), 0)::BIGINT AS charged_minor"
             "   FROM jsonb_array_elements(coalesce(o.state -> 'cases', '[]')) AS e"
-            "   WHERE e ? 'dispute' AND e ->> 'stage' <> 'won' AND e #>> '{dispute,reference}' <> $2) AS k"
+            "   WHERE e ? 'dispute' AND e ->> 'stage' <> 'won' AND e #>> '{dispute,reference}' <> $2"
+            "     AND NOT (e -> 'dispute') ? 'claim') AS k"
             " LEFT JOIN LATERAL (SELECT (e ->> 'amount_minor')::BIGINT AS taken_minor,"
             "     (e #>> '{dispute,fee_minor}')::BIGINT AS fee_minor"
             "   FROM jsonb_array_elements(coalesce(o.state -> 'cases', '[]')) AS e"
@@ -156,6 +157,18 @@ class Payments(RegisterPart):
             " WHERE o.payment = $1 AND ($3::TEXT IS NULL OR o.channel = $3) ORDER BY o.order_id",
             clean(payment),
             clean(case_reference),
+            channel,
+        )
+
+    async def charged_claims(self, payment: str, channel: str | None) -> list[ChargedOrder]:
+        """The order whose buyer made this payment for a claim. Reads all orders: for one that no order names."""
+        return await self._all(
+            ChargedOrder,
+            "SELECT order_id, channel, currency, total_minor, 0::BIGINT AS left_minor, $1 AS claimed_with FROM orders"
+            " WHERE jsonb_path_exists(state, '$.cases[*].claim.reference ? (@ == $named)',"
+            "                         jsonb_build_object('named', $1::TEXT))"
+            " AND ($2::TEXT IS NULL OR channel = $2) ORDER BY order_id LIMIT 2",
+            clean(payment),
             channel,
         )
 

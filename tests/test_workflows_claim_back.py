@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import pytest
 from order_stage import Play
 
 import gateway
+from core.aftersale.messages import ReportChargeback
 from core.errors import Refused
+from core.order.dividing import reports_of
+from core.reasons import Refusal
 from demo.stage import StagedOrder
+from inbound.chargebacks import orders_charged, send_reports
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -91,3 +96,37 @@ async def test_a_buyer_who_objects_pays_what_two_reviewers_say(play: Play) -> No
     moved = await booked(order)
     assert moved[f"psp/{order.order.payment.channel}"] == 1000
     assert await order.stage.world.charged_minor(order.order.payment.reference) == [1000]
+
+
+async def test_a_chargeback_of_what_was_paid_again_finds_its_order_and_takes_it_once(play: Play) -> None:
+    order = play()
+    await claimed(order)
+    await by(order, "buyer", order.order.buyer_id, "accept_claim_back")
+    await order.handle.result()
+    register, channel, total = order.stage.register, order.order.payment.channel, order.order.total_minor
+    second = (await order.state())["cases"][-1]["claim"]["reference"]
+    report = ReportChargeback.model_validate(
+        {**order.command("channel", case_reference=f"d-{order.name}", amount_minor=total)}
+        | {"actor": {"role": "channel", "id": channel}}
+    )
+    assert await orders_charged(register, ["no-such"], report.case_reference, channel) == []
+    assert await orders_charged(register, [second], report.case_reference, "another") == []
+    for outcome in ("accepted", "duplicate"):
+        reports = reports_of(report, await orders_charged(register, [second], report.case_reference, channel))
+        assert not isinstance(reports, Refusal)
+        (answer,) = await send_reports(register, reports, partial(gateway.report_chargeback, order.stage.client))
+        assert (answer.order_id, answer.answer["outcome"]) == (order.name, outcome)
+    end = report.model_copy(update={"command_id": "lost-1", "outcome": "lost", "amount_minor": None})
+    (answer,) = await send_reports(
+        register, [(order.name, end)], partial(gateway.report_chargeback, order.stage.client)
+    )
+    assert answer.answer["outcome"] == "accepted"
+    assert (await order.handle.result())["phase"] == "refunded"
+    rows = await register.pool.fetch(
+        "SELECT path, sum(delta_minor)::BIGINT AS moved FROM entries WHERE reference = $1 GROUP BY path",
+        f"order/{order.name}/chargeback/2/above",
+    )
+    share = order.merchants_share
+    available = f"merchant/{order.order.merchant_id}/available"
+    wanted = {f"psp/{channel}": -total, available: -share, "expense/goodwill": total - share}
+    assert {row["path"]: row["moved"] for row in rows} == wanted

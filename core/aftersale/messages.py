@@ -196,6 +196,7 @@ class ReportChargeback(Command):
 
     `case_reference` is the channel's own name for the dispute: the same report again changes nothing. `won`: the money
     is with us again. `fee_minor` is what the channel takes for the dispute, `evidence_due` until when it listens.
+    `payment` is the channel's number of the payment, where it is one that the buyer made for a claim.
     """
 
     verb: ClassVar[str] = "report_chargeback"
@@ -205,6 +206,7 @@ class ReportChargeback(Command):
     fee_minor: AmountOrZero = 0
     evidence_due: Time | None = None
     reason: Reason | None = None
+    payment: Reference | None = None
 
     @model_validator(mode="after")
     def _has_an_amount(self) -> ReportChargeback:

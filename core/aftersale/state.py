@@ -95,11 +95,13 @@ class Award(Part):
 class Above(Part):
     """What a channel took above what was left of the order, since the buyer had it already; and who bears it.
 
+    `platform_minor` of it is the platform's where the merchant bears it: its commission on what a buyer had paid again.
     `owed` → `booked` → `returned`, when the dispute was won.
     """
 
     amount_minor: int
     bearer: Literal["merchant", "platform"] = "platform"
+    platform_minor: int = Field(default=0, exclude_if=lambda value: not value)
     status: Literal["owed", "booked", "returned"] = "owed"
 
 
@@ -111,6 +113,8 @@ class Dispute(Part):
     fee_bearer: Literal["merchant", "platform"] = "merchant"
     fee_booked: bool = False
     above: Above | None = Field(default=None, exclude_if=lambda value: value is None)
+    claim: int | None = Field(default=None, exclude_if=lambda value: value is None)
+    """The case of the claim whose payment it is about; None: the order's own payment."""
 
 
 class Ruling(Part):

@@ -190,10 +190,11 @@ def _beside_chargeback(state: OrderState, booking: Booking, now: datetime) -> Mo
     assert dispute is not None
     if booking.kind == "chargeback_above_won":
         return movements.chargeback_above_won(order.order_id, k=case.case_id, currency=order.currency, occurred_at=now)
-    build, amount, bearer = movements.chargeback_fee, dispute.fee_minor, dispute.fee_bearer
+    build, amount, bearer, of_platform = movements.chargeback_fee, dispute.fee_minor, dispute.fee_bearer, 0
     if booking.kind == "chargeback_above":
         assert dispute.above is not None
         build, amount, bearer = movements.chargeback_above, dispute.above.amount_minor, dispute.above.bearer
+        of_platform = dispute.above.platform_minor
     return build(
         order.order_id,
         k=case.case_id,
@@ -201,8 +202,8 @@ def _beside_chargeback(state: OrderState, booking: Booking, now: datetime) -> Mo
         merchant_id=order.merchant_id,
         currency=order.currency,
         occurred_at=now,
-        platform_minor=amount if bearer == "platform" else 0,
-        merchant_minor=amount if bearer == "merchant" else 0,
+        platform_minor=amount if bearer == "platform" else of_platform,
+        merchant_minor=amount - of_platform if bearer == "merchant" else 0,
     )
 
 

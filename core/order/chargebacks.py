@@ -2,9 +2,9 @@
 
 The money is gone as the channel reports it, so it is booked at once, from where the order's money stands. What is more
 than is left of the order went back to the buyer before: the platform or the merchant bears it, and an operator contests
-it with the proof of the refund. While the
-channel has not decided, neither credit nor settlement goes on. Lost: the money stays away, and an order with nothing
-left is over. Won: the exact reverse is booked, linked to what it reverses.
+it with the proof of the refund. Of a payment for a claim it is gone from those who got it. While the channel has not
+decided, neither credit nor settlement goes on. Lost: the money stays away, and an order with nothing left is over. Won:
+the exact reverse is booked, linked to what it reverses.
 """
 
 from __future__ import annotations
@@ -53,16 +53,28 @@ def _check_opened(state: OrderState, command: ReportChargeback, known: AfterSale
         return refuse("too_early", "The buyer is asked to pay for the goods; ask again once the channel has answered.")
     if state.disputed:
         return refuse("too_early", "What was won back is not booked yet; ask again.")
-    most = state.order.total_minor - _charged_minor(state)
+    claim = _claim_paid(state, command)
+    if claim is None and command.payment not in {None, state.order.payment.reference}:
+        return refuse("unknown_payment", "Neither the order nor a claim was paid with it.", field="payment")
+    paid = claim.claim.amount_minor if claim is not None and claim.claim is not None else state.order.total_minor
+    most = paid - _charged_minor(state, claim)
     if (command.amount_minor or 0) > most:
         return refuse("above_refundable", f"The channel can take {most} of this order.", field="amount_minor")
     return None
 
 
-def _charged_minor(state: OrderState) -> int:
-    """What channels have taken back of the order and keep, or may keep."""
-    kept = [case.amount_minor or 0 for case in state.cases if case.dispute is not None and case.stage != "won"]
-    return sum(kept)
+def _claim_paid(state: OrderState, command: ReportChargeback) -> AfterSaleCase | None:
+    """The claim that the buyer paid with the payment that is charged back."""
+    booked = (case for case in state.cases if case.claim is not None and case.claim.status == "booked")
+    named = command.payment if command.payment != state.order.payment.reference else None
+    return next((case for case in booked if named and case.claim and case.claim.reference == named), None)
+
+
+def _charged_minor(state: OrderState, claim: AfterSaleCase | None) -> int:
+    """What channels have taken back of the order's payment, or of a claim's, and keep, or may keep."""
+    of = claim.case_id if claim is not None else None
+    disputed = [case for case in state.cases if case.dispute is not None and case.dispute.claim == of]
+    return sum(case.amount_minor or 0 for case in disputed if case.stage != "won")
 
 
 def _known(state: OrderState, command: ReportChargeback) -> AfterSaleCase | None:
@@ -86,7 +98,7 @@ def report_chargeback(state: OrderState, command: ReportChargeback, now: datetim
 def _open(state: OrderState, command: ReportChargeback, now: datetime) -> OrderState:
     """The channel's word comes before the buyer's: an open case of the buyer's is closed, since its money is gone."""
     assert command.amount_minor is not None
-    before, limits = state.open_case, state.policy.after_sale
+    before, limits, claim = state.open_case, state.policy.after_sale, _claim_paid(state, command)
     if before is not None:
         closed = close(before, "chargeback", now)
         state = notify_case(state.with_case(closed), closed, now).without_hold(ARBITRATION_OVERDUE, before.subject)
@@ -104,12 +116,13 @@ def _open(state: OrderState, command: ReportChargeback, now: datetime) -> OrderS
             reference=command.case_reference,
             fee_minor=command.fee_minor,
             fee_bearer=limits.chargeback_fee_bearer,
-            above=_above(state, command.amount_minor),
+            above=_above(state, command.amount_minor) if claim is None else _of_claim(claim, command.amount_minor),
+            claim=claim.case_id if claim is not None else None,
         ),
     )
     case = dispute(case, command.evidence_due, limits, now)
     why = f"chargeback {command.case_reference}"
-    amount = min(command.amount_minor, refundable_minor(state))
+    amount = min(command.amount_minor, refundable_minor(state)) if claim is None else 0
     state = take_for_chargeback(state.with_case(case), amount, case.case_id, why, now)
     return _call_to_contest(notify_case(state, case, now), case, now)
 
@@ -122,10 +135,22 @@ def _above(state: OrderState, amount_minor: int) -> Above | None:
     )
 
 
+def _of_claim(case: AfterSaleCase, amount_minor: int) -> Above:
+    """What a buyer paid again is gone from those who got it: the merchant, and the platform its commission."""
+    claim = case.claim
+    assert claim is not None
+    to_platform = max(0, claim.commission_minor + claim.goodwill_minor - claim.discount_minor)
+    return Above(
+        amount_minor=amount_minor,
+        bearer="merchant",
+        platform_minor=to_platform * amount_minor // claim.amount_minor,
+    )
+
+
 def _call_to_contest(state: OrderState, case: AfterSaleCase, now: datetime) -> OrderState:
     """An operator sends the channel the proof of the refund: the buyer has the money twice."""
     above = _dispute_of(case).above
-    if above is None:
+    if above is None or _dispute_of(case).claim is not None:
         return state
     return state.with_notice(
         "operator",

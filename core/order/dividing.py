@@ -30,6 +30,8 @@ class ChargedOrder(Message):
     charged_minor: int = 0
     taken_minor: int | None = None
     fee_minor: int = 0
+    claimed_with: str | None = None
+    """The channel's number of the payment, where the buyer made it for a claim."""
 
 
 class ChargedPart(Message):
@@ -83,7 +85,8 @@ def reports_of(
     the chargeback answers `unknown_chargeback`.
     """
     if len(orders) == 1:
-        return ((orders[0].order_id, report),)
+        with_claim = {"payment": orders[0].claimed_with} if orders[0].claimed_with is not None else {}
+        return ((orders[0].order_id, report.model_copy(update=with_claim)),)
     if report.outcome != "opened":
         return tuple((order.order_id, _to(order.order_id, report)) for order in orders)
     parts = divide(report.amount_minor or 0, report.fee_minor, orders)

@@ -179,9 +179,10 @@ BEGIN
         RETURN v_fault;
     END IF;
     SELECT CASE WHEN g.back_minor > o.total_minor THEN 'refunds of more than was paid'
-                WHEN g.charged_minor > o.total_minor THEN 'chargebacks of more than was paid'
+                -- A buyer who paid for a claim made two payments, and a channel takes back each.
+                WHEN g.charged_minor > o.total_minor + g.claimed_minor THEN 'chargebacks of more than was paid'
                 -- What is above what was left had gone back to the buyer: without that it is the order's own money.
-                WHEN g.charged_minor > g.back_minor THEN 'it takes above what was left more than was refunded'
+                WHEN g.charged_minor > g.back_minor + g.claimed_minor THEN 'it takes above what was left more than was refunded'
                 -- No channel or card scheme takes more for a dispute than this. No policy can raise it.
                 WHEN split_part(p_reference, '/', 5) = 'fee'
                      AND (SELECT sum(a) FROM unnest(p_amounts) AS a) > greatest(o.total_minor, 100000)

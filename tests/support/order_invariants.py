@@ -78,16 +78,19 @@ def check_accounts(driver: OrderDriver) -> None:
     fees = [case.dispute for case in state.cases if case.dispute is not None and case.dispute.fee_booked]
     fee = sum(dispute.fee_minor for dispute in fees)
     aboves = [case.dispute.above for case in state.cases if case.dispute is not None and case.dispute.above is not None]
+    booked = [one for one in aboves if one.status == "booked"]
     above = {
-        whose: sum(one.amount_minor for one in aboves if (one.status, one.bearer) == ("booked", whose))
+        whose: sum(one.amount_minor - one.platform_minor for one in booked if one.bearer == whose)
         for whose in ("merchant", "platform")
     }
+    above["platform"] += sum(one.platform_minor for one in booked)
     paid = driver.order.total_minor if state.funded else 0
     claims = [case.claim for case in state.cases if case.claim is not None and case.claim.status == "booked"]
     paid_again = sum(claim.amount_minor for claim in claims)
     assert paid_again <= arrived, "no more is claimed back than went back"
     assert -books.of("psp") == paid - arrived - fee - sum(above.values()) + paid_again
-    assert sum(case.amount_minor or 0 for case in state.cases if case.dispute and case.stage != "won") <= paid
+    kept = sum(case.amount_minor or 0 for case in state.cases if case.dispute and case.stage != "won")
+    assert kept <= paid + paid_again
     again = sum(claim.commission_minor for claim in claims)
     assert books.of("commission") == state.commission_minor - sum(r.commission_minor for r in taken_back) + again
     not_yet = sum(refund.discount_minor for refund in state.refunds if refund.status == "owed")
