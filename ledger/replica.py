@@ -26,6 +26,8 @@ LOOK_EVERY = 5.0
 """Seconds between two measurements of the lag."""
 LOOKS_WITHIN = 3.0
 """Seconds for one: a replica behind a dead line must not hold a page for longer."""
+ANSWERS_WITHIN = 5.0
+"""Seconds for one query of a list, and for a free connection: lists take milliseconds."""
 LAG_MOST = 10.0
 """Seconds. One that is further behind shows what is long over."""
 CONNECTIONS = 5
@@ -80,6 +82,21 @@ async def compare_replica(primary: str, replica: str) -> Compared:
         return Compared(here == there, not standby, lag)
 
 
+@asynccontextmanager
+async def _taken(pool: Pool) -> AsyncIterator[Any]:
+    """A connection of a pool. After a time-out it is closed at once: the driver would first wait until its statement is
+    cancelled, over a line that may be dead.
+    """
+    connection = await pool.acquire(timeout=ANSWERS_WITHIN)
+    try:
+        yield connection
+    except TimeoutError:
+        connection.terminate()
+        raise
+    finally:
+        await pool.release(connection)
+
+
 class ReadPool:
     """Asks the replica, and the primary where that is away. It answers queries as a pool does.
 
@@ -130,7 +147,8 @@ class ReadPool:
         replica = await self._at_hand()
         if replica is not None:
             try:
-                return await getattr(replica, how)(*args, **more)
+                async with _taken(replica) as connection:
+                    return await getattr(connection, how)(*args, **{"timeout": ANSWERS_WITHIN, **more})
             except _CANNOT:
                 pass  # the primary can
             except TROUBLE as error:
@@ -143,16 +161,21 @@ class ReadPool:
         the primary's.
         """
         replica = await self._at_hand()
-        if replica is None:
-            async with self._primary.acquire() as connection:
+        async with AsyncExitStack() as stack:
+            connection = None
+            if replica is not None:
+                try:
+                    connection = await stack.enter_async_context(_taken(replica))
+                except TROUBLE as error:
+                    self._note_away(error)
+            if connection is None:
+                yield await stack.enter_async_context(self._primary.acquire())
+                return
+            try:
                 yield connection
-            return
-        try:
-            async with replica.acquire() as connection:
-                yield connection
-        except TROUBLE as error:
-            self._note_away(error)
-            raise
+            except TROUBLE as error:
+                self._note_away(error)
+                raise
 
     # --- whether it is of use ------------------------------------------------------------------------------
 

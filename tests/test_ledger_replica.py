@@ -16,6 +16,7 @@ from http_in_process import in_process
 from replicas import Standby
 
 from bench.drills.archived import Archived
+from bench.line import Line
 from commands.postgres_findings import REPLICA, DoctorFinding, look_at_database
 from config import Settings
 from core.errors import Misconfigured
@@ -124,6 +125,23 @@ async def test_a_replica_that_goes_away_is_not_missed(
                 break
             await asyncio.sleep(0.02)
         assert not reads.is_away
+
+
+async def test_one_behind_a_dead_line_delays_a_list_for_its_limit_alone(
+    standby: Standby, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replicas, "ANSWERS_WITHIN", 0.2)
+    port = standby.ports["port"]
+    async with Line.to(LOOPBACK, port) as line:
+        address = standby.worker_dsn.replace(f":{port}/", f":{line.listens_at}/")
+        async with reading(pool, address) as reads:
+            assert await _is_standby(reads)
+            line.part()
+            assert not await _is_standby(reads)
+            assert reads.is_away
+            async with reads.acquire() as connection:
+                assert not await connection.fetchval("SELECT pg_is_in_recovery()")
+            line.heal()
 
 
 async def test_one_that_is_far_behind_is_not_asked(
