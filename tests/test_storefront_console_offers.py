@@ -88,6 +88,15 @@ def test_the_amount_that_is_taken_is_the_one_that_was_offered() -> None:
     assert found.query == "?amount_minor=12.34"
 
 
+def test_the_end_of_a_chargeback_is_offered_by_its_name() -> None:
+    driver = delivered()
+    (found,) = [offer for offer in offers(driver, "operator", "ann") if offer.verb == "report_chargeback"]
+    assert (found.preset, found.for_party) == ({}, False)
+    driver.send("report_chargeback", "operator", case_reference="du-1", amount_minor=700)
+    (found,) = [offer for offer in offers(driver, "operator", "ann") if offer.verb == "report_chargeback"]
+    assert (found.preset, found.about) == ({"case_reference": "du-1"}, "du-1")
+
+
 def test_a_parcel_that_is_reported_has_a_new_name() -> None:
     driver = OrderDriver().open()
     (found,) = [offer for offer in offers(driver, "merchant") if offer.verb == "report_shipment"]

@@ -123,12 +123,18 @@ _TOGETHER: Mapping[str, Mapping[str, Any]] = {
 """Fields that depend on each other."""
 
 
-def least_of(command: type[Command], fields: tuple[FormField, ...], now: datetime) -> dict[str, Any]:
-    """What a form would say at the least, to ask the core whether it would be taken."""
+def least_of(
+    command: type[Command], fields: tuple[FormField, ...], now: datetime, *, alone: bool = False
+) -> dict[str, Any]:
+    """What a form would say at the least, to ask the core whether it would be taken.
+
+    Args:
+        alone: without what goes with the first of its choices only.
+    """
     filled = {field.name: _least(field, now) for field in fields if field.required or field.kind == "reason"}
     if command.verb == "shift_deadline":
         filled["by"] = timedelta(hours=1)
-    return assembled(fields, {**filled, **_TOGETHER.get(command.verb, {})})
+    return assembled(fields, filled if alone else {**filled, **_TOGETHER.get(command.verb, {})})
 
 
 def _least(field: FormField, now: datetime) -> Any:

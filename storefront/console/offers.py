@@ -29,7 +29,7 @@ from storefront.console.lists import decimal
 
 Kind = Literal["order", "withdrawal"]
 PEOPLE: frozenset[str] = frozenset(get_args(PersonRole))
-STAFF: frozenset[str] = frozenset({"operator", "reviewer"})
+PARTIES: frozenset[str] = frozenset({"buyer", "merchant"})
 _MOVE_NOTHING = frozenset(
     {
         "add_evidence",
@@ -52,6 +52,10 @@ _FIXED: Mapping[str, frozenset[str]] = {
     "resolve_refund": frozenset({"cause"}),
 }
 """Verb → what it is about: the page knows it, and `_about` says of what there is one."""
+
+
+_FOUND_HERE = frozenset({"case_reference"})
+"""Texts that a page knows where there is one to name: no other could be right."""
 
 
 @dataclass(frozen=True)
@@ -152,14 +156,14 @@ def _offer(
     currency: str,
 ) -> Offer:
     action = ACTIONS[kind, verb]
-    of_staff = action.roles <= STAFF
+    of_party = bool(action.roles & PARTIES)
     wanted = any(
         re.search(rf"\b{verb}\b", hold.what_helps)
-        and (of_staff or actor.role == hold.who_can_act.partition(" ")[0].partition(":")[0])
+        and (not of_party or actor.role == hold.who_can_act.partition(" ")[0].partition(":")[0])
         and about in ("", hold.reason, *_subjects(hold))
         for hold in holds
     )
-    return Offer(action, preset, about, currency, wanted, actor.role in STAFF and not of_staff)
+    return Offer(action, preset, about, currency, wanted, of_party and actor.role not in PARTIES)
 
 
 def _subjects(hold: HoldView) -> Sequence[str]:
@@ -175,6 +179,7 @@ def _about(state: OrderState) -> Iterator[tuple[str, dict[str, Any], str]]:
         "accept_amount": [({"amount_minor": offered.amount_minor}, "")] if offered is not None else [],
         **dict.fromkeys(("appeal_audit", "correct_waybill", "decide_audit"), parcels),
         "lift_hold": [({"name": hold.name}, hold.name) for hold in state.holds],
+        "report_chargeback": [({}, ""), *(({"case_reference": one}, one) for one in _disputes(state))],
         "report_shipment": [({"parcel_id": _next_parcel(state)}, "")],
         "resolve_refund": [
             *(({"cause": refund.cause}, refund.cause) for refund in state.refunds),
@@ -184,6 +189,11 @@ def _about(state: OrderState) -> Iterator[tuple[str, dict[str, Any], str]]:
     for kind, verb in ACTIONS:
         if kind == "order":
             yield from ((verb, preset, name) for preset, name in several.get(verb, [({}, "")]))
+
+
+def _disputes(state: OrderState) -> list[str]:
+    """The channel's names of the chargebacks that are open."""
+    return [case.dispute.reference for case in state.cases if case.dispute is not None and case.open]
 
 
 def _next_parcel(state: OrderState) -> str:
@@ -203,7 +213,7 @@ def _takes(
     """Whether the core would take it, filled in well: it says at which field it would refuse it as it is."""
     if actor.role not in action.roles:
         return False
-    typed = {field.name for field in action.fields if field.kind in TYPED and not field.fixed}
+    typed = {field.name for field in action.fields if field.kind in TYPED and not field.fixed} - _FOUND_HERE
     for body in _tries(action, command, preset, now):
         try:
             refusal = refusal_of(command.model_validate({**body, "command_id": "probe", "actor": actor}))
@@ -217,11 +227,12 @@ def _takes(
 def _tries(
     action: Action, command: type[Command], preset: Mapping[str, Any], now: datetime
 ) -> Iterator[dict[str, Any]]:
-    """The least that a form would say, with each choice in turn."""
-    least = least_of(command, action.fields, now)
+    """The least that a form would say, with each choice in turn: alone, and with what the first one needs."""
     known = assembled(action.fields, preset)
-    for more in ({}, *({field.name: choice} for field in action.fields for choice in field.choices if not field.of)):
-        body = {**least, **more}
-        for name, value in known.items():
-            body[name] = [{**least[name][0], **value[0]}] if isinstance(value, list) else value
-        yield body
+    for least in (least_of(command, action.fields, now), least_of(command, action.fields, now, alone=True)):
+        choices = ({field.name: choice} for field in action.fields for choice in field.choices if not field.of)
+        for more in ({}, *choices):
+            body = {**least, **more}
+            for name, value in known.items():
+                body[name] = [{**least[name][0], **value[0]}] if isinstance(value, list) else value
+            yield body
