@@ -147,7 +147,9 @@ BEGIN
     WHERE order_id = p_record ->> 'order_id' AND revision < v_revision
       AND revision = coalesce((p_record #>> '{state,recorded_revision}')::INT, revision);
     IF FOUND THEN
-        PERFORM add_notices('order/' || (p_record ->> 'order_id'), p_record -> 'notices');
+        IF p_record -> 'notices' <> '[]' THEN -- most records have none
+            PERFORM add_notices('order/' || (p_record ->> 'order_id'), p_record -> 'notices');
+        END IF;
         IF (p_record ->> 'closed')::BOOLEAN THEN
             -- Nothing more is claimed for it. What no parcel of it stands for was claimed by a try that was lost.
             PERFORM release_claims(

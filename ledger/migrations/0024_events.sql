@@ -36,12 +36,13 @@ CREATE FUNCTION add_events(p_subject TEXT, p_merchant_id TEXT, p_at TIMESTAMPTZ,
 LANGUAGE plpgsql SET search_path = pg_catalog, dakuan, pg_temp AS $$
 DECLARE
     v_count    INT := coalesce(jsonb_array_length(p_events), 0);
-    v_position BIGINT := event_position();
+    v_position BIGINT;
     v_last     INT;
 BEGIN
     IF v_count = 0 THEN
         RETURN;
     END IF;
+    v_position := event_position();
     -- Two transactions may reach this lock in another order than they began in: the position never goes back.
     INSERT INTO event_subjects AS s (subject, seq, position) VALUES (p_subject, v_count, v_position)
     ON CONFLICT (subject) DO UPDATE

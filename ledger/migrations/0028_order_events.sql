@@ -233,14 +233,20 @@ CREATE FUNCTION add_order_events() RETURNS TRIGGER
 LANGUAGE plpgsql SET search_path = pg_catalog, dakuan, pg_temp
 SET max_parallel_workers_per_gather = 0 SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
-    v_now JSONB := event_cause(OLD.state, NEW.state) || jsonb_build_object(
+    v_old orders := OLD;
+    v_new orders := NEW;
+    v_now JSONB := jsonb_build_object(
         'phase', NEW.phase, 'audit', NEW.audit, 'receipt', NEW.receipt,
         'amount_minor', NEW.total_minor, 'currency', NEW.currency,
         'next_deadline', NEW.next_deadline_name, 'next_deadline_at', event_time(NEW.next_deadline_at));
 BEGIN
+    -- Unpacked once: a stored state is unpacked wherever it is read.
+    v_old.state := OLD.state || '{}';
+    v_new.state := NEW.state || '{}';
+    v_now := event_cause(v_old.state, v_new.state) || v_now;
     PERFORM add_events('order/' || NEW.order_id, NEW.merchant_id, NEW.recorded_at, jsonb_agg(jsonb_build_object(
         'type', c.type, 'data', jsonb_strip_nulls(v_now || c.data))))
-    FROM order_changes(OLD, NEW) AS c;
+    FROM order_changes(v_old, v_new) AS c;
     RETURN NULL;
 END $$;
 
