@@ -1254,12 +1254,13 @@ CREATE FUNCTION add_events(p_subject text, p_merchant_id text, p_at timestamp wi
 AS $function$
 DECLARE
     v_count    INT := coalesce(jsonb_array_length(p_events), 0);
-    v_position BIGINT := event_position();
+    v_position BIGINT;
     v_last     INT;
 BEGIN
     IF v_count = 0 THEN
         RETURN;
     END IF;
+    v_position := event_position();
     -- Two transactions may reach this lock in another order than they began in: the position never goes back.
     INSERT INTO event_subjects AS s (subject, seq, position) VALUES (p_subject, v_count, v_position)
     ON CONFLICT (subject) DO UPDATE
@@ -1364,14 +1365,20 @@ CREATE FUNCTION add_order_events()
  SET plan_cache_mode TO 'force_generic_plan'
 AS $function$
 DECLARE
-    v_now JSONB := event_cause(OLD.state, NEW.state) || jsonb_build_object(
+    v_old orders := OLD;
+    v_new orders := NEW;
+    v_now JSONB := jsonb_build_object(
         'phase', NEW.phase, 'audit', NEW.audit, 'receipt', NEW.receipt,
         'amount_minor', NEW.total_minor, 'currency', NEW.currency,
         'next_deadline', NEW.next_deadline_name, 'next_deadline_at', event_time(NEW.next_deadline_at));
 BEGIN
+    -- Unpacked once: a stored state is unpacked wherever it is read.
+    v_old.state := OLD.state || '{}';
+    v_new.state := NEW.state || '{}';
+    v_now := event_cause(v_old.state, v_new.state) || v_now;
     PERFORM add_events('order/' || NEW.order_id, NEW.merchant_id, NEW.recorded_at, jsonb_agg(jsonb_build_object(
         'type', c.type, 'data', jsonb_strip_nulls(v_now || c.data))))
-    FROM order_changes(OLD, NEW) AS c;
+    FROM order_changes(v_old, v_new) AS c;
     RETURN NULL;
 END $function$;
 
@@ -4731,7 +4738,9 @@ BEGIN
     WHERE order_id = p_record ->> 'order_id' AND revision < v_revision
       AND revision = coalesce((p_record #>> '{state,recorded_revision}')::INT, revision);
     IF FOUND THEN
-        PERFORM add_notices('order/' || (p_record ->> 'order_id'), p_record -> 'notices');
+        IF p_record -> 'notices' <> '[]' THEN -- most records have none
+            PERFORM add_notices('order/' || (p_record ->> 'order_id'), p_record -> 'notices');
+        END IF;
         IF (p_record ->> 'closed')::BOOLEAN THEN
             -- Nothing more is claimed for it. What no parcel of it stands for was claimed by a try that was lost.
             PERFORM release_claims(
