@@ -10,8 +10,9 @@ from typing import Annotated, Any, Literal
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
-from pydantic import Field, SecretStr, StringConstraints
+from pydantic import AfterValidator, Field, SecretStr, StringConstraints
 
+from core.event_types import unknown_type
 from core.events import subject_of
 from core.fields import Id, Message, Text, Time
 from core.webhooks import OVERLAP, TYPES_AT_MOST, PostAnswer, outcome_of
@@ -32,7 +33,17 @@ POSTS_AN_OWNER, POSTS = 4, 32
 CHALLENGES = RateLimitItemPerMinute(6)
 """Of one endpoint: a challenge goes to an address that has not agreed to get anything."""
 
-EventPattern = Annotated[str, StringConstraints(strict=True, pattern=r"^[a-z_]{1,40}\.(\*|[a-z_.]{1,60})$")]
+
+def _known(wanted: str) -> str:
+    """An endpoint for a mistyped type would be active, and get nothing."""
+    if (why := unknown_type(wanted)) is not None:
+        raise ValueError(why)
+    return wanted
+
+
+EventPattern = Annotated[
+    str, StringConstraints(strict=True, pattern=r"^[a-z_]{1,40}\.(\*|[a-z_.]{1,60})$"), AfterValidator(_known)
+]
 Url = Annotated[str, StringConstraints(strict=True, min_length=1)]
 Description = Annotated[str, StringConstraints(strict=True, max_length=200)]
 EventTypes = Annotated[tuple[EventPattern, ...], Field(max_length=TYPES_AT_MOST)]

@@ -12,9 +12,11 @@ import pytest
 from consumer import Consumer, status
 from hooks import VAULT, Hooks, consumers, got
 from http_stack import Http, fresh_key, keyed
+from pydantic import ValidationError
 from standardwebhooks import Webhook
 
 from core.errors import Refused
+from core.reading import reasons_of
 from core.webhooks import OVERLAP, PostAnswer
 from storefront.endpoints import POSTS_AN_OWNER, EndpointAsked, EndpointChange, EndpointDesk, Made, Redelivery, _echoes
 from storefront.posting import Poster
@@ -102,6 +104,18 @@ async def test_there_are_so_many_and_no_more(desk: EndpointDesk, hooks: Hooks, m
         with pytest.raises(ProblemError) as refused:
             await _made(desk, hooks, consumer.url, "e2")
     assert refused.value.problem.code == "too_many_endpoints"
+
+
+@pytest.mark.parametrize("model", [EndpointAsked, EndpointChange])
+def test_a_type_that_no_event_has_is_refused(model: type[EndpointAsked | EndpointChange]) -> None:
+    """Its endpoint would be active, and get nothing."""
+    for known in ("order.held", "order.*", "notice.ship", "withdrawal.paid"):
+        assert model.model_validate({"url": "https://shop.example", "types": [known]}).types == (known,)
+    with pytest.raises(ValidationError) as refused:
+        model.model_validate({"url": "https://shop.example", "types": ["order.held", "order.hold"]})
+    (reason,) = reasons_of(refused.value)
+    assert reason["field"] == "types.1"
+    assert "Did you mean order.held" in reason["message"]
 
 
 async def test_an_address_that_may_not_be_delivered_to_is_refused(desk: EndpointDesk, hooks: Hooks) -> None:
