@@ -4,7 +4,9 @@ the events, reviews, what merchants are shown, and statements of the channel and
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+import itertools
+from collections.abc import Callable, Iterable
 
 from bench.settled import add_settled_orders
 from ledger.pool import Connected
@@ -23,18 +25,19 @@ _PADDINGS = """
 
 _EVENTS = f"""
     INSERT INTO events (position, subject, seq, merchant_id, type, at, data)
-    SELECT event_position(), p.path, n, p.merchant, CASE n WHEN 8 THEN 'order.' || p.kind ELSE 'order.step_' || n END,
+    SELECT (SELECT event_position()), p.path, n, p.merchant,
+           CASE n WHEN 8 THEN 'order.' || p.kind ELSE 'order.step_' || n END,
            p.at + n * INTERVAL '9 hours',
            jsonb_build_object('phase', CASE p.kind WHEN 'held' THEN 'shipped' ELSE p.kind END,
                               'previous', jsonb_build_object('phase', 'shipped', 'audit', 'in_review'),
                               'amount_minor', p.total, 'currency', 'CNY', 'parcel_id', 'p1')
     FROM plan p CROSS JOIN generate_series(1, {EVENTS}) AS s (n) ORDER BY p.i, n;
-    INSERT INTO event_subjects (subject, seq, position) SELECT path, {EVENTS}, event_position() FROM plan;
+    INSERT INTO event_subjects (subject, seq, position) SELECT path, {EVENTS}, (SELECT event_position()) FROM plan;
     INSERT INTO events (position, subject, seq, merchant_id, type, at, data)
-    SELECT event_position(), 'withdrawal/' || id, 1, merchant, 'withdrawal.final', at, '{{"phase": "final"}}'
+    SELECT (SELECT event_position()), 'withdrawal/' || id, 1, merchant, 'withdrawal.final', at, '{{"phase": "final"}}'
     FROM wanted;
     INSERT INTO event_subjects (subject, seq, position)
-    SELECT 'withdrawal/' || id, 1, event_position() FROM wanted
+    SELECT 'withdrawal/' || id, 1, (SELECT event_position()) FROM wanted
 """
 _SHOWN = """
     INSERT INTO merchant_transfers
@@ -74,6 +77,9 @@ _STATEMENTS = """
 """
 
 
+_BESIDE = (_EVENTS, _SHOWN, _REVIEWS, _STATEMENTS)
+
+
 class GrowingPostgres(Postgres):
     """A server whose owner may write rows past triggers and foreign keys: each row costs a tenth."""
 
@@ -86,13 +92,28 @@ class GrowingPostgres(Postgres):
             self._run("postgres", "--single", "-D", str(self.data), "-F", "postgres", stdin=grant)
 
 
-async def grow(owner: Connected, first: int, count: int, report: Callable[[int], None]) -> None:
-    """Add `count` orders, numbered from `first`; `report` hears how many there are."""
-    await owner.execute("SET session_replication_role = replica; SET synchronous_commit = off")
-    beside = (_EVENTS, _SHOWN, _REVIEWS, _STATEMENTS)
-    for begin in range(first, first + count, CHUNK):
-        size = min(CHUNK, first + count - begin)
-        await add_settled_orders(owner, size, first=begin, analyze=False, paddings=_PADDINGS, beside=beside)
-        report(begin + size - 1)
-    await owner.execute("RESET session_replication_role")
+async def grow(
+    owner: Connected, first: int, count: int, report: Callable[[int], None], helper: Connected | None = None
+) -> None:
+    """Add `count` orders, numbered from `first`; `report` hears how many there are.
+
+    Args:
+        helper: a second session. One session waits for the other only where both write the merchants' accounts.
+    """
+    begins = iter(range(first, first + count, CHUNK))
+    sessions = [owner] if helper is None else [owner, helper]
+    for session in sessions:
+        await session.execute("SET session_replication_role = replica; SET synchronous_commit = off")
+
+    async def add(session: Connected, chunks: Iterable[int]) -> None:
+        for begin in chunks:
+            size = min(CHUNK, first + count - begin)
+            await add_settled_orders(session, size, first=begin, analyze=False, paddings=_PADDINGS, beside=_BESIDE)
+            report(begin + size - 1)
+
+    # The first chunk names all merchants: alone, so that no session waits for the other's.
+    await add(owner, itertools.islice(begins, 1))
+    await asyncio.gather(*(add(session, begins) for session in sessions))
+    for session in sessions:
+        await session.execute("RESET session_replication_role")
     await owner.execute("VACUUM ANALYZE")

@@ -1,7 +1,8 @@
 """`python -m bench growth`: what becomes slower, larger or longer as the books grow, and how fast.
 
-Each size has books of its own, sealed and proven; then comes the work of one more day, and the figures are measured. A
-slope is the exponent of a figure over the number of orders: 0 stays as it is, 1 grows as the books do.
+The books grow from one size to the next. At each they are sealed and proven; then comes the work of one more day, and
+the figures are measured. A slope is the exponent of a figure over the number of orders: 0 stays as it is,
+1 grows as the books do.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
@@ -33,7 +35,7 @@ from ledger.safeguarding import safeguards
 DAY = 2_000
 """Orders of the day after the last proof."""
 NAMES = {30_000: "30k", 100_000: "100k", 300_000: "300k", 1_000_000: "1m", 3_000_000: "3m"}
-MEASURED = ("prove_s", "reconcile_mb", "safeguarding_s", "reviews_buffers", "statement_buffers")
+MEASURED = (*("prove_s", "reconcile_mb", "safeguarding_s", "reviews_buffers", "statement_buffers", "balance_buffers"),)
 _READ = "SELECT sum(heap_blks_read + heap_blks_hit + idx_blks_read + idx_blks_hit + coalesce(toast_blks_read, 0)"
 _READ += " + coalesce(toast_blks_hit, 0) + coalesce(tidx_blks_read, 0) + coalesce(tidx_blks_hit, 0))"
 _READ += " FROM pg_statio_user_tables"
@@ -54,15 +56,13 @@ def growth(
 
 
 async def _measure(sizes: Sequence[int], file: Path | None, chart: Path | None) -> None:
-    found: dict[int, Figures] = {}
-    for size in sizes:
-        with TemporaryDirectory(prefix="dakuan-growth-") as folder:
-            postgres = GrowingPostgres(Path(folder), durable=False)
-            await asyncio.to_thread(postgres.start)
-            try:
-                found[size] = await _of_size(postgres, size)
-            finally:
-                await asyncio.to_thread(postgres.remove)
+    with TemporaryDirectory(prefix="dakuan-growth-") as folder:
+        postgres = GrowingPostgres(Path(folder), durable=False)
+        await asyncio.to_thread(postgres.start)
+        try:
+            found = await _of_sizes(postgres, sizes)
+        finally:
+            await asyncio.to_thread(postgres.remove)
     figures = {f"{name}_{NAMES[size]}": of[name] for name in MEASURED for size, of in found.items()}
     write(figures, file)
     if chart is not None:
@@ -72,22 +72,28 @@ async def _measure(sizes: Sequence[int], file: Path | None, chart: Path | None) 
     show("As the books grow", ("", *(f"{size:,}" for size in found), "slope"), rows, {})
 
 
-async def _of_size(postgres: GrowingPostgres, size: int) -> Figures:
-    _tell(f"{size:,} orders: filling")
+async def _of_sizes(postgres: GrowingPostgres, sizes: Sequence[int]) -> dict[int, Figures]:
     await migrate(postgres.owner_dsn)
-    owner = await asyncpg.connect(postgres.owner_dsn, server_settings={"search_path": "dakuan"})
+    settings = {"search_path": "dakuan"}
+    owner = await asyncpg.connect(postgres.owner_dsn, server_settings=settings)
+    helper = await asyncpg.connect(postgres.owner_dsn, server_settings=settings)
     pool = await open_pool(postgres.worker_dsn, size=1)
+    found: dict[int, Figures] = {}
     try:
-        began = time.perf_counter()
-        await grow(owner, 1, size - DAY, lambda there: _tell(f"  {there:,} orders"))
-        figures = {"fill_s": time.perf_counter() - began}
-        figures["seal_s"] = await _timed(Register(pool).seals.seal, "seal")
-        figures["prove_all_s"] = await _timed(lambda: _proven(pool), "prove all")
-        await grow(owner, size - DAY + 1, DAY, lambda there: None)
-        await Register(pool).seals.seal()
-        return figures | await _figures(pool, postgres.worker_dsn, size)
+        for before, size in pairwise([0, *sizes]):
+            _tell(f"{size:,} orders: filling")
+            began = time.perf_counter()
+            await grow(owner, before + 1, size - DAY - before, lambda there: _tell(f"  {there:,} orders"), helper)
+            figures = {"fill_s": time.perf_counter() - began}
+            figures["seal_s"] = await _timed(Register(pool).seals.seal, "seal")
+            figures["prove_all_s"] = await _timed(lambda: _proven(pool, whole=True), "prove all")
+            await grow(owner, size - DAY + 1, DAY, lambda there: None)
+            await Register(pool).seals.seal()
+            found[size] = figures | await _figures(pool, postgres.worker_dsn, size)
+        return found
     finally:
         await pool.close()
+        await helper.close()
         await owner.close()
 
 
@@ -101,11 +107,12 @@ async def _figures(pool: asyncpg.Pool[Any], dsn: str, size: int) -> Figures:
     figures["statement_buffers"] = await _buffers(
         pool, lambda: merchant_statements(pool, "m-7", day - timedelta(days=1), day)
     )
+    figures["balance_buffers"] = await _buffers(pool, lambda: register.balances.of_merchant("m-98"))
     return figures
 
 
-async def _proven(pool: asyncpg.Pool[Any]) -> None:
-    found = await prove_and_note(pool)
+async def _proven(pool: asyncpg.Pool[Any], *, whole: bool = False) -> None:
+    found = await prove_and_note(pool, whole=whole)
     assert found.hold, [proof for proof in found.proofs if not proof.holds]
 
 
@@ -154,7 +161,7 @@ def _tell(line: str) -> None:
 # --- the chart -------------------------------------------------------------------------------------------
 
 _WIDTH, _HEIGHT, _EDGE = 640, 360, 48
-_COLOURS = ("#1b6ca8", "#c1440e", "#2e8b57", "#8e44ad", "#b8860b")
+_COLOURS = ("#1b6ca8", "#c1440e", "#2e8b57", "#8e44ad", "#b8860b", "#5f6b6d")
 
 
 def picture(found: dict[int, Figures]) -> str:

@@ -89,8 +89,9 @@ _REGISTER = f"""
     FROM plan JOIN paddings d ON d.n = plan.i % 500;
     INSERT INTO waybill_claims (carrier, waybill, order_id, parcel_id, merchant_id, buyer_id, destination, claimed_at)
     SELECT 'yto', 'YT' || lpad(i::TEXT, 13, '0'), id, 'p1', merchant, 'b-' || i % 5000, 'd', at FROM plan;
-    INSERT INTO notices (subject, seq, recipient, name, facts, at)
-    SELECT path, n, 'buyer', 'settled', '{{}}', at FROM plan CROSS JOIN generate_series(1, 4) AS s (n);
+    INSERT INTO notices (subject, seq, recipient, name, facts, at, position)
+    SELECT path, n, 'buyer', 'settled', '{{}}', at, (SELECT event_position())
+    FROM plan CROSS JOIN generate_series(1, 4) AS s (n);
     INSERT INTO merchants (merchant_id) SELECT DISTINCT merchant FROM plan ON CONFLICT DO NOTHING;
     INSERT INTO payout_accounts (account_id, merchant_id, version, is_default)
     SELECT account, merchant, 1, TRUE FROM wanted ON CONFLICT DO NOTHING;
@@ -113,7 +114,7 @@ _ACCOUNTS = """
     SELECT e.path, 'CNY', account_kind(e.path), account_guarded(e.path),
            CASE WHEN account_guarded(e.path) THEN sum(e.delta) END
     FROM (SELECT credit AS path, amount AS delta FROM legs UNION ALL SELECT debit, -amount FROM legs) AS e
-    GROUP BY e.path
+    GROUP BY e.path ORDER BY e.path COLLATE "C"
     ON CONFLICT (path, currency) DO UPDATE SET balance_minor = accounts.balance_minor + excluded.balance_minor;
     INSERT INTO movements (reference, currency, request_hash, occurred_at, recorded_at)
     SELECT reference, 'CNY', sha256(convert_to(reference, 'UTF8')), min(at), min(at) FROM legs

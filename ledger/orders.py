@@ -90,8 +90,9 @@ STORED_BY_A_LOST_TRY = (
 _ORDER = f"SELECT {', '.join(OrderRow.model_fields)} FROM orders"
 
 
-FEW_WAIT = 80
-"""Fewer orders that wait for one reason are read by the reason and sorted; of as many, the newest are soon found."""
+FEW = 80
+"""Fewer orders of which several things are so are found by all of them and sorted; of as many, the newest come soon.
+"""
 
 
 class Opening(Message):
@@ -273,13 +274,16 @@ class Orders(RegisterPart):
         wanted.add("payment = {}", payment)
         wanted.after("opened_at, order_id", after)
         source = _ORDER
-        if hold_reason is not None:
-            waiting = await self._call("SELECT count(*) FROM orders_waiting_for($1, $2)", hold_reason, FEW_WAIT)
-            if waiting == 0:
+        several = (merchant_id, buyer_id, phase, audit, held, closed, hold_reason)
+        if hold_reason is not None or len([one for one in several if one is not None]) > 1:
+            given = ", ".join(f"${n}" for n in range(1, 9))
+            there = await self._call(f"SELECT count(*) FROM few_orders({given})", *several, FEW)
+            if there == 0:
                 return []
-            if waiting < FEW_WAIT:
-                wanted.arguments.extend((hold_reason, FEW_WAIT))
-                last = len(wanted.arguments)
-                source = _ORDER.replace(" FROM orders", f" FROM orders_waiting_for(${last - 1}, ${last})")
+            if there < FEW:
+                first = len(wanted.arguments) + 1
+                wanted.arguments.extend((*several, FEW))
+                given = ", ".join(f"${n}" for n in range(first, first + 8))
+                source = _ORDER.replace(" FROM orders", f" FROM few_orders({given})")
         query = f"{source}{wanted.text} ORDER BY opened_at DESC, order_id DESC{wanted.limit(limit)}"
         return await self._all(OrderRow, query, *wanted.arguments)

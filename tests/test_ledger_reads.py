@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from itertools import combinations, product
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from order_samples import an_order
 
 from bench.settled import add_settled_orders
 from ledger.long_reads import long_reads
+from ledger.orders import OrderRow
 from ledger.pool import open_pool
 from ledger.proofs import prove
 from ledger.register import Register
@@ -81,6 +83,8 @@ LISTS: dict[str, Callable[[Register], Awaitable[Any]]] = {
 async def _filled(database: Database, count: int) -> None:
     async with database.owner.acquire() as owner:
         await add_settled_orders(owner, count)
+    # A session's first plan reads the catalogue.
+    await Register(database.pool).orders.rows(hold_reason="unknown", phase="opening")
 
 
 async def test_each_list_reads_little_of_long_books(database: Database) -> None:
@@ -91,6 +95,49 @@ async def test_each_list_reads_little_of_long_books(database: Database) -> None:
         await asked(Register(pool))
         read[name] = pool.buffers
     assert {name: buffers for name, buffers in read.items() if buffers > FEW} == {}
+
+
+FILTERS: dict[str, tuple[Any, ...]] = {
+    "merchant_id": ("m-7", "m-98"),
+    "buyer_id": ("b-7",),
+    "phase": ("settled", "refunded", "shipped", "opening"),
+    "audit": ("approved", "in_review", "rejected"),
+    "held": (True,),
+    "hold_reason": ("audit_in_review", "unknown"),
+    "closed": (True, False),
+}
+
+
+async def test_two_filters_that_have_little_in_common_read_little(database: Database) -> None:
+    await _filled(database, ORDERS)
+    rows = await database.owner.fetch(
+        f"SELECT {', '.join(OrderRow.model_fields)} FROM orders ORDER BY opened_at DESC, order_id DESC"
+    )
+    every = [OrderRow.model_validate(dict(row)) for row in rows]
+    read = {}
+    for (one, values), (other, others) in combinations(FILTERS.items(), 2):
+        for value, another in product(values, others):
+            pool: Any = Explained(database.pool)
+            found = await Register(pool).orders.rows(**{one: value, other: another}, limit=10)
+            assert found == _by_hand(every, {one: value, other: another})
+            read[f"{one}={value} {other}={another}"] = pool.buffers
+    assert {name: buffers for name, buffers in read.items() if buffers > FEW} == {}
+
+
+def _by_hand(every: list[OrderRow], wanted: dict[str, Any]) -> list[OrderRow]:
+    """The same, from every order."""
+    matches: dict[str, Callable[[OrderRow, Any], bool]] = {
+        "held": lambda row, _: bool(row.holds),
+        "hold_reason": lambda row, value: value in row.hold_reasons,
+    }
+    return [
+        row
+        for row in every
+        if all(
+            matches[name](row, value) if name in matches else getattr(row, name) == value
+            for name, value in wanted.items()
+        )
+    ][:10]
 
 
 async def test_the_synthetic_books_hold_and_are_what_they_say(database: Database) -> None:

@@ -143,7 +143,7 @@ CALLABLE = {
     "claim_review": "who looks at it; moves nothing",
     "release_review": "who looks at it; moves nothing",
     "reviews_of": READS_ONLY,
-    "orders_waiting_for": READS_ONLY,
+    "few_orders": READS_ONLY,
     "purpose_of": READS_ONLY,
     "has_open_case": READS_ONLY,
     "register_policy": "a text, and a name that is new; moves no name",

@@ -50,8 +50,9 @@ CREATE INDEX orders_by_merchant ON orders (merchant_id, opened_at DESC, order_id
 CREATE INDEX orders_by_buyer ON orders (buyer_id, opened_at DESC);
 CREATE INDEX orders_by_opening ON orders (opened_at DESC);
 -- For the lists: by phase or audit, held orders, open orders, reviews.
-CREATE INDEX orders_by_phase ON orders (phase, opened_at DESC);
-CREATE INDEX orders_by_audit ON orders (audit, opened_at DESC);
+-- `closed` is looked at in the index, before a row is read.
+CREATE INDEX orders_by_phase ON orders (phase, opened_at DESC, closed);
+CREATE INDEX orders_by_audit ON orders (audit, opened_at DESC, closed);
 CREATE INDEX orders_held ON orders (opened_at DESC) WHERE cardinality(holds) > 0;
 CREATE INDEX orders_waiting ON orders (opened_at DESC) WHERE cardinality(hold_reasons) > 0;
 -- The orders that wait for one reason, where few do. A reader also reads what is pending, so that little may be.

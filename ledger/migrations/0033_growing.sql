@@ -99,13 +99,31 @@ DROP INDEX orders_in_review;
 -- A merchant's held orders, and a merchant's closed ones, in the order of a list.
 CREATE INDEX orders_held_by_merchant ON orders (merchant_id, opened_at DESC, order_id DESC) WHERE cardinality(holds) > 0;
 
--- The orders that wait for a reason, found by the reason: in the order of a list, a reason that few have would read all
--- that wait. Only the bitmap of `orders_by_hold_reason` is left to the planner.
-CREATE FUNCTION orders_waiting_for(p_reason TEXT, p_most INTEGER) RETURNS SETOF orders
-LANGUAGE sql STABLE SET search_path = pg_catalog, dakuan, pg_temp
+CREATE INDEX orders_closed_by_merchant ON orders (merchant_id, opened_at DESC, order_id DESC) WHERE closed;
+
+-- Orders of which several things are so, at most so many, in no order. In the order of a list, a reason that few have
+-- would read all that wait, and a phase that few held orders are in would read all of that phase. Only bitmaps of the
+-- indexes are left to the planner: it finds what they have in common before it reads a row. A null lets all through.
+CREATE FUNCTION few_orders(
+    p_merchant_id TEXT, p_buyer_id TEXT, p_phase TEXT, p_audit TEXT, p_held BOOLEAN, p_closed BOOLEAN, p_reason TEXT,
+    p_most INTEGER
+) RETURNS SETOF orders
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, dakuan, pg_temp
 SET enable_seqscan = off SET enable_indexscan = off AS $$
-    SELECT * FROM orders WHERE cardinality(hold_reasons) > 0 AND hold_reasons @> ARRAY[p_reason] LIMIT p_most
-$$;
+BEGIN
+    RETURN QUERY EXECUTE 'SELECT * FROM orders WHERE TRUE'
+        || CASE WHEN p_merchant_id IS NULL THEN '' ELSE ' AND merchant_id = $1' END
+        || CASE WHEN p_buyer_id IS NULL THEN '' ELSE ' AND buyer_id = $2' END
+        || CASE WHEN p_phase IS NULL THEN '' ELSE ' AND phase = $3' END
+        || CASE WHEN p_audit IS NULL THEN '' ELSE ' AND audit = $4' END
+        || CASE WHEN p_held THEN ' AND cardinality(holds) > 0' WHEN NOT p_held THEN ' AND cardinality(holds) = 0'
+                ELSE '' END
+        || CASE WHEN p_closed THEN ' AND closed' WHEN NOT p_closed THEN ' AND NOT closed' ELSE '' END
+        || CASE WHEN p_reason IS NULL THEN ''
+                ELSE ' AND cardinality(hold_reasons) > 0 AND hold_reasons @> ARRAY[$5]' END
+        || ' LIMIT $6'
+    USING p_merchant_id, p_buyer_id, p_phase, p_audit, p_reason, p_most;
+END $$;
 
 -- What all accounts of one purpose hold, such as `order/*/escrow`.
 CREATE FUNCTION purpose_of(p_path TEXT) RETURNS TEXT LANGUAGE sql IMMUTABLE STRICT AS $$
