@@ -303,6 +303,7 @@ CREATE TABLE merchant_transfers (
     CONSTRAINT merchant_transfers_pkey PRIMARY KEY (merchant_id, occurred_at, movement_id, leg)
 );
 CREATE INDEX merchant_transfers_by_movement ON merchant_transfers USING btree (merchant_id, movement_id);
+CREATE INDEX merchant_transfers_in_order ON merchant_transfers USING brin (movement_id) WITH (pages_per_range='16', autosummarize='on');
 
 CREATE TABLE merchants (
     merchant_id text NOT NULL,
@@ -680,13 +681,14 @@ CREATE TABLE orders (
     CONSTRAINT order_never_refunds_more_than_paid CHECK (refunded_minor >= 0 AND refunded_minor <= total_minor),
     CONSTRAINT order_total_in_bounds CHECK (total_minor >= 1 AND total_minor <= '1000000000000000'::bigint)
 ) WITH (fillfactor=80);
-CREATE INDEX orders_by_audit ON orders USING btree (audit, opened_at DESC);
+CREATE INDEX orders_by_audit ON orders USING btree (audit, opened_at DESC, closed);
 CREATE INDEX orders_by_buyer ON orders USING btree (buyer_id, opened_at DESC);
 CREATE INDEX orders_by_hold_reason ON orders USING gin (hold_reasons) WITH (gin_pending_list_limit='64') WHERE cardinality(hold_reasons) > 0;
 CREATE INDEX orders_by_merchant ON orders USING btree (merchant_id, opened_at DESC, order_id DESC);
 CREATE INDEX orders_by_opening ON orders USING btree (opened_at DESC);
 CREATE INDEX orders_by_payment ON orders USING btree (payment, channel);
-CREATE INDEX orders_by_phase ON orders USING btree (phase, opened_at DESC);
+CREATE INDEX orders_by_phase ON orders USING btree (phase, opened_at DESC, closed);
+CREATE INDEX orders_closed_by_merchant ON orders USING btree (merchant_id, opened_at DESC, order_id DESC) WHERE closed;
 CREATE INDEX orders_held ON orders USING btree (opened_at DESC) WHERE cardinality(holds) > 0;
 CREATE INDEX orders_held_by_merchant ON orders USING btree (merchant_id, opened_at DESC, order_id DESC) WHERE cardinality(holds) > 0;
 CREATE INDEX orders_open ON orders USING btree (opened_at DESC) WHERE NOT closed;
@@ -1782,13 +1784,11 @@ DECLARE
     v_moved merchant_days[];
 BEGIN
     SELECT array_agg(ROW(s.*)::merchant_days) INTO v_moved FROM (
-        SELECT v.merchant_id, v.currency, utc_day(v.occurred_at) AS day, sum(v.pending_minor)::BIGINT,
-               sum(v.available_minor)::BIGINT, sum(v.deposit_minor)::BIGINT, sum(v.reserved_minor)::BIGINT,
-               sum(v.owed_minor)::BIGINT, sum(v.frozen_minor)::BIGINT
-        FROM transfers t CROSS JOIN LATERAL merchant_changes(
-            t.movement_id, t.leg, t.debit_account, t.credit_account, t.currency, t.amount_minor) AS v
-        WHERE t.movement_id BETWEEN p_first AND p_last
-        GROUP BY v.merchant_id, v.currency, utc_day(v.occurred_at)) AS s;
+        SELECT t.merchant_id, t.currency, utc_day(t.occurred_at) AS day, sum(t.pending_minor)::BIGINT,
+               sum(t.available_minor)::BIGINT, sum(t.deposit_minor)::BIGINT, sum(t.reserved_minor)::BIGINT,
+               sum(t.owed_minor)::BIGINT, sum(t.frozen_minor)::BIGINT
+        FROM merchant_transfers t WHERE t.movement_id BETWEEN p_first AND p_last
+        GROUP BY t.merchant_id, t.currency, utc_day(t.occurred_at)) AS s;
     -- A new day begins with what the day before ended with.
     INSERT INTO merchant_days
     SELECT n.merchant_id, n.currency, n.day, coalesce(b.pending_minor, 0), coalesce(b.available_minor, 0),
@@ -2226,6 +2226,38 @@ BEGIN
         RETURN 'another rail than the payout''s';
     END IF;
     RETURN NULL;
+END $function$;
+
+CREATE FUNCTION few_orders(
+    p_merchant_id text,
+    p_buyer_id text,
+    p_phase text,
+    p_audit text,
+    p_held boolean,
+    p_closed boolean,
+    p_reason text,
+    p_most integer
+)
+ RETURNS SETOF orders
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'off'
+AS $function$
+BEGIN
+    RETURN QUERY EXECUTE 'SELECT * FROM orders WHERE TRUE'
+        || CASE WHEN p_merchant_id IS NULL THEN '' ELSE ' AND merchant_id = $1' END
+        || CASE WHEN p_buyer_id IS NULL THEN '' ELSE ' AND buyer_id = $2' END
+        || CASE WHEN p_phase IS NULL THEN '' ELSE ' AND phase = $3' END
+        || CASE WHEN p_audit IS NULL THEN '' ELSE ' AND audit = $4' END
+        || CASE WHEN p_held THEN ' AND cardinality(holds) > 0' WHEN NOT p_held THEN ' AND cardinality(holds) = 0'
+                ELSE '' END
+        || CASE WHEN p_closed THEN ' AND closed' WHEN NOT p_closed THEN ' AND NOT closed' ELSE '' END
+        || CASE WHEN p_reason IS NULL THEN ''
+                ELSE ' AND cardinality(hold_reasons) > 0 AND hold_reasons @> ARRAY[$5]' END
+        || ' LIMIT $6'
+    USING p_merchant_id, p_buyer_id, p_phase, p_audit, p_reason, p_most;
 END $function$;
 
 CREATE FUNCTION finish_callback(p_id bigint, p_outcome text, p_detail text, p_about text, p_key text, p_event_id text)
@@ -3492,17 +3524,6 @@ BEGIN
     ) AS t (n, type, happened, facts)
     WHERE t.happened ORDER BY t.n;
 END $function$;
-
-CREATE FUNCTION orders_waiting_for(p_reason text, p_most integer)
- RETURNS SETOF orders
- LANGUAGE sql
- STABLE
- SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
- SET enable_seqscan TO 'off'
- SET enable_indexscan TO 'off'
-AS $function$
-    SELECT * FROM orders WHERE cardinality(hold_reasons) > 0 AND hold_reasons @> ARRAY[p_reason] LIMIT p_most
-$function$;
 
 CREATE FUNCTION parcel_events(p_old jsonb, p_new jsonb)
  RETURNS TABLE(type text, data jsonb)
@@ -6572,6 +6593,7 @@ GRANT EXECUTE ON FUNCTION event_cause TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION event_position TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION event_time TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION events_end TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION few_orders TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION finish_callback TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION finish_push TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION finish_subscription TO dakuan_worker;
@@ -6616,7 +6638,6 @@ GRANT EXECUTE ON FUNCTION open_drop TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION open_order TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION open_session TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION order_changes TO dakuan_worker;
-GRANT EXECUTE ON FUNCTION orders_waiting_for TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION parcel_events TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION parcels_in TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION park_subject TO dakuan_worker;
