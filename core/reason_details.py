@@ -9,7 +9,9 @@ import re
 from collections.abc import Mapping
 from functools import cache
 
-DETAILS: Mapping[str, str] = {
+from core.reason_details_http import HTTP_DETAILS
+
+DETAILS: dict[str, str] = {
     # any command
     "It is {}.": "当前状态：{}。",
     "{} is for the {}.": "{} 由{}提交。",
@@ -222,5 +224,5 @@ def _named(part: str) -> str:
 @cache
 def _forms() -> Mapping[re.Pattern[str], str]:
     """The forms as patterns, the most exact first: the longest text around what only the case knows."""
-    ordered = sorted(DETAILS.items(), key=lambda pair: -len(pair[0]))
+    ordered = sorted((DETAILS | HTTP_DETAILS).items(), key=lambda pair: -len(pair[0]))
     return {re.compile(re.escape(form).replace(r"\{\}", "(.+?)"), re.DOTALL): said for form, said in ordered}

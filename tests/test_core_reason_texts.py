@@ -13,6 +13,7 @@ from chinese import english_in
 from typer.testing import CliRunner
 
 from core.reason_details import DETAILS, detail_zh
+from core.reason_details_http import HTTP_DETAILS
 from core.reason_texts import HTTP_REASONS, REASONS
 from core.reasons import SENTENCES, in_chinese, refuse
 from core.texts import Help
@@ -48,16 +49,16 @@ def test_the_details_stay_behind_the_chinese_sentence() -> None:
     assert in_chinese("of_another_version", "Something.") is None
 
 
-def details_of_the_core() -> Iterator[tuple[str, str]]:
-    """Each detail that the core gives with a reason code, `{}` for what is put in, and where."""
-    for file in sorted((ROOT / "core").rglob("*.py")):
+def details_in(folder: str, *calls: str) -> Iterator[tuple[str, str]]:
+    """Each detail that these calls give with a reason code, `{}` for what is put in, and where."""
+    for file in sorted((ROOT / folder).rglob("*.py")):
         tree = ast.parse(file.read_text(encoding="utf-8"))
         hints: dict[str, set[str]] = {}
         for node in ast.walk(tree):
             if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
                 hints.setdefault(node.targets[0].id, set()).update(forms(node.value))
         for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "refuse":
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in calls:
                 for given in node.args[1:2]:
                     of_hint = hints.get(given.id, set()) if isinstance(given, ast.Name) else set()
                     for form in {*forms(given), *of_hint}:
@@ -75,7 +76,7 @@ def forms(node: ast.expr) -> set[str]:
 
 
 def test_every_detail_of_a_refusal_is_said_in_chinese() -> None:
-    found = list(details_of_the_core())
+    found = list(details_in("core", "refuse"))
     assert len({form for form, _ in found}) > 80
     own = {"{}: {}; {} {}"}  # names of fields, for programs
     assert sorted((form, where) for form, where in found if form and form not in DETAILS and form not in own) == []
@@ -111,3 +112,19 @@ def test_a_command_line_says_it_in_the_language_asked_for() -> None:
     assert view["message"].startswith("There is no command")
     assert view["message_zh"].startswith("没有这个命令。")
     assert run.invoke(app, ["--lang", "fr", *wrong]).exit_code == 2
+
+
+def test_every_detail_of_the_gateway_is_said_in_chinese() -> None:
+    found = list(details_in("storefront", "ProblemError", "Refused"))
+    assert len({form for form, _ in found}) > 50
+    # Sentences of others, and examples of JSON.
+    own = ("url: {}.", "types: {}", "actor: say for whom", "Send {'payloads'", "{}: is not a query parameter; {}.")
+    missing = {form for form, _ in found if form and form not in DETAILS and form not in HTTP_DETAILS}
+    assert sorted(form for form in missing if not form.startswith(own)) == []
+
+
+@pytest.mark.parametrize(("english", "chinese"), HTTP_DETAILS.items())
+def test_a_detail_of_the_gateway_puts_the_same_in(english: str, chinese: str) -> None:
+    assert english.count("{}") == chinese.count("{}")
+    values = [f"x{number}" for number in range(english.count("{}"))]
+    assert detail_zh(english.format(*values)) == chinese.format(*values)

@@ -166,8 +166,8 @@ def asking_only(handler: Handler, names: Sequence[str]) -> Handler:
     async def asked(request: Request) -> Response:
         for name in request.query_params:
             if name not in names:
-                known = f"one of {', '.join(names)}" if names else "none here"
-                raise Refused("malformed", f"{name[:40]}: is not a query parameter; there is {known}.", name[:40])
+                known = f"known are {', '.join(names)}" if names else "there are none"
+                raise Refused("malformed", f"{name[:40]}: is not a query parameter; {known}.", name[:40])
             if len(request.query_params.getlist(name)) > 1:
                 raise Refused("malformed", f"{name}: is given more than once.", name)
         return await handler(request)

@@ -62,7 +62,7 @@ def something_known(http: httpx2.Client) -> Iterator[Known]:
             "number": [fresh_waybill()],
             "channel": ["wechat"],
             "provider": ["kuaidi100", "easypost"],
-            "account": ["wechatpay_transfer"],
+            "account": ["wechatpay", "stripe"],
         }
         yield Known(shop, merchant, found)
 
