@@ -63,8 +63,10 @@ LATE = (
 )
 PATIENT = QUICK.replace('"quick"', '"patient"').replace('"1s"', '"1h"')
 """Asks the carrier once: 200 parcels that are asked every second keep the machine busy with that alone."""
-RECOVERS_WITHIN, LOOK_EVERY = 120.0, 0.1
-"""Seconds."""
+RECOVERS_WITHIN = 120.0
+"""Seconds of waiting."""
+LOOK_AFTER, LOOK_AT_LEAST_EVERY, LESS_OFTEN = 0.1, 0.5, 1.25
+"""Seconds, and a factor: twenty orders that are asked ten times a second keep workers and server busy with that."""
 
 
 class Hasty(Interceptor):
@@ -199,7 +201,8 @@ async def until(ask: Callable[[], Awaitable[T]], holds: Callable[[T], bool]) -> 
     Temporal refuses to ask an order whose task died with three workers, until its task was done.
     """
     got: T | Unavailable | RPCError | None = None
-    for _ in range(int(RECOVERS_WITHIN / LOOK_EVERY)):
+    waited, pause = 0.0, LOOK_AFTER
+    while waited < RECOVERS_WITHIN:
         try:
             answer = got = await ask()
             if holds(answer):
@@ -210,7 +213,8 @@ async def until(ask: Callable[[], Awaitable[T]], holds: Callable[[T], bool]) -> 
             if error.status != RPCStatusCode.FAILED_PRECONDITION:
                 raise
             got = error
-        await asyncio.sleep(LOOK_EVERY)
+        await asyncio.sleep(pause)
+        waited, pause = waited + pause, min(pause * LESS_OFTEN, LOOK_AT_LEAST_EVERY)
     raise AssertionError(f"it never came to that: {got}")
 
 
