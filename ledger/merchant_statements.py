@@ -10,7 +10,9 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from core.fields import Message
+from pydantic import Field
+
+from core.fields import Message, Time
 from core.merchant_statement import PARTS, Held, MerchantStatement, MerchantTransfer, statement
 from ledger.pool import Pool, translate_errors
 
@@ -21,8 +23,8 @@ PAGE = 200
 class StatementPosition(Message):
     """The last movement of a page, and what the merchant had after it, by currency."""
 
-    at: datetime
-    movement_id: int
+    at: Time
+    movement_id: int = Field(ge=-(2**63), lt=2**63)
     held: dict[str, Held]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+from urllib.parse import urlencode
 
 import httpx2
 import pytest
@@ -144,6 +145,22 @@ def test_a_cursor_that_no_list_gave_is_refused(given: str) -> None:
     scope = {"type": "http", "query_string": f"cursor={given}".encode(), "headers": []}
     with pytest.raises(Refused, match="next_cursor"):
         cursor_in(Request(scope))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        *("", "x", _cursor("[]"), _cursor("{"), _cursor("[" * 3000)),
+        _cursor('{"at": "2026-03-09T00:00:00Z", "movement_id": 1, "held": {}}'),
+        _cursor(json.dumps({"at": "2026-03-01T00:00:00Z", "movement_id": 2**63, "held": {}})),
+        _cursor('{"at": "2026-03-01T00:00:00Z", "movement_id": 1, "held": {"CNY": 7}}'),
+    ],
+)
+def test_a_cursor_that_no_statement_of_these_days_gave_is_refused(shop: Http, given: str) -> None:
+    answer = shop.get(
+        "/v1/merchants/m-1/statement?" + urlencode({"from": "2026-03-01", "to": "2026-03-02", "cursor": given})
+    )
+    assert (answer.status, answer.body["errors"][0]["pointer"]) == (422, "/cursor")
 
 
 def test_a_statement_is_a_file_for_spreadsheets(http_client: httpx2.Client) -> None:

@@ -67,6 +67,11 @@ def test_an_order_lives_through_http_alone(shop: Http, http_client: httpx2.Clien
     until = (datetime.now(UTC) + timedelta(days=30)).date().isoformat()
     (statement,) = merchant.get(f"/v1/merchants/{order['merchant_id']}/statement", to=until).body["data"]
     assert statement["closing"]["available_minor"] == 12_941
+    where = f"/v1/merchants/{order['merchant_id']}/statement"
+    first = merchant.get(where, to=until, limit=1).body
+    second = merchant.get(where, to=until, limit=1, cursor=first["next_cursor"]).body
+    assert [*first["data"][0]["rows"], *second["data"][0]["rows"]] == statement["rows"]
+    assert (first["data"][0]["closing"], second["next_cursor"]) == (second["data"][0]["opening"], None)
     notices = merchant.get("/v1/notices", to="operator").body
     assert {notice["to"] for notice in notices["data"]} == {"merchant"}
     assert "settled" in [notice["name"] for notice in notices["data"]]

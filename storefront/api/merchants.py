@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from datetime import UTC, datetime, timedelta
 
 from fastapi import APIRouter
@@ -16,12 +17,12 @@ from core.merchant_statement import MerchantStatement, as_csv
 from core.order import views
 from core.order.state import OrderState
 from ledger.balances import Balance
-from ledger.merchant_statements import merchant_statements
+from ledger.merchant_statements import PAGE, StatementPosition, merchant_statement_page, merchant_statements
 from ledger.orders import OrderInHand
 from ledger.register import Register
 from ledger.register_part import Position
 from storefront.api.documents import schema_of
-from storefront.api.paging import cursor_in, id_in, limit_of, page_of, page_until, word_in
+from storefront.api.paging import USUAL, cursor_in, id_in, limit_of, number_of, page_of, page_until, word_in
 from storefront.api.routing import DAY, PAGES, listed, query, reading
 from storefront.problems import ProblemError
 from storefront.service import HttpService, service_of
@@ -40,7 +41,7 @@ async def get_balance(request: Request) -> Response:
 
 
 async def get_statement(request: Request) -> Response:
-    """Every movement of a merchant's money, with opening and closing balance."""
+    """Every movement of a merchant's money, with opening and closing balance, page by page; the CSV has all pages."""
     _, merchant_id, reads = await _merchant(request)
     today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     last = _day(request, "to") or today
@@ -50,12 +51,37 @@ async def get_statement(request: Request) -> Response:
     form = word_in(request, "format") or "json"
     if form not in FORMS:
         raise Refused("malformed", f"format: must be one of {', '.join(FORMS)}.", "format")
-    found = await merchant_statements(reads.pool, merchant_id, first, last + timedelta(days=1))
+    until = last + timedelta(days=1)
     if form == "csv":
+        found = await merchant_statements(reads.pool, merchant_id, first, until)
         name = f"{merchant_id}-{first:%Y%m%d}-{last:%Y%m%d}.csv"
         headers = {"Content-Disposition": f'attachment; filename="{name}"'}
         return Response(as_csv(found), media_type="text/csv", headers=headers)
-    return JSONResponse(page_of(found, merchant_id=merchant_id))
+    limit = number_of(request, "limit", USUAL, 1, PAGE)
+    after = _place_in(request, first, until)
+    page = await merchant_statement_page(reads.pool, merchant_id, first, until, after=after, limit=limit)
+    following = page.after and base64.urlsafe_b64encode(page.after.model_dump_json().encode()).decode()
+    return JSONResponse(page_of(page.statements, merchant_id=merchant_id, next_cursor=following))
+
+
+def _place_in(request: Request, first: datetime, until: datetime) -> StatementPosition | None:
+    """Where the page begins that the address asks for.
+
+    Raises:
+        Refused: `malformed`; no statement of these days gave it.
+    """
+    given = request.query_params.get("cursor")
+    if given is None:
+        return None
+    try:
+        found = StatementPosition.model_validate_json(base64.b64decode(given, altchars=b"-_", validate=True))
+        whole = first <= found.at < until
+    except (ValueError, RecursionError):
+        whole = False
+    if not whole:
+        says = "cursor: is not the next_cursor of a statement of these days; leave it out for the first page."
+        raise Refused("malformed", says, "cursor")
+    return found
 
 
 class MerchantHold(Message):
@@ -126,8 +152,10 @@ reading(
     "/{merchant_id}/statement",
     get_statement,
     says="What moved for a merchant",
-    answers={"type": "object", "properties": {"data": {"type": "array", "items": schema_of(MerchantStatement)}}},
+    answers=listed(schema_of(MerchantStatement)),
     queries=(
+        query("cursor", "The next_cursor of the page before.", type="string", maxLength=8_000),
+        query("limit", "At most so many movements; a file has all.", type="integer", minimum=1, maximum=PAGE),
         query("from", "First day, UTC.", **DAY),
         query("to", "Last day, UTC.", **DAY),
         query("format", "csv answers with a file for spreadsheets.", type="string", enum=list(FORMS)),
