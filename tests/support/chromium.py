@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Literal, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
@@ -103,12 +104,13 @@ class Visitor:
     def violations(self, *, colours: bool) -> list[str]:
         """What axe finds in this page: words and structure, and with `colours` also those of both themes."""
         off: dict[str, Any] = {} if colours else {"rules": dict.fromkeys(COLOURS, OFF)}
-        found = self._found("light", off)
+        found = self.found_in("light", off)
         if colours:
-            found += self._found("dark", {"runOnly": {"type": "rule", "values": COLOURS}})
+            found += self.found_in("dark", {"runOnly": {"type": "rule", "values": COLOURS}})
         return found
 
-    def _found(self, theme: str, options: dict[str, Any]) -> list[str]:
+    def found_in(self, theme: str, options: Mapping[str, Any] = MappingProxyType({})) -> list[str]:
+        """What axe finds in this page in one theme."""
         self.page.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
         results = AXE.run(self.page, options={"resultTypes": ["violations"], **options}).response["violations"]
         return [f"{theme} {one['id']}: {one['nodes'][0]['html'][:200]}" for one in results]
