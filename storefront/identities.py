@@ -84,15 +84,21 @@ async def caller_of(request: Request, register: Register, peppers: Sequence[byte
     header = headers[0] if len(headers) == 1 else ""  # of two, a proxy in front may have read the other one
     key = header[len(_BEARER) :].strip() if header.lower().startswith(_BEARER) else ""
     digests = [digest_of(key, pepper) for pepper in peppers] if key_id_of(key) else []
+    if not digests:
+        raise _unauthorized()  # no guess: what has not the form of a key is not looked up
     address = address_of(request)
     limits.refuse_guessing(address, digests)
-    found = await register.api_keys.find(digests, now) if digests else None
+    found = await register.api_keys.find(digests, now)
     if found is None:
         limits.note_wrong(address)
-        raise ProblemError("unauthorized", headers={"WWW-Authenticate": "Bearer"})
+        raise _unauthorized()
     limits.note_right(digests)
     await register.api_keys.note_used(found.key_id, now)
     return Caller(found)
+
+
+def _unauthorized() -> ProblemError:
+    return ProblemError("unauthorized", headers={"WWW-Authenticate": "Bearer"})
 
 
 def address_of(request: Request) -> str:

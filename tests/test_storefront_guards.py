@@ -290,6 +290,14 @@ def test_guesses_of_keys_end_and_a_right_key_goes_on() -> None:
     limits.refuse_guessing("5.6.7.8", [b"wrong"])
 
 
+async def test_what_is_no_key_is_no_guess(database: Database) -> None:
+    """A client without its key hears each time that the key is what it lacks: nothing was looked up."""
+    async with in_process(database, limits=Limits()) as gateway:
+        for number in range(WRONG_KEYS.amount + 5):
+            headers = {"Authorization": f"Bearer guess-{number}"} if number % 2 else {}
+            assert (await gateway.asker.get("/v1/orders", headers=headers)).status_code == 401
+
+
 # --- peppers and ends ------------------------------------------------------------------------------------
 
 

@@ -84,7 +84,7 @@ def clients(
     / ".venv-clients"
     / "bin",
     examples: Annotated[int, typer.Option(min=0, help="Of schemathesis for each operation; 0: none.")] = 5,
-    seconds: Annotated[int, typer.Option(min=1, help="At most, for schemathesis as each of two senders.")] = 120,
+    seconds: Annotated[int, typer.Option(min=1, help="At most, for schemathesis as each of two senders.")] = 180,
 ) -> None:
     """Two generated clients settle an order each; then schemathesis."""
     with tempfile.TemporaryDirectory(prefix="dakuan-clients-") as name:
