@@ -74,6 +74,7 @@ DETAILS: dict[str, str] = {
     ),
     "The channel can take {} of this order.": "支付渠道对该订单最多可扣 {}。",
     "The order goes on: what the buyer keeps is settled with it.": "订单仍在进行，买家留下的商品随订单结算。",
+    "Neither the order nor a claim was paid with it.": "订单和追回款都不是用该笔付款支付的。",
     "{} can be claimed.": "可追回 {}。",
     "{} is claimed.": "追回金额为 {}。",
     # cases

@@ -40,6 +40,9 @@ HTTP_DETAILS: dict[str, str] = {
     "{}: must be 1 to {} printable characters.": "{}：须为 1 至 {} 个可见字符。",
     "{}: {} is not a day such as 2026-12-01.": "{}：{} 不是日期，格式如 2026-12-01。",
     "{}: is not for the sender to say.": "{}：不能由发送方填写。",
+    "cursor: is not the next_cursor of a statement of these days; leave it out for the first page.": (
+        "cursor：不是这段日期对账单的 next_cursor；取第一页时请省略。"
+    ),
     "cursor: is not the next_cursor of a list; leave it out for the first page.": (
         "cursor：不是列表给出的 next_cursor；首页请勿填写。"
     ),
