@@ -163,3 +163,9 @@ async def test_a_header_that_two_readers_read_differently_is_refused(database: D
             headers = [one for one in given if one[0] != "Content-Type" or name == "Content-Type"]
             answer = await gateway.asker.post("/v1/orders", headers=headers, content=b"{}")
             assert answer.json()["code"] == code
+
+
+async def test_a_filter_that_does_not_count_is_read_all_the_same(database: Database) -> None:
+    async with in_process(database) as gateway:
+        answer = await gateway.ask("GET", "/v1/notices?to=%F0%9D%91%BB", await gateway.key(merchant="m-1"))
+        assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/to")

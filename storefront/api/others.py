@@ -30,7 +30,8 @@ async def list_notices(request: Request) -> Response:
     caller = await service.caller(request, "notices:read")
     after = number_of(request, "after", 0, 0, 2**62)
     # What staff and buyers are notified of is not for the merchant.
-    recipient = "merchant" if caller.key.merchant_id is not None else word_in(request, "to")
+    asked = word_in(request, "to")
+    recipient = "merchant" if caller.key.merchant_id is not None else asked
     wait = number_of(request, "wait", 0, 0, LONGEST_WAIT)
     with service.waits.held(caller.key.key_id) if wait else nullcontext():
         for _ in range(int(wait / LOOK_EVERY) + 1):
