@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -20,6 +21,10 @@ def faults(
     withdrawals: Annotated[int, typer.Option(min=1, help="Withdrawals; one in 25 is funded by a real order.")] = 2000,
     seed: Annotated[int | None, typer.Option(help="The same seed repeats the plan; else one is drawn.")] = None,
     seconds: Annotated[float | None, typer.Option(help="How long the storm lasts at least.")] = None,
+    kill_every: Annotated[
+        float | None,
+        typer.Option(min=0.5, help="Seconds between two kills of a worker, half as many to half as many more."),
+    ] = None,
     only_race: Annotated[bool, typer.Option("--race", help="Only the race for one balance.")] = False,
     no_race: Annotated[bool, typer.Option("--no-race", help="Without the race.")] = False,
     bug: Annotated[str | None, typer.Option(help="Plant a bug that loses money: the bench must find it.")] = None,
@@ -33,6 +38,8 @@ def faults(
         show_race(raced, json)
         raise typer.Exit(0 if raced.clean else 1)
     storm = Storm.over(withdrawals) if seconds is None else Storm.of(seconds)
+    if kill_every is not None:
+        storm = replace(storm, kill_every=(kill_every / 2, kill_every * 1.5))
     raced_first = None if no_race else asyncio.run(race(seed))
     # The SDK logs every server that dies; here that is intended.
     logging = LoggingConfig(filter=TelemetryFilter(core_level="ERROR", other_level="ERROR"))
