@@ -132,7 +132,9 @@ class OpeningActivities:
             stored = await self._register.orders.row(order.order_id)
             return Opened(refusal=refuse(_NOT_OPENED[opened.outcome]), stored_phase=stored and stored.phase)
         if opened.outcome == "registered" and opened.recorded:
-            standing = LedgerFacts(kept=True, revision=NEVER_RECORDED, references=opened.references)
+            standing = LedgerFacts(
+                kept=True, revision=NEVER_RECORDED, references=opened.references, let_go=opened.let_go
+            )
             return Opened(policy=policy, screening=screening, standing=standing, holds=holds)
         return Opened(policy=policy, known=opened.outcome == "same_run" and opened.recorded)
 

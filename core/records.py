@@ -55,12 +55,14 @@ class LedgerFacts(Message):
 
     `kept`: the register has this record. `revision` is the one it had before, `references` are all movements of the
     order. `notices` are those that a lost try stored under the record's numbers or later ones; none where it was kept.
+    `let_go` are the record's holds of a stopped merchant that is not stopped any more.
     """
 
     kept: bool
     revision: int
     references: tuple[str, ...] = ()
     notices: tuple[Notice, ...] = Field(default=(), exclude_if=lambda value: not value)
+    let_go: tuple[str, ...] = Field(default=(), exclude_if=lambda value: not value)
 
 
 class WithdrawalRecord(Message):

@@ -10,7 +10,7 @@ from core.audit.facts import Rival
 from core.audit.waybills import CARRIERS
 from core.fields import Message
 from core.records import LedgerFacts, OrderRecord
-from ledger.orders import STORED_BY_A_LOST_TRY
+from ledger.orders import LET_GO, STORED_BY_A_LOST_TRY
 from ledger.pool import clean
 from ledger.register_part import RegisterPart, below
 
@@ -66,7 +66,8 @@ class Claims(RegisterPart):
         row = await self._row(
             "SELECT r.outcomes, r.kept, o.revision,"
             " ARRAY(SELECT m.reference FROM movements m WHERE m.reference >= $10 AND m.reference < $11 ORDER BY m.id)"
-            f" AS references, {STORED_BY_A_LOST_TRY.format(order='$1', first='$12')} AS notices"
+            f" AS references, {STORED_BY_A_LOST_TRY.format(order='$1', first='$12')} AS notices,"
+            f" {LET_GO.format(kept='r.kept', record='$9')}"
             " FROM claim_and_record($1, $2, $3, $4, $5, $6, $7, $8, $9) AS r"
             " LEFT JOIN orders o ON o.order_id = $1",
             order_id,

@@ -86,6 +86,8 @@ STORED_BY_A_LOST_TRY = (
     " WHERE n.subject = 'order/' || {order} AND n.seq >= {first}) END"
 )
 """The notices that stand under the numbers of a record that was not kept (`r.kept`)."""
+LET_GO = "CASE WHEN {kept} THEN holds_to_let_go({record}) ELSE '{{}}' END AS let_go"
+"""The holds of a record, once it is kept, whose merchant is not stopped any more."""
 
 _ORDER = f"SELECT {', '.join(OrderRow.model_fields)} FROM orders"
 
@@ -98,12 +100,13 @@ FEW = 80
 class Opening(Message):
     """The outcome of opening an order. `recorded`: the register has a state of it, from this opening or from before.
 
-    `references` are all its movements.
+    `references` are all its movements. `let_go` are holds of the record whose merchant is not stopped any more.
     """
 
     outcome: OpenOutcome
     recorded: bool
     references: tuple[str, ...]
+    let_go: tuple[str, ...] = ()
 
 
 class Orders(RegisterPart):
@@ -134,7 +137,7 @@ class Orders(RegisterPart):
         """
         opened = await self._one(
             Opening,
-            "SELECT outcome, recorded, refs AS references"
+            f"SELECT outcome, recorded, refs AS references, {LET_GO.format(kept='recorded', record='$14')}"
             " FROM open_and_fund_order($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
             order,
             content_hash,
@@ -155,7 +158,8 @@ class Orders(RegisterPart):
             LedgerFacts,
             "SELECT r.kept, o.revision,"
             " ARRAY(SELECT m.reference FROM movements m WHERE m.reference >= $3 AND m.reference < $4 ORDER BY m.id)"
-            f" AS references, {STORED_BY_A_LOST_TRY.format(order='$2', first='$5')} AS notices"
+            f" AS references, {STORED_BY_A_LOST_TRY.format(order='$2', first='$5')} AS notices,"
+            f" {LET_GO.format(kept='r.kept', record='$1')}"
             " FROM record_order($1) AS r (kept) JOIN orders o ON o.order_id = $2",
             record,
             record.order_id,

@@ -2396,6 +2396,29 @@ BEGIN
     WHERE h.other IS NULL;
 END $function$;
 
+CREATE FUNCTION holds_to_let_go(p_record jsonb)
+ RETURNS text[]
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+DECLARE
+    v_stops    TEXT[];
+    v_merchant TEXT;
+BEGIN
+    IF p_record #> '{state,holds,0}' IS NULL THEN
+        RETURN '{}';
+    END IF;
+    v_stops := ARRAY(SELECT h.body ->> 'name' FROM jsonb_array_elements(p_record #> '{state,holds}') AS h (body)
+                     WHERE h.body ->> 'name' IN ('merchant_frozen', 'merchant_suspended'));
+    IF v_stops = '{}' THEN
+        RETURN v_stops;
+    END IF;
+    v_merchant := (SELECT o.merchant_id FROM orders o WHERE o.order_id = p_record ->> 'order_id');
+    PERFORM pg_advisory_xact_lock_shared(hashtextextended('merchant/' || v_merchant, 0));
+    RETURN ARRAY(SELECT s FROM unnest(v_stops) AS s
+                 WHERE merchant_value(v_merchant, substr(s, length('merchant_') + 1)) IS NULL);
+END $function$;
+
 CREATE FUNCTION is_held_by_merchant(p_reference text)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -6600,6 +6623,7 @@ GRANT EXECUTE ON FUNCTION finish_subscription TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION given_back TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION has_open_case TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION hold_events TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION holds_to_let_go TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION is_own TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION journal_callback TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION journal_push TO dakuan_worker;

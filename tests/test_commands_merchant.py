@@ -47,6 +47,16 @@ def test_a_freeze_holds_every_open_order_refuses_new_ones_and_is_lifted() -> Non
     ]
 
 
+def test_a_hold_for_a_freeze_that_is_over_goes_by_itself() -> None:
+    order = started()
+    freeze = '{"name": "merchant_frozen", "scope": "credit", "reason": "came late"}'
+    ask("send", "place_hold", order["order_id"], "--as", "operator:ann", "--body", freeze)
+    give_up_at = time.monotonic() + 20
+    while "merchant_frozen" in holds(order) and time.monotonic() < give_up_at:
+        pass  # each look is a query
+    assert "merchant_frozen" not in holds(order)
+
+
 def test_a_frozen_merchant_withdraws_nothing() -> None:
     merchant = settled()["merchant_id"]
     account = f"acc-{merchant}"

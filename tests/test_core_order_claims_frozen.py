@@ -44,6 +44,23 @@ def test_what_a_buyer_pays_again_stays_frozen_with_the_order_until_its_merchant_
     driver.check_json()
 
 
+def test_what_a_buyer_pays_again_is_available_where_the_merchant_was_let_go_before_the_hold_was_recorded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    driver = charging()
+    driver.let_go.add("merchant_frozen")
+    posted, held = driver.books.post, ["held"]
+
+    def post(movement: Movement) -> Posted:
+        waits = movement.kind == "claim_back" and held
+        return Posted(reference=movement.reference, outcome="held" if waits and held.pop() else posted(movement))
+
+    monkeypatch.setattr(driver, "_posted", post)
+    assert driver.buyer_pays()
+    assert (driver.holds(), driver.books.of("frozen"), driver.state.closed) == (set(), 0, True)
+    assert settled_money(driver) == (TOTAL - COMMISSION, COMMISSION)
+
+
 def test_it_is_frozen_beside_what_a_hold_keeps_of_a_settled_order_and_all_goes_back_together(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -49,6 +49,32 @@ def test_a_hold_that_is_lifted_while_the_merchant_is_frozen_comes_back() -> None
     assert driver.phase == "credited"
 
 
+@pytest.mark.parametrize(
+    ("live", "phase"), [(delivered, "credited"), (credited, "settled")], ids=["credit", "settlement"]
+)
+def test_an_order_whose_merchant_was_let_go_before_its_hold_was_recorded_tries_again_at_once(
+    live: Callable[[], OrderDriver], phase: str
+) -> None:
+    driver = live()
+    driver.ledger_says.append("held")
+    driver.let_go.add(MERCHANT_FROZEN)
+    if phase == "credited":
+        driver.confirm()
+    else:
+        driver.advance(20 * DAY)
+    assert (driver.phase, driver.holds()) == (phase, set())
+    noted = [one for one in driver.state.inbox.journal if one.verb == "lift_hold"]
+    assert [one.message for one in noted] == ["merchant_frozen: not so any more."]
+
+
+def test_a_hold_of_another_name_is_not_let_go_with_the_merchant() -> None:
+    driver = OrderDriver().open()
+    driver.let_go.add(MERCHANT_FROZEN)
+    driver.hold("risk")
+    driver.hold(MERCHANT_FROZEN)
+    assert driver.holds() == {"risk"}
+
+
 def test_a_frozen_merchants_buyer_still_gets_the_money_back() -> None:
     driver = OrderDriver().open()
     driver.hold(MERCHANT_FROZEN)

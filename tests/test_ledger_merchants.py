@@ -449,3 +449,35 @@ async def test_a_freeze_whose_command_died_is_known_and_the_next_one_reaches_its
     await register.orders.record(a_record("A1", state=held))
     assert await register.merchants.to_hold("m-1") == []
     assert await register.merchants.to_let_go("m-1", "merchant_frozen") == ["A1"]
+
+
+async def test_a_hold_is_answered_as_let_go_where_its_merchant_was_before_the_record(
+    register: Register, book: Book
+) -> None:
+    await funded(register, book, "A1")
+    stopped = [{"name": name} for name in ("merchant_frozen", "merchant_suspended", "risk")]
+    await _stop(register)
+
+    async def answer(revision: int) -> tuple[str, ...]:
+        state = {"holds": stopped, "funded": True}
+        return (await register.orders.record(a_record("A1", revision=revision, state=state))).let_go
+
+    assert await answer(1) == ("merchant_suspended",)
+    await _stop(register, on=False)
+    assert await answer(2) == ("merchant_frozen", "merchant_suspended")
+
+
+async def test_a_record_of_a_hold_and_its_merchants_release_do_not_miss_each_other(
+    register: Register, book: Book, database: Database
+) -> None:
+    await funded(register, book, "A1")
+    await _stop(register)
+    record = a_record("A1", state={"holds": [{"name": "merchant_frozen"}], "funded": True})
+    async with database.owner.acquire() as recording:
+        async with recording.transaction():
+            await recording.fetchval("SELECT record_order($1)", record)
+            assert await recording.fetchval("SELECT holds_to_let_go($1)", record) == []
+            release = asyncio.create_task(_stop(register, on=False))
+            await until_a_lock_is_waited_for(database)
+        assert await release
+    assert await register.merchants.to_let_go("m-1", "merchant_frozen") == ["A1"]

@@ -206,7 +206,7 @@ CALLABLE = {
          "may_be_corrected", "newest_scan", "number_in_use", "safeguard", "shape_of", "told_lines", "merchant_value",
          "merchant_stop", "deposit_required", "events_end", "event_position",
          "disputed_debt", "person_of", "refuse_in_one_breath", "refuse_unless_an_orders",
-         "refuse_one_persons_word", "waits_for_merchant", "depends_on_others",
+         "refuse_one_persons_word", "waits_for_merchant", "holds_to_let_go", "depends_on_others",
          "event_time", "event_cause", "parcels_in", "parcel_events", "receipt_events", "deadline_events", "hold_events",
          "case_events", "refund_events", "order_changes", "payout_events", "withdrawal_changes", "new_verdicts",
          "time_or_null"),

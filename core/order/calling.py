@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Literal
 
@@ -13,6 +14,16 @@ from core.states import Hold
 def merchant_hold(name: str, scope: Literal["credit", "payout"], now: datetime) -> Hold:
     """The hold of an order whose merchant is frozen or suspended."""
     return Hold(name=name, scope=scope, reason=MERCHANT_HELD[name].en, owner="operator", since=now)
+
+
+def let_go_with_merchant(state: OrderState, names: Collection[str], now: datetime) -> OrderState:
+    """The order without these holds of its merchant, which was let go before they were recorded: no one lifts them."""
+    gone = [name for name in names if state.has_hold(name)]
+    if not gone:
+        return state
+    inbox = state.inbox.note(now, "system", "lift_hold", "noted", message=f"{', '.join(gone)}: not so any more.")
+    holds = tuple(hold for hold in state.holds if hold.name not in gone)
+    return state.changed(holds=holds, inbox=inbox).next_revision()
 
 
 def hold_money(state: OrderState, hold: Hold, now: datetime) -> OrderState:

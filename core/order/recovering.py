@@ -13,6 +13,7 @@ from typing import Any
 
 from core.messages import Order
 from core.order.bookings import Booking, unknown_bookings
+from core.order.calling import let_go_with_merchant
 from core.order.freezing import next_number
 from core.order.moving_on import before_refunds, refused_freeze, stand
 from core.order.state import OrderState
@@ -52,6 +53,7 @@ def follow(state: OrderState, standing: LedgerFacts, now: datetime) -> OrderStat
         return None  # the register's state knows how much was frozen
     for booking in unknown:
         state = _apply_late(state, booking, now)
+    state = let_go_with_merchant(state, standing.let_go, now)
     return state if standing.kept else _after_lost_try(state, standing)
 
 

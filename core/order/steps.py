@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from core.audit.verdict import Verdict
 from core.fields import Message
-from core.merchants import MERCHANT_FROZEN
+from core.merchants import MERCHANT_FROZEN, MERCHANT_STOPS
 from core.movements import Movement
 from core.order.auditing import apply_verdict
 from core.order.bookings import (
@@ -101,6 +101,8 @@ OrderResult = Posted | LedgerFacts | Screening | Verdict | StartedWithdrawal | N
 
 def next_step(state: OrderState, now: datetime) -> OrderStep | None:
     """The most urgent step that is due; None where the order only waits. Ask again after each step."""
+    if state.holds and any(state.has_hold(name) for name in MERCHANT_STOPS) and (record := _keep_record(state, now)):
+        return record  # the register answers whether the merchant was let go meanwhile
     money_stands = bool(state.held("all"))
     if not state.funded:
         return _keep_record(state, now) if money_stands else post(state, Booking("fund"), now)
@@ -213,7 +215,11 @@ def finish_posting(state: OrderState, movement: Movement) -> OrderState:
 
 
 def _wait_for_merchant(state: OrderState, now: datetime) -> OrderState:
-    """The merchant is frozen. If the hold is lifted too early, it comes back: the ledger decides."""
+    """The merchant is frozen. If the hold is lifted too early, it comes back: the ledger decides.
+
+    It is recorded before the next movement: a merchant that was let go between the ledger's answer and the record did
+    not find this order.
+    """
     before_credit = state.credited_at is None and not state.over
     hold = merchant_hold(MERCHANT_FROZEN, "credit" if before_credit else "payout", now)
     return hold_money(state, hold, now).changed(doing=None).next_revision()

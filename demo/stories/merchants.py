@@ -64,7 +64,8 @@ async def frozen(play: StagedOrder) -> Outcome:
     state = await play.state()
     seen = f"{await _second_order(play)}; {state['phase']}, held by {state['holds'][0]['name']}"
     await _stop(play, "frozen", on=False)
-    await play.send("lift_hold", "operator", name=MERCHANT_FROZEN, reason="papers seen")
+    # It goes by itself where it was not recorded before the merchant was let go.
+    await play.refused("lift_hold", "operator", name=MERCHANT_FROZEN, reason="papers seen")
     await play.days(8)
     expected = f"merchant_frozen; shipped, held by {MERCHANT_FROZEN}"
     return f"{expected}; then {settled(play)}", f"{seen}; then {await ending(play)}"

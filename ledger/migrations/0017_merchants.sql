@@ -155,6 +155,29 @@ BEGIN
     RETURN merchant_stop(p_merchant_id);
 END $$;
 
+-- The holds of an order's record that say that its merchant is stopped, while it is not. Letting a merchant go lifts
+-- them for the orders whose record has them. The lock is held until the transaction ends: either the record is found
+-- then, or this knows that the merchant was let go.
+CREATE FUNCTION holds_to_let_go(p_record JSONB) RETURNS TEXT[]
+LANGUAGE plpgsql SET search_path = pg_catalog, dakuan, pg_temp AS $$
+DECLARE
+    v_stops    TEXT[];
+    v_merchant TEXT;
+BEGIN
+    IF p_record #> '{state,holds,0}' IS NULL THEN
+        RETURN '{}';
+    END IF;
+    v_stops := ARRAY(SELECT h.body ->> 'name' FROM jsonb_array_elements(p_record #> '{state,holds}') AS h (body)
+                     WHERE h.body ->> 'name' IN ('merchant_frozen', 'merchant_suspended'));
+    IF v_stops = '{}' THEN
+        RETURN v_stops;
+    END IF;
+    v_merchant := (SELECT o.merchant_id FROM orders o WHERE o.order_id = p_record ->> 'order_id');
+    PERFORM pg_advisory_xact_lock_shared(hashtextextended('merchant/' || v_merchant, 0));
+    RETURN ARRAY(SELECT s FROM unnest(v_stops) AS s
+                 WHERE merchant_value(v_merchant, substr(s, length('merchant_') + 1)) IS NULL);
+END $$;
+
 -- --- changes -------------------------------------------------------------------------------------------------
 
 -- Notify merchant and operators. The caller holds the merchant's lock, so that no two notices get one number.

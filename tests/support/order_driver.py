@@ -89,6 +89,7 @@ class OrderDriver:
         self.record: OrderRecord | None = None
         self.noticed: dict[int, Notice] = {}
         self.released: list[str] = []
+        self.let_go: set[str] = set()
         self.withdrawals = 0
         self.judged = 0
         self.steps: list[OrderStep] = []
@@ -107,6 +108,7 @@ class OrderDriver:
         other.books.transfers = dict(self.books.transfers)
         other.ledger_says, other.say = deque(self.ledger_says), dict(self.say)
         other.register_says, other.noticed = dict(self.register_says), dict(self.noticed)
+        other.let_go = set(self.let_go)
         other.released, other.steps = list(self.released), list(self.steps)
         return other
 
@@ -184,7 +186,9 @@ class OrderDriver:
         assert isinstance(record, OrderRecord)
         kept, first = self._keep(record), record.first_notice_seq
         taken = () if kept else tuple(one for seq, one in sorted(self.noticed.items()) if seq >= first)
-        return LedgerFacts(kept=kept, revision=before, references=known, notices=taken)
+        recorded = {hold["name"] for hold in record.state["holds"]} if kept else set()
+        gone = tuple(sorted(self.let_go & recorded))
+        return LedgerFacts(kept=kept, revision=before, references=known, notices=taken, let_go=gone)
 
     def _booked(self, step: Post) -> Posted:
         check_votes(step)
