@@ -161,13 +161,16 @@ class Payments(RegisterPart):
         )
 
     async def charged_claims(self, payment: str, channel: str | None) -> list[ChargedOrder]:
-        """The order whose buyer made this payment for a claim. Reads all orders: for one that no order names."""
+        """The order whose buyer made this payment for a claim; two where people gave two claims one number.
+
+        Args:
+            channel: None finds the payment at any channel.
+        """
         return await self._all(
             ChargedOrder,
-            "SELECT order_id, channel, currency, total_minor, 0::BIGINT AS left_minor, $1 AS claimed_with FROM orders"
-            " WHERE jsonb_path_exists(state, '$.cases[*].claim.reference ? (@ == $named)',"
-            "                         jsonb_build_object('named', $1::TEXT))"
-            " AND ($2::TEXT IS NULL OR channel = $2) ORDER BY order_id LIMIT 2",
+            "SELECT o.order_id, o.channel, o.currency, o.total_minor, 0::BIGINT AS left_minor,"
+            " c.payment AS claimed_with FROM claim_payments c JOIN orders o ON o.order_id = c.order_id"
+            " WHERE c.payment = $1 AND ($2::TEXT IS NULL OR c.channel = $2) ORDER BY o.order_id LIMIT 2",
             clean(payment),
             channel,
         )

@@ -883,6 +883,16 @@ CREATE TABLE transfers (
 CREATE INDEX transfers_by_credit ON transfers USING btree (credit_account);
 CREATE INDEX transfers_by_debit ON transfers USING btree (debit_account);
 
+CREATE TABLE claim_payments (
+    order_id text NOT NULL,
+    case_id integer NOT NULL,
+    channel text NOT NULL,
+    payment text NOT NULL,
+    CONSTRAINT claim_payments_pkey PRIMARY KEY (order_id, case_id),
+    CONSTRAINT claim_payments_order_id_fkey FOREIGN KEY (order_id) REFERENCES orders(order_id)
+);
+CREATE INDEX claim_payments_by_payment ON claim_payments USING btree (payment, channel);
+
 CREATE TABLE payout_account_changes (
     id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
     merchant_id text NOT NULL,
@@ -3046,6 +3056,19 @@ BEGIN
         'seq', 1, 'to', 'operator', 'name', p_name, 'at', p_now, 'facts', p_facts)));
 END $function$;
 
+CREATE FUNCTION note_claim_payment(p_reference text, p_record jsonb)
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+    INSERT INTO claim_payments (order_id, case_id, channel, payment)
+    SELECT o.order_id, (c.body ->> 'case_id')::INT, o.channel, c.body #>> '{claim,reference}'
+    FROM orders o CROSS JOIN LATERAL jsonb_array_elements(p_record #> '{state,cases}') AS c (body)
+    WHERE o.order_id = split_part(p_reference, '/', 2) AND c.body ->> 'case_id' = split_part(p_reference, '/', 4)
+      AND c.body #>> '{claim,reference}' IS NOT NULL
+    ON CONFLICT (order_id, case_id) DO NOTHING
+$function$;
+
 CREATE FUNCTION note_key_used(p_key_id text, p_now timestamp with time zone)
  RETURNS void
  LANGUAGE sql
@@ -4118,6 +4141,9 @@ BEGIN
     IF outcome = 'posted' THEN
         PERFORM refuse_unlawful(p_reference, p_emptied, p_debits, p_credits, p_amounts);
         PERFORM refuse_one_persons_word(p_reference, p_record);
+        IF p_reference LIKE 'order/%/claim\_back/%' THEN
+            PERFORM note_claim_payment(p_reference, p_record);
+        END IF;
     END IF;
     IF outcome IN ('posted', 'exists') AND p_record IS NOT NULL THEN
         PERFORM record_order(p_record);
@@ -4174,6 +4200,9 @@ BEGIN
     LOOP
         IF v_outcomes[v_n] = 'posted' THEN
             PERFORM refuse_one_persons_word(p_references[v_n], v_record);
+            IF p_references[v_n] LIKE 'order/%/claim\_back/%' THEN
+                PERFORM note_claim_payment(p_references[v_n], v_record);
+            END IF;
         END IF;
         IF v_outcomes[v_n] IN ('posted', 'exists') AND v_record IS NOT NULL THEN
             PERFORM record_order(v_record);
@@ -6515,6 +6544,7 @@ GRANT SELECT ON TABLE callbacks TO dakuan_worker;
 GRANT SELECT ON TABLE carrier_answers TO dakuan_worker;
 GRANT SELECT ON TABLE carrier_looks TO dakuan_worker;
 GRANT SELECT ON TABLE carrier_subscriptions TO dakuan_worker;
+GRANT SELECT ON TABLE claim_payments TO dakuan_worker;
 GRANT SELECT ON TABLE closings TO dakuan_worker;
 GRANT SELECT ON TABLE corrections TO dakuan_worker;
 GRANT SELECT ON TABLE deposit_moves TO dakuan_worker;

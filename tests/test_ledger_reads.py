@@ -55,6 +55,10 @@ LISTS: dict[str, Callable[[Register], Awaitable[Any]]] = {
     "a merchant's open orders with their states": lambda register: register.orders.open_of("m-98", limit=10),
     "what becomes a merchant's": lambda register: register.balances.coming("m-98"),
     "what is like an order at intake": lambda register: register.orders.alike(LIKE, LIKE_SINCE),
+    "the orders that a channel takes back": lambda register: register.payments.charged_orders(
+        "pay-S0000098", "d-1", "wechat"
+    ),
+    "the claim of a payment that no order names": lambda register: register.payments.charged_claims("420042", "wechat"),
     "the orders of one payment": lambda register: register.orders.paid_with("pay-S0000098"),
     "open orders": lambda register: register.orders.rows(closed=False, limit=10),
     "open orders of a merchant": lambda register: register.orders.rows(merchant_id="m-7", closed=False, limit=10),

@@ -20,6 +20,7 @@ TABLES = (
     "orders",
     "payments",
     "refunded_lines",
+    "claim_payments",
     "write_offs",
     "corrections",
     "rest_returns",

@@ -230,6 +230,9 @@ BEGIN
     IF outcome = 'posted' THEN
         PERFORM refuse_unlawful(p_reference, p_emptied, p_debits, p_credits, p_amounts);
         PERFORM refuse_one_persons_word(p_reference, p_record);
+        IF p_reference LIKE 'order/%/claim\_back/%' THEN
+            PERFORM note_claim_payment(p_reference, p_record);
+        END IF;
     END IF;
     IF outcome IN ('posted', 'exists') AND p_record IS NOT NULL THEN
         PERFORM record_order(p_record);
@@ -276,6 +279,9 @@ BEGIN
     LOOP
         IF v_outcomes[v_n] = 'posted' THEN
             PERFORM refuse_one_persons_word(p_references[v_n], v_record);
+            IF p_references[v_n] LIKE 'order/%/claim\_back/%' THEN
+                PERFORM note_claim_payment(p_references[v_n], v_record);
+            END IF;
         END IF;
         IF v_outcomes[v_n] IN ('posted', 'exists') AND v_record IS NOT NULL THEN
             PERFORM record_order(v_record);

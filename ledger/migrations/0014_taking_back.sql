@@ -11,6 +11,29 @@ CREATE TABLE refunded_lines (
     CONSTRAINT a_line_gives_back_no_more_than_was_paid CHECK (refunded_minor BETWEEN 0 AND paid_minor)
 );
 
+-- What buyers paid for claims, by the channel's number of that payment: a channel may take it back, and names no order.
+CREATE TABLE claim_payments (
+    order_id TEXT NOT NULL REFERENCES orders (order_id),
+    case_id  INT NOT NULL,
+    channel  TEXT NOT NULL,
+    payment  TEXT NOT NULL,
+    PRIMARY KEY (order_id, case_id)
+);
+
+CREATE INDEX claim_payments_by_payment ON claim_payments (payment, channel);
+
+-- Note the payment with which the claim of a movement `order/{id}/claim_back/{k}` was paid, as the order's record names
+-- it. A claim that is settled by people may have none.
+CREATE FUNCTION note_claim_payment(p_reference TEXT, p_record JSONB) RETURNS VOID
+LANGUAGE sql SET search_path = pg_catalog, dakuan, pg_temp AS $$
+    INSERT INTO claim_payments (order_id, case_id, channel, payment)
+    SELECT o.order_id, (c.body ->> 'case_id')::INT, o.channel, c.body #>> '{claim,reference}'
+    FROM orders o CROSS JOIN LATERAL jsonb_array_elements(p_record #> '{state,cases}') AS c (body)
+    WHERE o.order_id = split_part(p_reference, '/', 2) AND c.body ->> 'case_id' = split_part(p_reference, '/', 4)
+      AND c.body #>> '{claim,reference}' IS NOT NULL
+    ON CONFLICT (order_id, case_id) DO NOTHING
+$$;
+
 -- Add what a refund takes of each line, a JSON array of `{line_id, paid_minor, amount_minor}`.
 CREATE FUNCTION add_refunded_lines(p_order_id TEXT, p_lines JSONB, p_total BIGINT) RETURNS VOID
 LANGUAGE plpgsql SET search_path = pg_catalog, dakuan, pg_temp AS $$
