@@ -34,7 +34,7 @@ CHINESE: Mapping[str, str] = {
     "receipt": "收货",
     "after-sale": "售后",
     "waits for": "等待",
-    "policy": "政策",
+    "policy": "规则",
     "amount": "金额",
     "fee": "手续费",
     "arrives": "到账",

@@ -313,6 +313,36 @@ IN_CHINESE: Mapping[str, str] = {
     "adjustment": "人工调整",
 }
 """What each kind is called in Chinese sentences."""
+IN_ENGLISH: Mapping[str, str] = {
+    "fund": "paid by the buyer into escrow",
+    "credit": "credited to the merchant",
+    "settle": "settled",
+    "refund": "refund",
+    "refund_arrived": "refund arrived",
+    "reserve": "reserved for a withdrawal",
+    "pay": "paid out",
+    "void": "given back to the balance",
+    "suspense": "put in suspense",
+    "bank_return": "returned by the bank",
+    "psp_settlement": "settlement of the channel",
+    "account_drop": "small amount to verify an account",
+    "freeze": "frozen",
+    "release": "released",
+    "chargeback": "chargeback",
+    "chargeback_fee": "fee of a chargeback",
+    "chargeback_won": "chargeback won",
+    "chargeback_above": "chargeback above the order",
+    "chargeback_above_won": "chargeback above the order won",
+    "claim_back": "paid again by the buyer",
+    "paid_in": "debt paid in by the merchant",
+    "write_off": "debt written off",
+    "rest": "unclaimed payment to give back",
+    "rest_closed": "unclaimed payment given back",
+    "correction": "correction",
+    "deposit_back": "deposit given back",
+    "adjustment": "adjustment by people",
+}
+"""What people call each kind in English."""
 KINDS_BY_NAME: Mapping[str, MovementKind] = {kind.name: kind for kind in KINDS}
 
 _NAME = re.compile(r"\{(\w+)\}")
@@ -334,3 +364,14 @@ def names_in(pattern: str, path: str) -> dict[str, str] | None:
 def account_of(path: str) -> ChartAccount | None:
     """The chart's line for this account; None where no line has such a path."""
     return next((account for account in ACCOUNTS if names_in(account.path, path) is not None), None)
+
+
+def kind_of(reference: str, credit: str) -> MovementKind:
+    """The kind of the movement under this reference, one of whose legs goes to this account.
+
+    A reference that no kind has is an adjustment: people name those.
+    """
+    found = [kind for kind in KINDS if names_in(kind.reference, reference) is not None]
+    # A withdrawal closes once, under one reference: what goes back to the merchant is a void.
+    legs = (kind for kind in found if any(names_in(leg.credit, credit) is not None for leg in kind.legs))
+    return next(legs, found[0] if found else KINDS_BY_NAME["adjustment"])

@@ -18,7 +18,7 @@ from core.audit.absence import Doubt
 from core.audit.explain import LANGUAGES, sentence
 from core.audit.policy import SERVICE_RULES, TRUTH_RULES
 from core.audit.waybills import CARRIERS
-from core.chart import IN_CHINESE, KINDS_BY_NAME
+from core.chart import IN_CHINESE, IN_ENGLISH, KINDS_BY_NAME
 from core.messages import Order
 from core.order import texts as order_texts
 from core.order.auditing import SILENCE
@@ -229,7 +229,7 @@ def test_a_refund_that_the_channel_refused_quotes_the_channel_in_chinese() -> No
 
 
 def test_what_the_ledger_refuses_is_said_in_chinese() -> None:
-    assert IN_CHINESE.keys() == KINDS_BY_NAME.keys()
+    assert IN_CHINESE.keys() == IN_ENGLISH.keys() == KINDS_BY_NAME.keys()
     driver = a_driver("not funded", 1)
     (view,) = [view for view in holds_of(driver.state) if view.reason == "ledger_disagrees"]
     assert view.what_helps_zh is not None

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ledger_samples import NOW, a_withdrawal
 
 from core import movements
-from core.chart import ACCOUNTS, KINDS, KINDS_BY_NAME, ChartLeg, account_of, names_in
+from core.chart import ACCOUNTS, KINDS, KINDS_BY_NAME, ChartLeg, account_of, kind_of, names_in
 from core.movements import Movement
 
 IDS = ("A1", "a-b_c", "Z" * 64, "0")
@@ -141,6 +141,13 @@ def test_every_leg_of_a_movement_moves_between_accounts_of_the_chart() -> None:
         assert all(any(_is_of(leg, one) for one in of_kind) for leg in movement.legs), movement
         assert all(account_of(leg.debit) and account_of(leg.credit) for leg in movement.legs), movement
         assert names_in(KINDS_BY_NAME[movement.kind].reference, movement.reference) is not None
+
+
+def test_each_leg_of_a_movement_says_its_kind() -> None:
+    """Also of a refund that arrived, and of a withdrawal whose close may be either."""
+    for movement in _samples():
+        assert {kind_of(movement.reference, leg.credit).name for leg in movement.legs} == {movement.kind}
+    assert kind_of("return-of-july", "expense/goodwill").name == "adjustment"
 
 
 def _is_of(leg: movements.Leg, pattern: ChartLeg) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from core.chart import IN_CHINESE
+from core.chart import IN_CHINESE, IN_ENGLISH, kind_of
+from ledger.balances import TransferRow
 from storefront.console.visits import Visit
 
 
@@ -21,9 +22,6 @@ def part_of(path: str) -> str:
     return parts[2] if len(parts) > 2 else parts[-1]
 
 
-def movement_name(visit: Visit, reference: str) -> str:
-    """What people call a movement, from its reference."""
-    kind = reference.split("/")[2] if reference.count("/") >= 2 else reference
-    if visit.language == "zh":
-        return IN_CHINESE.get(kind, kind)
-    return kind.replace("_", " ")
+def movement_name(visit: Visit, row: TransferRow) -> str:
+    """What people call the movement of a transfer."""
+    return (IN_CHINESE if visit.language == "zh" else IN_ENGLISH)[kind_of(row.reference, row.credit).name]

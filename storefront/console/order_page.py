@@ -99,7 +99,7 @@ async def order_page(visit: Visit) -> Response:
         happened=sorted(_happened(visit, state, notices, money), key=lambda one: one.at, reverse=True),
         money=money,
         account_name=lambda path: account_name(visit, path),
-        movement_name=lambda row: movement_name(visit, row.reference),
+        movement_name=lambda row: movement_name(visit, row),
         workflow=f"{workflow}{order_workflow_id(order_id)}"
         if settings.temporal_ui_url and visit.who.is_staff
         else None,
@@ -169,7 +169,7 @@ def _happened(visit: Visit, state: OrderState, notices: Sequence[StoredNotice], 
             yield Happening(notice.at, "notice", words.of("notice", notice.name), "", to, "")
     for row in money.transfers:
         legs = f"{account_name(visit, row.debit)} → {account_name(visit, row.credit)}"
-        what = movement_name(visit, row.reference)
+        what = movement_name(visit, row)
         yield Happening(row.occurred_at, "money", what, "", legs, _amount_of(row))
 
 

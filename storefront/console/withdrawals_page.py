@@ -80,7 +80,7 @@ async def withdrawal_page(visit: Visit) -> Response:
         people_needed=PEOPLE_NEEDED,
         money=await visit.register.balances.of_withdrawal(withdrawal_id),
         account_name=lambda path: account_name(visit, path),
-        movement_name=lambda row: movement_name(visit, row.reference),
+        movement_name=lambda row: movement_name(visit, row),
         workflow=f"{workflow}{withdrawal_workflow_id(withdrawal_id)}" if shown else None,
         done=visit.given("done"),
         later=visit.given("later"),
