@@ -11,19 +11,18 @@ from __future__ import annotations
 
 import hashlib
 import re
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, get_args
 
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from commands.reading import Document, read_text
 from core.errors import BadInput
 from core.messages import DeliveryMode
 from core.money import parse_amount
-from core.reading import reasons_of
+from core.toml_lines import read_toml
 from inbound.tables import BadFile, BadRow, cells_of, damage, delimiter_of, with_point
 
 SHIPPED = Path(__file__).parent / "mappings"
@@ -107,13 +106,9 @@ def read_mapping(name: str) -> OrderMapping:
     """
     shipped = SHIPPED / f"{name}.toml"
     text = shipped.read_text(encoding="utf-8") if name.isidentifier() and shipped.is_file() else read_text(name)
-    try:
-        mapping = OrderMapping.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise BadInput(f"mapping {name}: not TOML: {error}") from None
-    except ValidationError as error:
-        first = reasons_of(error)[0]
-        raise BadInput(f"mapping {name}: {first['field']}: {first['message']}") from None
+    mapping, problems = read_toml(OrderMapping, text)
+    if mapping is None:
+        raise BadInput(f"mapping {name}: {'; '.join(map(str, problems))}")
     missing = [field for field in NEEDED if not (field in mapping.columns or mapping.values.get(field))]
     if missing:
         raise BadInput(f"mapping {name}: say under [columns] or [values] what is {', '.join(missing)}")

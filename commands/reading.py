@@ -168,7 +168,7 @@ def read_message(model: type[M], body: Any, code: str) -> M:
     try:
         return model.model_validate(body, extra="forbid")
     except ValidationError as error:
-        raise Malformed(code, reasons_of(error)) from None
+        raise Malformed(code, reasons_of(error, model)) from None
     except (RecursionError, ValueError, TypeError) as error:
         raise Malformed(code, [{"field": "(whole)", "message": f"cannot be read: {type(error).__name__}"}]) from None
 

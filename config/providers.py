@@ -19,18 +19,17 @@ numbers = "180d"                       # pushed traces (masked), subscriptions, 
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from core.audit.waybills import CARRIERS
 from core.durations import Duration
 from core.errors import Misconfigured
 from core.fields import Id
-from core.reading import reasons_of
+from core.toml_lines import read_toml
 
 Kind = Literal["sandbox", "kuaidi100", "kdniao", "easypost", "17track", "aftership"]
 
@@ -113,13 +112,9 @@ def parse_providers(text: str, variables: Mapping[str, str]) -> Providers:
     Raises:
         Misconfigured: it cannot be read, names an unknown carrier, provider or variable, or lacks a key.
     """
-    try:
-        read = Providers.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise Misconfigured(str(error)) from None
-    except ValidationError as error:
-        reason = reasons_of(error)[0]
-        raise Misconfigured(f"{reason['field']}: {reason['message']}") from None
+    read, problems = read_toml(Providers, text)
+    if read is None:
+        raise Misconfigured("; ".join(map(str, problems)))
     for carrier, order in (("default", read.default), *read.carriers.items()):
         if carrier not in ("default", "other") and CARRIERS.carrier(carrier) is None:
             raise Misconfigured(f"carriers: there is no carrier {carrier!r}")

@@ -28,15 +28,14 @@ A rail or channel that is not named here uses DAKUAN_BANK_URL or DAKUAN_CHANNEL_
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Mapping
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from core.errors import Misconfigured
 from core.fields import Id
-from core.reading import reasons_of
+from core.toml_lines import read_toml
 
 AccountKind = Literal["wechatpay"]
 RailKind = Literal["wechatpay_transfer", "wechatpay_withdraw"]
@@ -117,13 +116,9 @@ def parse_rails(text: str, variables: Mapping[str, str], read: Callable[[str], s
     Raises:
         Misconfigured: it cannot be read, names an unknown account, variable or file, or lacks something.
     """
-    try:
-        found = Rails.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise Misconfigured(str(error)) from None
-    except ValidationError as error:
-        reason = reasons_of(error)[0]
-        raise Misconfigured(f"{reason['field']}: {reason['message']}") from None
+    found, problems = read_toml(Rails, text)
+    if found is None:
+        raise Misconfigured("; ".join(map(str, problems)))
     accounts = {name: _account(name, account, variables, read) for name, account in found.accounts.items()}
     rails = {name: _rail(name, rail, accounts) for name, rail in found.rails.items()}
     for name, channel in found.channels.items():

@@ -197,17 +197,18 @@ def parse_policy(text: str) -> Policy:
     Raises:
         BadInput: not TOML, an unknown key, or a value out of range; says which key and why.
     """
+    read: type[Message] = Policy
     try:
         policy = Policy.model_validate(tomllib.loads(text), extra="forbid")
         if policy.withdrawal.proofs != NO_NEEDS:
             raise BadInput("policy: withdrawal.proofs: proofs have a table of their own, [proofs]")
         for rule in policy.rules:
-            OrderLimits.model_validate(rule.order, extra="forbid")
-            AfterSaleLimits.model_validate(rule.after_sale, extra="forbid")
+            for read, values in ((OrderLimits, rule.order), (AfterSaleLimits, rule.after_sale)):
+                read.model_validate(values, extra="forbid")
     except tomllib.TOMLDecodeError as error:
         raise BadInput(f"policy: not TOML: {error}") from None
     except ValidationError as error:
-        problems = "; ".join(f"{reason['field']}: {reason['message']}" for reason in reasons_of(error))
+        problems = "; ".join(f"{reason['field']}: {reason['message']}" for reason in reasons_of(error, read))
         raise BadInput(f"policy: {problems}") from None
     audit = policy.audit.model_copy(update={"name": policy.name})
     withdrawal = policy.withdrawal.model_copy(update={"proofs": policy.proofs})

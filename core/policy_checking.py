@@ -91,7 +91,7 @@ def _rule_values(policy: Policy) -> Iterator[PolicyFinding]:
             try:
                 model.model_validate(values, extra="forbid")
             except ValidationError as error:
-                for reason in reasons_of(error):
+                for reason in reasons_of(error, model):
                     yield PolicyFinding((("rules", number, part, *_place(reason["field"])),), reason["message"])
 
 

@@ -7,11 +7,10 @@ import json
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from pydantic import (
-    ValidationError,
-)
+from pydantic import BaseModel, ValidationError
 
 from core.fields import UNPRINTABLE, Message
+from core.known_keys import unknown_key
 from core.messages import Command
 from core.reasons import Refusal, refuse
 
@@ -24,8 +23,12 @@ def content_hash(message: Message) -> str:
     return hashlib.sha256(body.encode()).hexdigest()
 
 
-def reasons_of(error: ValidationError) -> list[dict[str, str]]:
-    """Field by field what was wrong: `[{"field": "lines.0.quantity", "message": "…"}]`."""
+def reasons_of(error: ValidationError, model: type[BaseModel] | None = None) -> list[dict[str, str]]:
+    """Field by field what was wrong: `[{"field": "lines.0.quantity", "message": "…"}]`.
+
+    Args:
+        model: what was read; an unknown key then gets the nearest known one.
+    """
     reasons = []
     details = error.errors(include_url=False, include_input=False, include_context=False)
     for detail in details:
@@ -33,6 +36,8 @@ def reasons_of(error: ValidationError) -> list[dict[str, str]]:
             continue  # without the wrong field it is too short; that field has its own reason
         field = ".".join(_shown(part) for part in detail["loc"])
         message = _PLAIN.get(detail["type"]) or detail["msg"].removeprefix("Value error, ")
+        if detail["type"] == "extra_forbidden" and model is not None:
+            message = unknown_key(model, detail["loc"])
         head, colon, tail = message.partition(": ")
         if not field and colon and " " not in head:
             field, message = head, tail
@@ -41,6 +46,7 @@ def reasons_of(error: ValidationError) -> list[dict[str, str]]:
 
 
 _PLAIN = {
+    "extra_forbidden": "unknown key",
     "tuple_type": "must be a list",
     "model_type": "must be an object",
     "model_attributes_type": "must be an object",
@@ -73,7 +79,7 @@ def read(model: type[M], body: Any, code: str = "malformed", *, strictly: bool =
     try:
         return model.model_validate(body, extra="forbid" if strictly else "ignore")
     except ValidationError as error:
-        reasons = reasons_of(error)
+        reasons = reasons_of(error, model)
         detail = "; ".join(f"{reason['field']}: {reason['message']}" for reason in reasons[:10])
         return refuse(code, detail, field=reasons[0]["field"])
     except (RecursionError, ValueError, TypeError) as error:

@@ -11,12 +11,11 @@ import tomllib
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-from core.fields import Message
 from core.reading import reasons_of
 
-M = TypeVar("M", bound=Message)
+M = TypeVar("M", bound=BaseModel)
 Path = tuple[str | int, ...]
 
 _AT_LINE = re.compile(r"\(at line (\d+), column \d+\)")
@@ -45,6 +44,8 @@ class Lines:
             parsed = tomllib.loads(statement)
             if statement.lstrip().startswith("["):
                 prefix = self._enter(parsed, statement.lstrip().startswith("[["))
+                if prefix and isinstance(prefix[-1], int):
+                    self._lines.setdefault(prefix[:-1], line)
                 self._lines.setdefault(prefix, line)
             else:
                 self._note(prefix, parsed, line, statement)
@@ -139,7 +140,7 @@ def read_toml(model: type[M], text: str) -> tuple[M | None, list[FileProblem]]:
         message = _AT_LINE.sub("", str(error)).strip()
         return None, [FileProblem(int(at.group(1)) if at else 0, "", f"not TOML: {message}")]
     except ValidationError as error:
-        lines, reasons = Lines(text), reasons_of(error)
+        lines, reasons = Lines(text), reasons_of(error, model)
         return None, sorted(FileProblem(lines.of(_path(one["field"])), one["field"], one["message"]) for one in reasons)
 
 

@@ -120,6 +120,6 @@ def message_of(model: type[M], fields: dict[str, Any], code: str = "malformed") 
     try:
         return model.model_validate(fields, extra="forbid")
     except ValidationError as error:
-        raise ProblemError(code, reasons=reasons_of(error)) from None
+        raise ProblemError(code, reasons=reasons_of(error, model)) from None
     except (RecursionError, ValueError, TypeError) as error:
         raise ProblemError(code, f"It cannot be read: {type(error).__name__}.") from None
