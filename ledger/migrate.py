@@ -31,7 +31,7 @@ _CHECKED = (
 )
 _OF_MERCHANTS = (
     *("move_merchant", "require_deposit", "tell_of_merchant"),
-    *("is_held_by_merchant", "held_by_merchants", "stop_of_merchant"),
+    *("is_kept_frozen", "is_held_by_merchant", "held_by_merchants", "stop_of_merchant"),
 )
 _OF_POLICIES = ("keep_policy", "name_policy")
 _DECIDED = ("move_grade", "move_policy", "set_safeguard", "shorten_cooling", "reseal_account")

@@ -2375,9 +2375,11 @@ BEGIN
     RETURN (
         SELECT array_agg(
             r.waits
-            AND merchant_value((SELECT o.merchant_id FROM orders o WHERE o.order_id = split_part(r.reference, '/', 2)),
-                               'frozen') IS NOT NULL
-            AND (SELECT m.id FROM movements m WHERE m.reference = r.reference) IS NULL ORDER BY r.n)
+            AND CASE WHEN (SELECT m.id FROM movements m WHERE m.reference = r.reference) IS NOT NULL
+                THEN is_kept_frozen(r.reference)
+                ELSE merchant_value(
+                    (SELECT o.merchant_id FROM orders o WHERE o.order_id = split_part(r.reference, '/', 2)),
+                    'frozen') IS NOT NULL END ORDER BY r.n)
         FROM unnest(p_references, v_waits) WITH ORDINALITY AS r (reference, waits, n));
 END $function$;
 
@@ -2439,13 +2441,22 @@ DECLARE
 BEGIN
     PERFORM pg_advisory_xact_lock_shared(hashtextextended('merchant/' || v_merchant, 0));
     IF EXISTS (SELECT FROM movements m WHERE m.reference = p_reference) THEN
-        -- A worker may die after it has booked what a buyer paid again to what is frozen, and ask as the first time.
-        RETURN p_reference LIKE 'order/%/claim\_back/%' AND EXISTS (
-            SELECT FROM movements m JOIN transfers t ON t.movement_id = m.id
-            JOIN accounts a ON a.id = t.credit_account AND a.path LIKE 'order/%/frozen'
-            WHERE m.reference = p_reference);
+        RETURN is_kept_frozen(p_reference);
     END IF;
     RETURN merchant_value(v_merchant, 'frozen') IS NOT NULL;
+END $function$;
+
+CREATE FUNCTION is_kept_frozen(p_reference text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+BEGIN
+    RETURN p_reference LIKE 'order/%/claim\_back/%' AND EXISTS (
+        SELECT FROM movements m JOIN transfers t ON t.movement_id = m.id
+        JOIN accounts a ON a.id = t.credit_account AND a.path LIKE 'order/%/frozen'
+        WHERE m.reference = p_reference);
 END $function$;
 
 CREATE FUNCTION is_own(p_path text, p_reference text, p_merchant text, p_channel text)

@@ -6,10 +6,10 @@ import asyncio
 from typing import Any
 
 from databases import Database
-from ledger_samples import NOW, a_record, funded, refund, refund_arrived
+from ledger_samples import NOW, a_record, an_order, funded, opened, refund, refund_arrived
 
 from core.messages import Actor
-from core.movements import Movement, Taken, claim_back, release
+from core.movements import Movement, Taken, claim_back, fund, release
 from core.records import OrderRecord
 from ledger.book import Book
 from ledger.proofs import prove
@@ -32,6 +32,13 @@ async def _refunded(register: Register, book: Book) -> None:
 
 def _claims(*, frozen: bool) -> Movement:
     return claim_back("A1", channel="wechat", frozen=frozen, **AT)
+
+
+async def _opened(register: Register, order_id: str) -> Movement:
+    """The first movement of an order of another merchant."""
+    order = an_order(order_id, merchant_id="m-2")
+    await opened(register, order)
+    return fund(order_id, channel=order.payment.channel, amount_minor=1000, currency="CNY", occurred_at=NOW)
 
 
 def _record(frozen_minor: int, *, revision: int = 1) -> OrderRecord:
@@ -61,6 +68,21 @@ async def test_it_is_kept_for_the_order_until_the_merchant_is_let_go(
     assert (await book.post(_claims(frozen=True), _record(1000))).outcome == "exists"
     assert (await book.post(release("A1", **AT), _record(0, revision=2))).moved
     assert await _balances(database) == (0, 1000)
+
+
+async def test_an_array_answers_as_a_single_movement_does(register: Register, book: Book) -> None:
+    """A worker that died after the booking may ask again while others are posting."""
+    await _refunded(register, book)
+    await _freeze(register)
+    assert (await book.post(_claims(frozen=True), _record(1000))).moved
+    for frozen in (True, False):
+        if not frozen:
+            await _freeze(register, on=False)
+        beside = [await _opened(register, f"{name}-{frozen}") for name in ("B", "C")]
+        gathered = Book(register.pool, beside=1)
+        posted = await asyncio.gather(*(gathered.post(one) for one in (beside[0], _claims(frozen=False), beside[1])))
+        assert [one.outcome for one in posted] == ["posted", "held", "posted"], f"frozen: {frozen}"
+        assert (await book.post_all([_claims(frozen=False)]))[0].outcome == "not_posted"
 
 
 async def test_of_many_at_one_moment_one_is_booked_and_none_is_made_available(

@@ -97,6 +97,17 @@ CREATE FUNCTION waits_for_merchant(p_reference TEXT, p_credits TEXT[]) RETURNS B
         WHEN 'claim_back' THEN array_to_string(p_credits, ' ') LIKE '%/available%' ELSE FALSE END
 $$;
 
+-- Whether what a buyer paid again stands in the books as frozen for the order. A worker may die after it has booked that,
+-- and ask as the first time: it learns that the money is held, and not that the books have another movement.
+CREATE FUNCTION is_kept_frozen(p_reference TEXT) RETURNS BOOLEAN
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, dakuan, pg_temp AS $$
+BEGIN
+    RETURN p_reference LIKE 'order/%/claim\_back/%' AND EXISTS (
+        SELECT FROM movements m JOIN transfers t ON t.movement_id = m.id
+        JOIN accounts a ON a.id = t.credit_account AND a.path LIKE 'order/%/frozen'
+        WHERE m.reference = p_reference);
+END $$;
+
 -- Whether an order's money may not become its merchant's now. The lock is held until the transaction ends: after a
 -- freeze has returned, no posting that was checked before it can follow.
 CREATE FUNCTION is_held_by_merchant(p_reference TEXT) RETURNS BOOLEAN
@@ -106,11 +117,7 @@ DECLARE
 BEGIN
     PERFORM pg_advisory_xact_lock_shared(hashtextextended('merchant/' || v_merchant, 0));
     IF EXISTS (SELECT FROM movements m WHERE m.reference = p_reference) THEN
-        -- A worker may die after it has booked what a buyer paid again to what is frozen, and ask as the first time.
-        RETURN p_reference LIKE 'order/%/claim\_back/%' AND EXISTS (
-            SELECT FROM movements m JOIN transfers t ON t.movement_id = m.id
-            JOIN accounts a ON a.id = t.credit_account AND a.path LIKE 'order/%/frozen'
-            WHERE m.reference = p_reference);
+        RETURN is_kept_frozen(p_reference);
     END IF;
     RETURN merchant_value(v_merchant, 'frozen') IS NOT NULL;
 END $$;
@@ -141,9 +148,11 @@ BEGIN
     RETURN (
         SELECT array_agg(
             r.waits
-            AND merchant_value((SELECT o.merchant_id FROM orders o WHERE o.order_id = split_part(r.reference, '/', 2)),
-                               'frozen') IS NOT NULL
-            AND (SELECT m.id FROM movements m WHERE m.reference = r.reference) IS NULL ORDER BY r.n)
+            AND CASE WHEN (SELECT m.id FROM movements m WHERE m.reference = r.reference) IS NOT NULL
+                THEN is_kept_frozen(r.reference)
+                ELSE merchant_value(
+                    (SELECT o.merchant_id FROM orders o WHERE o.order_id = split_part(r.reference, '/', 2)),
+                    'frozen') IS NOT NULL END ORDER BY r.n)
         FROM unnest(p_references, v_waits) WITH ORDINALITY AS r (reference, waits, n));
 END $$;
 
