@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from typing import Any
 
-from temporalio.client import Client, WithStartWorkflowOperation, WorkflowHandle
+from temporalio.client import (
+    Client,
+    WithStartWorkflowOperation,
+    WorkflowHandle,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
 from temporalio.common import Priority, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError
 
 from core.account_drop.state import ACCOUNT_DROP_WORKFLOW, AccountDrop
 from core.aftersale.messages import ReportChargeback
@@ -90,9 +98,15 @@ async def send_reopening(client: Client, order: Order, verb: str, body: dict[str
     )
     with in_our_words():
         async with answered(order_workflow_id(order.order_id), body):
-            answer = await client.execute_update_with_start_workflow(
-                verb, body, start_workflow_operation=start, rpc_timeout=ANSWER_WITHIN
-            )
+            try:
+                answer = await client.execute_update_with_start_workflow(
+                    verb, body, start_workflow_operation=start, rpc_timeout=ANSWER_WITHIN
+                )
+            except (RPCError, WorkflowUpdateRPCTimeoutOrCancelledError):
+                # The SDK leaves the error in the start's future, too. Unread, it is logged with its traceback.
+                with suppress(RPCError, asyncio.CancelledError):
+                    await start.workflow_handle()
+                raise
     return dict(answer)
 
 

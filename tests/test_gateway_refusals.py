@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import sys
 import traceback
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from order_stage import Play
@@ -15,7 +18,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.service import RPCError, RPCStatusCode
 
 import gateway
-from core.errors import Unavailable
+from core.errors import Refused, Unavailable
 from core.ids import ORDER_WORKFLOW, TASK_QUEUE
 from core.reasons import refuse
 from demo.stage import StagedOrder
@@ -131,3 +134,20 @@ def test_a_workflow_whose_task_fails_is_named_and_temporal_is_not_blamed(what: s
         in_our_words("order-o1"),
     ):
         raise RPCError(message, RPCStatusCode.FAILED_PRECONDITION, b"")
+
+
+async def test_a_command_that_opens_nothing_leaves_no_error_that_no_one_reads(play: Play) -> None:
+    order = play()
+    known = order.stage.client
+    nowhere = Client(known.service_client, namespace="nowhere", data_converter=known.data_converter)
+    unread: list[dict[str, Any]] = []
+    loop = asyncio.get_running_loop()
+    before = loop.get_exception_handler()
+    loop.set_exception_handler(lambda _, context: unread.append(context))
+    try:
+        with pytest.raises((Refused, Unavailable)):
+            await gateway.send_reopening(nowhere, order.order, "report_scan", {"parcels": 1})
+        gc.collect()
+    finally:
+        loop.set_exception_handler(before)
+    assert unread == []
