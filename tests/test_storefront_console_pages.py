@@ -133,6 +133,19 @@ def test_a_form_that_is_wrong_says_so_first_and_leads_to_its_fields_by_keys(serv
     assert page.page.evaluate("document.activeElement.id") == str(names[0])[1:]
 
 
+def test_a_withdrawal_that_is_wrong_says_so_at_its_field_in_chinese(served: Served) -> None:
+    wrong = next(scene for scene in scenes() if scene.path == "/merchants/m-7/withdraw" and scene.status == 422)
+    page = served.show(wrong, "zh")
+    assert focused(page) == "DIV.alert"
+    said = page.page.inner_text("#w-amount_minor")
+    assert said == "请填写大于零的金额，如 120.50；小数位数不得超过该币种。"
+    assert page.page.inner_text(".alert li") == f"金额：{said}"
+    assert page.page.get_attribute("#f-amount_minor", "aria-describedby") == "w-amount_minor"
+    page.page.keyboard.press("Tab")
+    page.page.keyboard.press("Enter")
+    assert page.page.evaluate("document.activeElement.id") == "f-amount_minor"
+
+
 def test_what_will_be_sent_is_read_before_it_is_sent(served: Served) -> None:
     page = shown(served, "/orders/A1001/do/place_hold", sent=True)
     assert focused(page).startswith("H1")

@@ -138,11 +138,11 @@ def _read(
         command = message_of(_COMMANDS[action.kind][action.verb], body)
     except ProblemError as error:
         found = error.problem.errors or [{"pointer": "", "detail": error.problem.detail}]
-        return {}, [(one["pointer"].strip("/").rpartition("/")[2], _detail(visit, one["detail"])) for one in found]
+        return {}, [(one["pointer"].strip("/").rpartition("/")[2], detail_of(visit, one["detail"])) for one in found]
     return command.model_dump(mode="json", exclude_unset=True), []
 
 
-def _detail(visit: Visit, detail: str) -> str:
+def detail_of(visit: Visit, detail: str) -> str:
     """What is wrong with one field; the model says it in English alone."""
     return detail if visit.language == "en" else visit.words("act.not_accepted")
 

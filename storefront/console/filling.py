@@ -40,10 +40,13 @@ def amount_in(visit: Visit, text: str, currency: str) -> int:
     Raises:
         BadInput: it is none, or finer than the currency's smallest unit.
     """
+    name = "amount"
     try:
-        return parse_amount(text, currency, visit.words("field.amount_minor"))
+        return parse_amount(text, currency, name)
     except BadInput as error:
-        raise error if visit.language == "en" else BadInput(visit.words("act.not_amount")) from None
+        # The form names the field itself.
+        said = str(error).removeprefix(f"{name}: ") if visit.language == "en" else visit.words("act.not_amount")
+        raise BadInput(said) from None
 
 
 def _number(visit: Visit, text: str) -> int:

@@ -12,23 +12,27 @@ from core.answers import HoldView
 from core.errors import BadInput, Refused
 from core.merchant_calendar import calendar
 from core.messages import Withdrawal
-from core.money import parse_amount
 from core.order import views
 from ledger.orders import OrderInHand
 from ledger.register_part import Position
 from storefront.api.paging import cursor_in
 from storefront.bodies import message_of
-from storefront.console.acting import carried_out
+from storefront.console.acting import carried_out, detail_of
+from storefront.console.filling import amount_in
 from storefront.console.lists import ROWS_OF_CSV, addresses, csv_of, decimal, wants_csv
 from storefront.console.reading import id_in, state_of_open
 from storefront.console.rendering import render, said_of
 from storefront.console.visits import Visit, for_people, go, sign_in_for
-from storefront.problems import ProblemError
+from storefront.problems import HttpProblem, ProblemError, problem_in, problem_of
 from wiring.estimating import estimate_now
 
 ORDERS_SHOWN = 20
 BARS = 14
 """Days of the calendar that are drawn."""
+_FIELDS = ("account_id", "amount_minor")
+"""What a person fills in to withdraw."""
+Wrong = list[tuple[str, str]]
+"""What is wrong with the form: the field, or "" for all of it, and why in the person's language."""
 
 
 async def merchant_page(visit: Visit) -> Response:
@@ -104,8 +108,17 @@ async def withdraw_check(visit: Visit) -> Response:
     try:
         found = await estimate_now(visit.service.settings, visit.register, asked)
     except Refused as refusal:
-        return await _form(visit, merchant_id, given, [refusal.message])
-    return render(visit, "withdraw_check.html", merchant_id=merchant_id, asked=asked, found=found, given=given)
+        return await _form(visit, merchant_id, given, _in_form(visit, problem_in(refusal)))
+    against = [said_of(visit, problem_of(one.code, one.message)) for one in found.against]
+    return render(
+        visit,
+        "withdraw_check.html",
+        merchant_id=merchant_id,
+        asked=asked,
+        found=found,
+        given=given,
+        against=against,
+    )
 
 
 async def withdraw_send(visit: Visit) -> Response:
@@ -118,7 +131,7 @@ async def withdraw_send(visit: Visit) -> Response:
     body = asked.model_dump(mode="json", exclude_unset=True)
     answer, problem = await carried_out(visit, asked.withdrawal_id, "withdrawal", asked.withdrawal_id, body)
     if problem is not None:
-        return await _form(visit, merchant_id, given, [said_of(visit, problem)])
+        return await _form(visit, merchant_id, given, _in_form(visit, problem))
     return go(f"/console/withdrawals/{asked.withdrawal_id}?{'done' if answer is not None else 'later'}=withdraw")
 
 
@@ -129,25 +142,27 @@ def _own(visit: Visit) -> str:
     return merchant_id
 
 
-async def _asked(visit: Visit) -> tuple[str, dict[str, str], Withdrawal | None, list[str]]:
+async def _asked(visit: Visit) -> tuple[str, dict[str, str], Withdrawal | None, Wrong]:
     """The withdrawal that a form asks for, or why it is none."""
     merchant_id = _own(visit)
     given = {name: str(value).strip() for name, value in (await visit.form()).items()}
     account_id, _, currency = given.get("account_id", "").partition("|")
     given.setdefault("withdrawal_id", f"w-{secrets.token_hex(16)}")
+    if not given.get("amount_minor"):
+        return merchant_id, given, None, [("amount_minor", visit.words("act.required"))]
     try:
-        amount = parse_amount(given.get("amount_minor", ""), currency, visit.words("field.amount_minor"))
+        amount = amount_in(visit, given["amount_minor"], currency)
         fields: dict[str, Any] = {"merchant_id": merchant_id, "account_id": account_id, "currency": currency}
         fields |= {"amount_minor": amount, "withdrawal_id": given["withdrawal_id"]}
         asked = message_of(Withdrawal, fields | {"requested_by": {"role": "merchant", "id": merchant_id}})
     except BadInput as error:
-        return merchant_id, given, None, [str(error)]
+        return merchant_id, given, None, [("amount_minor", str(error))]
     except ProblemError as error:
-        return merchant_id, given, None, [one["detail"] for one in error.problem.errors] or [error.problem.detail]
+        return merchant_id, given, None, _in_form(visit, error.problem)
     return merchant_id, given, asked, []
 
 
-async def _form(visit: Visit, merchant_id: str, given: dict[str, str], problems: list[str]) -> Response:
+async def _form(visit: Visit, merchant_id: str, given: dict[str, str], problems: Wrong) -> Response:
     return render(
         visit,
         "withdraw.html",
@@ -157,7 +172,17 @@ async def _form(visit: Visit, merchant_id: str, given: dict[str, str], problems:
         balances=await visit.register.balances.of_merchant(merchant_id),
         given=given,
         problems=problems,
+        wrong_by_field=dict(problems),
     )
+
+
+def _in_form(visit: Visit, problem: HttpProblem) -> Wrong:
+    """A problem at the fields of the form that it is about, or at none."""
+    found = [(one["pointer"].strip("/"), detail_of(visit, one["detail"])) for one in problem.errors]
+    if problem.code == "unreadable" and found:
+        return [(name if name in _FIELDS else "", why) for name, why in found]
+    about = next((name for name, _ in found if name in _FIELDS), "")
+    return [(about, said_of(visit, problem))]
 
 
 ROUTES = [
