@@ -108,7 +108,7 @@ def test_no_page_of_a_stack_keeps_anything_from_anyone(
     found = {}
     for path in pages_of(order, reviewed, withdrawal_id)[language == "zh" :: 2]:
         person.go(path)
-        found[path] = [*person.violations(colours=True), *(["too wide"] if person.too_wide() else [])]
+        found[path] = [*person.violations(colours=True), *(f"too wide at {width}" for width in person.too_wide(360))]
     assert {path: what for path, what in found.items() if what} == {}
     assert person.complaints == []
 

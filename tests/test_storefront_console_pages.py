@@ -69,8 +69,7 @@ LOOKS: tuple[tuple[Language, str], ...] = (("en", "light"), ("zh", "dark"), ("en
 
 def faults(page: Visitor, theme: str) -> list[str]:
     """What no page may have. 640 pixels are a window of 1280 at 200 %."""
-    wide = [f"too wide at {width}" for width in (360, 640) if page.too_wide(width)]
-    return [*page.found_in(theme), *wide]
+    return [*page.found_in(theme), *(f"too wide at {width}" for width in page.too_wide(360, 640))]
 
 
 def test_no_kind_of_page_keeps_anything_from_anyone(served: Served) -> None:
