@@ -24,7 +24,7 @@ _CHECKED = (
     "fault_beside_others",
     "fault_of_withdrawal",
     "add_refunded_lines",
-    "note_claim_payment",
+    "note_claim_payments",
     "note_rest",
     "note_rest_at_end",
     "post_rest",

@@ -3067,15 +3067,15 @@ BEGIN
         'seq', 1, 'to', 'operator', 'name', p_name, 'at', p_now, 'facts', p_facts)));
 END $function$;
 
-CREATE FUNCTION note_claim_payment(p_reference text, p_record jsonb)
+CREATE FUNCTION note_claim_payments(p_record jsonb)
  RETURNS void
  LANGUAGE sql
  SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
 AS $function$
     INSERT INTO claim_payments (order_id, case_id, channel, payment)
     SELECT o.order_id, (c.body ->> 'case_id')::INT, o.channel, c.body #>> '{claim,reference}'
-    FROM orders o CROSS JOIN LATERAL jsonb_array_elements(p_record #> '{state,cases}') AS c (body)
-    WHERE o.order_id = split_part(p_reference, '/', 2) AND c.body ->> 'case_id' = split_part(p_reference, '/', 4)
+    FROM orders o CROSS JOIN LATERAL jsonb_path_query(p_record, '$.state.cases[*]') AS c (body)
+    WHERE o.order_id = p_record ->> 'order_id' AND c.body #>> '{claim,status}' IN ('confirmed', 'booked')
       AND c.body #>> '{claim,reference}' IS NOT NULL
     ON CONFLICT (order_id, case_id) DO NOTHING
 $function$;
@@ -4152,9 +4152,6 @@ BEGIN
     IF outcome = 'posted' THEN
         PERFORM refuse_unlawful(p_reference, p_emptied, p_debits, p_credits, p_amounts);
         PERFORM refuse_one_persons_word(p_reference, p_record);
-        IF p_reference LIKE 'order/%/claim\_back/%' THEN
-            PERFORM note_claim_payment(p_reference, p_record);
-        END IF;
     END IF;
     IF outcome IN ('posted', 'exists') AND p_record IS NOT NULL THEN
         PERFORM record_order(p_record);
@@ -4211,9 +4208,6 @@ BEGIN
     LOOP
         IF v_outcomes[v_n] = 'posted' THEN
             PERFORM refuse_one_persons_word(p_references[v_n], v_record);
-            IF p_references[v_n] LIKE 'order/%/claim\_back/%' THEN
-                PERFORM note_claim_payment(p_references[v_n], v_record);
-            END IF;
         END IF;
         IF v_outcomes[v_n] IN ('posted', 'exists') AND v_record IS NOT NULL THEN
             PERFORM record_order(v_record);
@@ -4824,6 +4818,9 @@ BEGIN
     IF FOUND THEN
         IF p_record -> 'notices' <> '[]' THEN -- most records have none
             PERFORM add_notices('order/' || (p_record ->> 'order_id'), p_record -> 'notices');
+        END IF;
+        IF p_record #> '{state,cases,0}' IS NOT NULL THEN -- most orders have no case
+            PERFORM note_claim_payments(p_record);
         END IF;
         IF (p_record ->> 'closed')::BOOLEAN THEN
             -- Nothing more is claimed for it. What no parcel of it stands for was claimed by a try that was lost.

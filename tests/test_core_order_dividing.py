@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from core.aftersale.messages import ReportChargeback
 from core.command import Actor
 from core.order.dividing import ChargedOrder, divide, reports_of
-from core.reasons import Refusal
+from core.reasons import SENTENCES, Refusal
 
 
 def order(number: int, left: int, taken: int | None = None, **more: Any) -> ChargedOrder:
@@ -100,3 +100,11 @@ def test_its_end_goes_to_every_order_whatever_the_register_knows_yet() -> None:
     assert [order_id for order_id, _ in ended] == ["A1", "A2", "A3"]
     assert {one.amount_minor for _, one in ended} == {None}
     assert len({one.command_id for _, one in ended}) == 3
+
+
+@pytest.mark.parametrize("outcome", ["opened", "won"])
+def test_a_payment_of_two_claims_is_charged_to_neither_orders_own_payment(outcome: str) -> None:
+    paid = [one.model_copy(update={"claimed_with": "4200000042"}) for one in (order(1, 0, 200), order(2, 0, 100))]
+    refused = reports_of(report(150) if outcome == "opened" else report(outcome="won"), paid)
+    assert isinstance(refused, Refusal)
+    assert (refused.code, refused.message) == ("several_orders", f"{SENTENCES['several_orders']} A1, A2")

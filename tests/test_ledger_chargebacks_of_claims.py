@@ -44,7 +44,10 @@ PAID = "4200000042"
 
 
 def _claimed(order_id: str, reference: str | None) -> OrderRecord:
-    cases = [{"case_id": 2}, {"case_id": 1, "claim": {"amount_minor": 600, "reference": reference}}]
+    cases = [
+        {"case_id": 2},
+        {"case_id": 1, "claim": {"amount_minor": 600, "status": "confirmed", "reference": reference}},
+    ]
     over: dict[str, Any] = {"phase": "refunded", "refunded_minor": 1000, "state": {"funded": True, "cases": cases}}
     return a_record(order_id, **over)
 
@@ -74,3 +77,18 @@ async def test_the_order_of_a_claim_is_known_by_its_payment_once_it_is_in_the_bo
     assert await register.payments.charged_claims(PAID, None) == [found]
     assert await register.payments.charged_claims(PAID, "alipay") == []
     assert await database.owner.fetchval("SELECT count(*) FROM claim_payments") == 2
+
+
+async def test_the_order_is_known_as_soon_as_it_has_learned_of_the_payment(register: Register, book: Book) -> None:
+    order = await funded(register, book)
+    await refund(book, order, "cancel", taken=Taken(place="escrow", merchant_minor=1000))
+    await refund_arrived(book, order, "cancel", 1000)
+    await register.orders.record(_claimed("A1", PAID))
+    assert [one.order_id for one in await register.payments.charged_claims(PAID, "wechat")] == ["A1"]
+
+
+async def test_a_number_that_did_not_pay_the_claim_finds_no_order(register: Register, book: Book) -> None:
+    await funded(register, book)
+    unpaid = {"case_id": 1, "stage": "unpaid", "claim": {"amount_minor": 600, "status": "asked", "reference": PAID}}
+    await register.orders.record(a_record("A1", state={"funded": True, "cases": [unpaid]}))
+    assert await register.payments.charged_claims(PAID, "wechat") == []

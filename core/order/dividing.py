@@ -87,6 +87,9 @@ def reports_of(
     if len(orders) == 1:
         with_claim = {"payment": orders[0].claimed_with} if orders[0].claimed_with is not None else {}
         return ((orders[0].order_id, report.model_copy(update=with_claim)),)
+    if any(order.claimed_with is not None for order in orders):
+        # A part of each order's own payment would be the wrong money: people say whose claim it was.
+        return refuse("several_orders", ", ".join(order.order_id for order in orders), field="case_reference")
     if report.outcome != "opened":
         return tuple((order.order_id, _to(order.order_id, report)) for order in orders)
     parts = divide(report.amount_minor or 0, report.fee_minor, orders)

@@ -151,6 +151,9 @@ BEGIN
         IF p_record -> 'notices' <> '[]' THEN -- most records have none
             PERFORM add_notices('order/' || (p_record ->> 'order_id'), p_record -> 'notices');
         END IF;
+        IF p_record #> '{state,cases,0}' IS NOT NULL THEN -- most orders have no case
+            PERFORM note_claim_payments(p_record);
+        END IF;
         IF (p_record ->> 'closed')::BOOLEAN THEN
             -- Nothing more is claimed for it. What no parcel of it stands for was claimed by a try that was lost.
             PERFORM release_claims(
@@ -230,9 +233,6 @@ BEGIN
     IF outcome = 'posted' THEN
         PERFORM refuse_unlawful(p_reference, p_emptied, p_debits, p_credits, p_amounts);
         PERFORM refuse_one_persons_word(p_reference, p_record);
-        IF p_reference LIKE 'order/%/claim\_back/%' THEN
-            PERFORM note_claim_payment(p_reference, p_record);
-        END IF;
     END IF;
     IF outcome IN ('posted', 'exists') AND p_record IS NOT NULL THEN
         PERFORM record_order(p_record);
@@ -279,9 +279,6 @@ BEGIN
     LOOP
         IF v_outcomes[v_n] = 'posted' THEN
             PERFORM refuse_one_persons_word(p_references[v_n], v_record);
-            IF p_references[v_n] LIKE 'order/%/claim\_back/%' THEN
-                PERFORM note_claim_payment(p_references[v_n], v_record);
-            END IF;
         END IF;
         IF v_outcomes[v_n] IN ('posted', 'exists') AND v_record IS NOT NULL THEN
             PERFORM record_order(v_record);

@@ -22,14 +22,14 @@ CREATE TABLE claim_payments (
 
 CREATE INDEX claim_payments_by_payment ON claim_payments (payment, channel);
 
--- Note the payment with which the claim of a movement `order/{id}/claim_back/{k}` was paid, as the order's record names
--- it. A claim that is settled by people may have none.
-CREATE FUNCTION note_claim_payment(p_reference TEXT, p_record JSONB) RETURNS VOID
+-- Note with which payments the buyer paid the claims of an order, as its record names them: before they are booked, so
+-- that a channel that takes such a payment back at once finds the order. A claim that people settle may have none.
+CREATE FUNCTION note_claim_payments(p_record JSONB) RETURNS VOID
 LANGUAGE sql SET search_path = pg_catalog, dakuan, pg_temp AS $$
     INSERT INTO claim_payments (order_id, case_id, channel, payment)
     SELECT o.order_id, (c.body ->> 'case_id')::INT, o.channel, c.body #>> '{claim,reference}'
-    FROM orders o CROSS JOIN LATERAL jsonb_array_elements(p_record #> '{state,cases}') AS c (body)
-    WHERE o.order_id = split_part(p_reference, '/', 2) AND c.body ->> 'case_id' = split_part(p_reference, '/', 4)
+    FROM orders o CROSS JOIN LATERAL jsonb_path_query(p_record, '$.state.cases[*]') AS c (body)
+    WHERE o.order_id = p_record ->> 'order_id' AND c.body #>> '{claim,status}' IN ('confirmed', 'booked')
       AND c.body #>> '{claim,reference}' IS NOT NULL
     ON CONFLICT (order_id, case_id) DO NOTHING
 $$;
