@@ -314,7 +314,7 @@ IN_CHINESE: Mapping[str, str] = {
 }
 """What each kind is called in Chinese sentences."""
 IN_ENGLISH: Mapping[str, str] = {
-    "fund": "paid by the buyer into escrow",
+    "fund": "paid into escrow",
     "credit": "credited to the merchant",
     "settle": "settled",
     "refund": "refund",

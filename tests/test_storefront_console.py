@@ -1,4 +1,6 @@
-"""The console in a real browser: every page by every sense, every action with its reason, no host but ours."""
+"""The console in a real browser: every page by every sense, every action by keys alone and with its reason, no host but
+ours.
+"""
 
 from __future__ import annotations
 
@@ -120,7 +122,7 @@ def test_an_operator_lifts_a_hold_with_a_reason_that_is_shown_first(ann: Visitor
     ann.press("Lift hold odd_buyer")
     ann.press("Check")
     assert "This must be filled in." in ann.says()
-    ann.page.fill("textarea[name=reason]", "We spoke to the buyer")
+    ann.fill("reason", "We spoke to the buyer")
     ann.press("Check")
     assert "Nothing has been sent yet." in ann.says()
     assert "odd_buyer" in [hold["reason"] for hold in apart(ask, "show", order["order_id"])["holds"]]
@@ -163,6 +165,29 @@ def test_everything_is_reached_by_keys(ann: Visitor, order: dict[str, Any]) -> N
     assert ann.page.get_attribute("html", "lang") == "en"
 
 
+def a_case() -> dict[str, Any]:
+    """An order of Mei's shop whose buyer wants a part of the money back."""
+    order, waybill = started(merchant_id="m-7"), fresh_waybill()
+    ship(order, waybill)
+    body = json.dumps({"kind": "refund_only", "reason": "damaged", "amount_minor": 1_000})
+    ask("send", "open_after_sale", order["order_id"], "--as", f"buyer:{order['buyer_id']}", "--body", body)
+    return order
+
+
+def test_a_merchant_answers_a_case(chromium: Browser, console_url: str) -> None:
+    order = apart(a_case)
+    mei = visitor(chromium, console_url, "mei")
+    mei.go(f"/console/orders/{order['order_id']}")
+    mei.press("Refuse case")
+    mei.fill("reason", "It was whole when it left")
+    mei.press("Check")
+    mei.press("Send")
+    assert "Done: Refuse case." in mei.says()
+    (case,) = apart(ask, "show", order["order_id"])["state"]["cases"]
+    assert case["stage"] == "refused"
+    assert mei.complaints == []
+
+
 def test_two_people_approve_a_withdrawal_and_one_cannot_twice(
     chromium: Browser, console_url: str, ann: Visitor, withdrawal_id: str
 ) -> None:
@@ -196,8 +221,7 @@ def test_a_reviewer_claims_a_review_sees_both_sides_and_decides(
 ) -> None:
     rui = visitor(chromium, console_url, "rui", "zh")
     rui.go("/console/reviews")
-    with rui.page.expect_navigation():
-        rui.page.click(f"a[href='/console/reviews/{reviewed['order_id']}/p1']")
+    rui.press(f"{reviewed['order_id']} p1")
     said = rui.says()
     assert "商家说法" in said
     assert "深圳" in said
@@ -205,8 +229,8 @@ def test_a_reviewer_claims_a_review_sees_both_sides_and_decides(
     rui.press("认领 30 分钟")
     assert "rui" in rui.says()
     rui.press("审核裁定")
-    rui.page.check("input[value=rejected]")
-    rui.page.fill("textarea[name=reason]", "单号属于另一件包裹")
+    rui.choose("verdict", "rejected")
+    rui.fill("reason", "单号属于另一件包裹")
     rui.press("核对")
     rui.press("提交")
     found = apart(ask, "show", reviewed["order_id"])

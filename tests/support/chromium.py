@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -41,6 +42,8 @@ AXE = Axe()
 RUN = """([leftOut, options]) => axe.run({exclude: leftOut}, options).then(({violations}) =>
   violations.map(one => [one.id, one.nodes[0].html.slice(0, 200)]))"""
 """What axe finds, with the first element of each kind. Its whole answer says far more, and is slow to hand over."""
+TABS_MOST = 200
+"""More stops than any page of the tests has."""
 
 
 def apart(act: Callable[P, R], *arguments: P.args, **named: P.kwargs) -> R:
@@ -98,10 +101,33 @@ class Visitor:
             self.page.click(f"button[value={who}]")
 
     def press(self, label: str) -> None:
-        """Press a button or follow a link by what it says."""
-        pressed = self.page.get_by_role("button", name=label).or_(self.page.get_by_role("link", name=label)).first
+        """Press a button or follow a link by what it says, by keys alone."""
+        self.tab_to(f"one.innerText.replace(/\\s+/g, ' ').trim() === {json.dumps(label)}")
         with self.page.expect_navigation():
-            pressed.click()
+            self.page.keyboard.press("Enter")
+
+    def fill(self, name: str, text: str) -> None:
+        """Write into a field, by keys alone."""
+        self.tab_to(f"one.name === {json.dumps(name)}")
+        self.page.keyboard.type(text)
+
+    def choose(self, name: str, value: str) -> None:
+        """Choose one of several radio buttons, by keys alone."""
+        self.tab_to(f"one.name === {json.dumps(name)}")
+        self.page.keyboard.press("Space")
+        for _ in range(TABS_MOST):
+            if self.page.evaluate("document.activeElement.value") == value:
+                return
+            self.page.keyboard.press("ArrowDown")
+        raise AssertionError(f"no arrow leads to {value}")
+
+    def tab_to(self, wanted: str) -> None:
+        """Press Tab until the element with the focus is the one that is wanted: a condition of `one` in the page."""
+        for _ in range(TABS_MOST):
+            self.page.keyboard.press("Tab")
+            if self.page.evaluate(f"(one => one !== document.body && {wanted})(document.activeElement)"):
+                return
+        raise AssertionError(f"no Tab leads to what is wanted: {wanted}")
 
     def says(self) -> str:
         """The text of the page."""
