@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from typing import Any
 
 import asyncpg
 import pytest
 from databases import Database
 from ledger_samples import (
+    ALL_TAKEN,
     NOW,
     a_record,
     a_withdrawal,
-    an_order,
     bound,
     credit,
-    fund,
     funded,
-    opened,
     refund,
     refund_arrived,
     settle,
+    settled_order,
 )
 
 from core import movements
 from core.messages import Order
 from core.movements import Leg, LinePart, Taken, adjustment
-from core.records import OrderRecord
 from core.steps import Posted
 from core.withdrawal.policy import WithdrawalPolicy
 from ledger.book import Book
@@ -35,16 +32,6 @@ from ledger.register import Register
 
 AT: dict[str, Any] = {"currency": "CNY", "occurred_at": NOW}
 HAS, OWES, DEPOSIT = "merchant/m-1/available", "merchant/m-1/receivable", "merchant/m-1/deposit"
-ALL = Taken(place="merchant", merchant_minor=950, commission_minor=50)
-"""The whole of an order of 1000 that was credited less 50."""
-
-
-async def settled(register: Register, book: Book, order_id: str = "A1", **fields: Any) -> Order:
-    """An order of 1000 whose merchant has 950 available."""
-    order = await funded(register, book, order_id, **fields)
-    assert (await credit(book, order)).moved
-    assert (await settle(book, order)).moved
-    return order
 
 
 async def spend(register: Register, amount: int, withdrawal_id: str = "W1") -> None:
@@ -62,7 +49,7 @@ async def _balances(database: Database, *paths: str) -> list[int]:
     return [await database.balance(path) for path in paths]
 
 
-async def _back(book: Book, order: Order, taken: Taken = ALL, cause: str = "case-1", **fields: Any) -> Posted:
+async def _back(book: Book, order: Order, taken: Taken = ALL_TAKEN, cause: str = "case-1", **fields: Any) -> Posted:
     return await refund(book, order, cause, taken=taken, **fields)
 
 
@@ -84,13 +71,13 @@ async def test_after_the_credit_proceeds_and_commission_pay_and_the_platform_get
 async def test_after_the_settlement_the_merchants_available_money_pays_first(
     database: Database, book: Book, register: Register
 ) -> None:
-    order = await settled(register, book)
+    order = await settled_order(register, book)
     assert (await _back(book, order, Taken(place="merchant", merchant_minor=475, commission_minor=25))).moved
     assert await _balances(database, HAS, OWES, "order/A1/refund_payable/case-1") == [475, 0, 500]
 
 
 async def test_then_the_deposit_and_only_the_rest_is_owed(database: Database, book: Book, register: Register) -> None:
-    order = await settled(register, book)
+    order = await settled_order(register, book)
     await _deposited(database, 300)
     await bound(register)
     await spend(register, 500)
@@ -102,19 +89,19 @@ async def test_then_the_deposit_and_only_the_rest_is_owed(database: Database, bo
 async def test_what_is_owed_is_repaid_by_the_next_settlement(
     database: Database, book: Book, register: Register
 ) -> None:
-    order = await settled(register, book)
+    order = await settled_order(register, book)
     await bound(register)
     await spend(register, 950)
     await _back(book, order)
     assert await _balances(database, HAS, OWES) == [0, 950]
-    await settled(register, book, "A2")
+    await settled_order(register, book, "A2")
     assert await _balances(database, HAS, OWES) == [0, 0]
 
 
 async def test_the_platform_bears_it_and_the_merchant_keeps_the_money(
     database: Database, book: Book, register: Register
 ) -> None:
-    order = await settled(register, book)
+    order = await settled_order(register, book)
     assert (await _back(book, order, Taken(place="merchant", goodwill_minor=300))).moved
     assert await _balances(database, HAS, "expense/goodwill", "income/commission") == [950, 300, 50]
 
@@ -126,11 +113,11 @@ async def test_a_retry_gets_the_first_split_whatever_the_merchant_has_by_then(
     database: Database, book: Book, register: Register
 ) -> None:
     """The worker dies after the posting; when it asks again the merchant has earned something else."""
-    order = await settled(register, book)
+    order = await settled_order(register, book)
     await bound(register)
     await spend(register, 950)
     assert (await _back(book, order)).outcome == "posted"
-    await settled(register, book, "A2", merchant_id="m-1")
+    await settled_order(register, book, "A2", merchant_id="m-1")
     before = await _balances(database, HAS, OWES)
     assert (await _back(book, order)).outcome == "exists"
     assert await _balances(database, HAS, OWES) == before
@@ -139,7 +126,7 @@ async def test_a_retry_gets_the_first_split_whatever_the_merchant_has_by_then(
 async def test_two_who_take_back_at_once_take_no_more_than_was_paid(
     database: Database, book: Book, register: Register
 ) -> None:
-    order = await settled(register, book)
+    order = await settled_order(register, book)
     answers = await asyncio.gather(*(_back(book, order, cause=f"case-{n}") for n in range(6)), return_exceptions=True)
     refused = [answer for answer in answers if isinstance(answer, asyncpg.InsufficientPrivilegeError)]
     assert len(refused) == 5
@@ -150,7 +137,7 @@ async def test_two_who_take_back_at_once_take_no_more_than_was_paid(
 async def test_many_at_once_never_leave_a_merchant_with_money_and_a_debt(
     database: Database, book: Book, register: Register
 ) -> None:
-    orders = [await settled(register, book, f"A{n}") for n in range(8)]
+    orders = [await settled_order(register, book, f"A{n}") for n in range(8)]
     await bound(register)
     await spend(register, 4000)
     more = [await funded(register, book, f"B{n}") for n in range(4)]
@@ -165,7 +152,7 @@ async def test_many_at_once_never_leave_a_merchant_with_money_and_a_debt(
 async def test_nothing_of_a_refund_stands_where_its_record_cannot(
     database: Database, book: Book, register: Register
 ) -> None:
-    order = await settled(register, book)
+    order = await settled_order(register, book)
     lines = (LinePart(line_id="9", paid_minor=1000, amount_minor=1000),)
     with pytest.raises(asyncpg.InsufficientPrivilegeError, match="no such lines"):
         await _back(book, order, lines=lines)
@@ -247,7 +234,7 @@ def _freeze(amount: int, k: int = 1) -> movements.Movement:
 
 
 async def test_a_dispute_freezes_at_most_what_is_available(database: Database, book: Book, register: Register) -> None:
-    await settled(register, book)
+    await settled_order(register, book)
     await bound(register)
     await spend(register, 600)
     assert (await book.post(_freeze(950))).outcome == "posted"
@@ -258,8 +245,8 @@ async def test_a_dispute_freezes_at_most_what_is_available(database: Database, b
 
 
 async def test_frozen_money_is_used_before_any_other(database: Database, book: Book, register: Register) -> None:
-    order = await settled(register, book)
-    await settled(register, book, "A2")
+    order = await settled_order(register, book)
+    await settled_order(register, book, "A2")
     await book.post(_freeze(600))
     await _back(book, order, Taken(place="merchant", merchant_minor=950, commission_minor=50))
     assert await _balances(database, "order/A1/frozen", HAS, OWES) == [0, 950, 0]
@@ -268,7 +255,7 @@ async def test_frozen_money_is_used_before_any_other(database: Database, book: B
 async def test_a_freeze_and_withdrawals_at_once_share_what_there_is(
     database: Database, book: Book, register: Register
 ) -> None:
-    await settled(register, book)
+    await settled_order(register, book)
     await bound(register)
 
     policy = WithdrawalPolicy(minimum_minor=1)
@@ -284,8 +271,8 @@ async def test_a_freeze_and_withdrawals_at_once_share_what_there_is(
 async def test_released_money_is_available_again_and_repays_first(
     database: Database, book: Book, register: Register
 ) -> None:
-    await settled(register, book)
-    other = await settled(register, book, "A2")
+    await settled_order(register, book)
+    other = await settled_order(register, book, "A2")
     await book.post(_freeze(1900))
     await _back(book, other)  # nothing is available, and this order has nothing frozen
     assert await _balances(database, "order/A1/frozen", OWES) == [1900, 950]
@@ -299,8 +286,8 @@ async def test_a_record_that_came_too_late_is_said_to_be_overtaken_whatever_was_
     book: Book, register: Register
 ) -> None:
     """A lost try recorded something else meanwhile: the workflow must not believe that its record was kept."""
-    order = await settled(register, book)
-    taken: dict[str, Any] = {"k": 1, "channel": "wechat", "merchant_id": "m-1", "taken": ALL, **AT}
+    order = await settled_order(register, book)
+    taken: dict[str, Any] = {"k": 1, "channel": "wechat", "merchant_id": "m-1", "taken": ALL_TAKEN, **AT}
     done: dict[str, Any] = {"phase": "settled", "audit": "approved", "receipt": "confirmed"}
     back, none = {**done, "refunded_minor": 1000}, {**done, "refunded_minor": 0}
     await book.post(movements.chargeback(order.order_id, **taken), a_record(revision=1, **back))
@@ -312,199 +299,6 @@ async def test_a_record_that_came_too_late_is_said_to_be_overtaken_whatever_was_
     kept = a_record(revision=4, **{**none, "state": {"recorded_revision": 2}})
     again = [await book.post(won, kept) for _ in range(2)]
     assert [(one.outcome, one.overtaken) for one in again] == [("exists", False)] * 2
-
-
-# --- paid again by the buyer ----------------------------------------------------------------------------------
-
-
-async def _back_with_the_buyer(register: Register, book: Book, *, most: int = 1000) -> Order:
-    """Refunded before the credit, and the buyer has it."""
-    order = an_order()
-    await opened(register, order)
-    await fund(book, order)
-    await refund(book, order, "cancel", taken=Taken(place="escrow", merchant_minor=most))
-    await refund_arrived(book, order, "cancel", most)
-    return order
-
-
-def _again(order: Order, k: int = 1, amount_minor: int = 1000, **fields: Any) -> movements.Movement:
-    given: dict[str, Any] = {"k": k, "channel": "wechat", "merchant_id": "m-1", "amount_minor": amount_minor, **AT}
-    return movements.claim_back(order.order_id, **{**given, **fields})
-
-
-def _claims(
-    *people: str, votes: Sequence[str] = (), case_id: int = 1, revision: int = 1, amount_minor: int = 1000
-) -> OrderRecord:
-    claim = {"amount_minor": amount_minor, "ruled_by": people, "votes": [[who, "arrived"] for who in votes]}
-    over: dict[str, Any] = {"phase": "cancelled", "refunded_minor": amount_minor}
-    state = {"funded": True, "cases": [{"case_id": case_id, "claim": claim}]}
-    return a_record(revision=revision, **over, state=state)
-
-
-async def test_what_a_buyer_pays_again_is_the_merchants_once(
-    database: Database, book: Book, register: Register
-) -> None:
-    order = await _back_with_the_buyer(register, book)
-    again, record = _again(order, commission_minor=50), _claims()
-    assert [(await book.post(again, record)).outcome for _ in range(2)] == ["posted", "exists"]
-    assert await _balances(database, "psp/wechat", HAS, "income/commission") == [1000, 950, 50]
-
-
-async def test_no_more_is_claimed_back_than_arrived_with_the_buyer(
-    database: Database, book: Book, register: Register
-) -> None:
-    order = await _back_with_the_buyer(register, book, most=600)
-    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="more is claimed than arrived"):
-        await book.post(_again(order, amount_minor=601))
-    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="more than the discount"):
-        await book.post(_again(order, amount_minor=600, discount_minor=1))
-    assert (await book.post(_again(order, amount_minor=600), _claims(amount_minor=600))).moved
-    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="more is claimed than arrived"):
-        await book.post(_again(order, 2, amount_minor=1))
-
-
-async def test_nothing_is_claimed_back_of_a_refund_that_has_not_arrived(
-    database: Database, book: Book, register: Register
-) -> None:
-    order = an_order()
-    await opened(register, order)
-    await fund(book, order)
-    await refund(book, order, "cancel")
-    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="more is claimed than arrived"):
-        await book.post(_again(order))
-
-
-@pytest.mark.parametrize("record", [_claims("r-1", "R-1"), _claims(votes=("o-1", "O-1")), _claims("r-1")])
-async def test_what_two_people_must_decide_is_not_one_persons(
-    book: Book, register: Register, record: OrderRecord
-) -> None:
-    order = await _back_with_the_buyer(register, book)
-    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="one person decided it"):
-        await book.post(_again(order), record)
-    assert (await book.post(_again(order), _claims("r-1", "r-2", votes=("o-1", "o-2")))).moved
-
-
-async def test_two_claims_at_one_moment_bring_no_more_together_either(book: Book, register: Register) -> None:
-    order = await _back_with_the_buyer(register, book)
-    await register.orders.record(_claims())
-    both = (book.post(_again(order, k, amount_minor=1000)) for k in (1, 2))
-    answers = await asyncio.gather(*both, return_exceptions=True)
-    assert sum(isinstance(one, asyncpg.InsufficientPrivilegeError) for one in answers) == 1
-    # What the register says of the claim that stands; the other has no case.
-    await register.orders.record(_claims(case_id=1 if isinstance(answers[0], Posted) else 2, revision=2))
-
-
-# --- above what was left --------------------------------------------------------------------------------------
-
-
-async def _refunded(register: Register, book: Book) -> Order:
-    """Settled, and all of it back with the buyer; the merchant has nothing."""
-    order = await settled(register, book)
-    await _back(book, order)
-    await refund_arrived(book, order, "case-1")
-    done: dict[str, Any] = {"phase": "settled", "audit": "approved", "receipt": "confirmed", "refunded_minor": 1000}
-    await register.orders.record(a_record(**done))
-    return order
-
-
-def _above(order: Order, k: int = 1, **amounts: int) -> movements.Movement:
-    given: dict[str, Any] = {"platform_minor": 1000, **amounts, **AT}
-    return movements.chargeback_above(order.order_id, k=k, channel="wechat", merchant_id="m-1", **given)
-
-
-@pytest.mark.parametrize("bearer", ["platform_minor", "merchant_minor"])
-async def test_what_a_channel_takes_after_the_refund_is_booked_once_and_comes_back_whole(
-    database: Database, book: Book, register: Register, bearer: str
-) -> None:
-    order = await _refunded(register, book)
-    above = _above(order, **{"platform_minor": 0, bearer: 1000})
-    assert [(await book.post(above)).outcome for _ in range(2)] == ["posted", "exists"]
-    place = "expense/goodwill" if bearer == "platform_minor" else OWES
-    assert await _balances(database, "psp/wechat", place) == [-1000, 1000]
-    won = movements.chargeback_above_won(order.order_id, k=1, **AT)
-    assert [(await book.post(won)).outcome for _ in range(2)] == ["posted", "exists"]
-    assert await _balances(database, "psp/wechat", place, HAS) == [0, 0, 0]
-
-
-async def test_channels_take_no_more_of_an_order_than_was_paid(
-    database: Database, book: Book, register: Register
-) -> None:
-    order = await _refunded(register, book)
-    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="chargebacks of more than was paid"):
-        await book.post(_above(order, platform_minor=1001))
-    assert (await book.post(_above(order, platform_minor=600))).moved
-    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="chargebacks of more than was paid"):
-        await book.post(_above(order, 2, platform_minor=401))
-    assert (await book.post(movements.chargeback_above_won(order.order_id, k=1, **AT))).moved
-    assert (await book.post(_above(order, 2, platform_minor=1000))).moved
-
-
-async def test_no_more_is_taken_above_what_was_left_than_went_back(
-    database: Database, book: Book, register: Register
-) -> None:
-    order = await settled(register, book)
-    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="more than was refunded"):
-        await book.post(_above(order, platform_minor=0, merchant_minor=1))
-    assert await _balances(database, "psp/wechat", HAS) == [1000, 950]
-
-
-async def test_two_at_one_moment_take_no_more_together_either(
-    database: Database, book: Book, register: Register
-) -> None:
-    order = await _refunded(register, book)
-    assert (await book.post(_above(order, platform_minor=100))).moved
-    async with database.pool.acquire() as first:
-        under_way = first.transaction()
-        await under_way.start()
-        await first.fetch(
-            "SELECT * FROM post_for_order($1, 'CNY', now(), NULL, $2, $3, $4, NULL)",
-            *("order/A1/chargeback/2/above", ["expense/goodwill"], ["psp/wechat"], [500]),
-        )
-        second = asyncio.create_task(book.post(_above(order, 3, platform_minor=500)))
-        waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
-        while not await database.owner.fetchval(waiting) and not second.done():
-            pass
-        await under_way.commit()
-        with pytest.raises(asyncpg.InsufficientPrivilegeError, match="chargebacks of more than was paid"):
-            await second
-
-
-async def test_the_reverse_of_what_is_above_is_only_the_databases(
-    database: Database, book: Book, register: Register
-) -> None:
-    order = await _refunded(register, book)
-    await book.post(_above(order))
-    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="only the database makes it"):
-        await database.pool.fetch(
-            "SELECT * FROM post_for_order($1, 'CNY', now(), NULL, $2, $3, $4, NULL)",
-            *("order/A1/chargeback/1/above/won", ["psp/wechat"], [HAS], [1000]),
-        )
-
-
-# --- what no caller may say -----------------------------------------------------------------------------------
-
-
-async def test_what_was_above_gives_no_line_back(book: Book, register: Register) -> None:
-    order = await _refunded(register, book)
-    assert (await book.post(_above(order))).moved
-    won = movements.chargeback_above_won(order.order_id, k=1, **AT)
-    line = LinePart(line_id="1", paid_minor=1000, amount_minor=1)
-    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="gives no line back"):
-        await book.post(won.model_copy(update={"lines": (line,)}))
-    assert (await book.post(won)).moved
-
-
-@pytest.mark.parametrize(("fee_minor", "taken"), [(100_000, True), (100_001, False)])
-async def test_no_fee_is_more_than_a_channel_takes(book: Book, register: Register, fee_minor: int, taken: bool) -> None:
-    order = await settled(register, book)
-    fee = movements.chargeback_fee(
-        order.order_id, k=1, channel="wechat", merchant_id="m-1", platform_minor=fee_minor, **AT
-    )
-    if taken:
-        assert (await book.post(fee)).moved
-        return
-    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="a fee of more than a channel takes"):
-        await book.post(fee)
 
 
 @pytest.mark.parametrize("holds", [[None], [7], ["odd"], [{"scope": "all"}], {"name": "x"}, None])

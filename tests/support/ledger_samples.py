@@ -223,3 +223,15 @@ async def bank_return(
 ) -> Posted:
     movement = movements.bank_return(withdrawal, k=k, rail="sandbox", amount_minor=amount, occurred_at=NOW, **fields)
     return await book.post(movement, record)
+
+
+ALL_TAKEN = Taken(place="merchant", merchant_minor=950, commission_minor=50)
+"""The whole of an order of 1000 that was credited less 50."""
+
+
+async def settled_order(register: Register, book: Book, order_id: str = "A1", **fields: Any) -> Order:
+    """An order of 1000 whose merchant has 950 available."""
+    order = await funded(register, book, order_id, **fields)
+    assert (await credit(book, order)).moved
+    assert (await settle(book, order)).moved
+    return order
