@@ -217,7 +217,7 @@ CALLABLE = {
     **dict.fromkeys(
         ("refuse_change", "refuse_change_of_history", "add_order_events", "add_withdrawal_events", "add_notice_events",
          "add_account_events", "add_drop_events", "add_merchant_events", "add_break_events", "keep_verdicts",
-         "keep_reviews", "note_merchant_transfers"),
+         "keep_reviews"),
         "only a trigger can call it",
     ),
 }  # fmt: skip

@@ -1,7 +1,7 @@
 -- A merchant's own view of the books: each transfer that changed what the merchant has, and the balance after each day.
 -- Read from the accounts, a statement of one day would read the merchant's whole history.
 
--- One row for each transfer and merchant. Written from the transfer itself, in its transaction, and never changed. The
+-- One row for each transfer and merchant. Written by `post`, in the transfer's transaction, and never changed. The
 -- proof `merchant_transfers` compares the two.
 CREATE TABLE merchant_transfers (
     merchant_id     TEXT NOT NULL,
@@ -38,26 +38,33 @@ CREATE TRIGGER merchant_transfers_are_only_added BEFORE UPDATE OR DELETE OR TRUN
 
 -- The merchant whose money an account holds, for a leg of this movement from or to the other account; null: it is no
 -- merchant's. A path compares byte by byte and an id does not: without COLLATE each look-up would read all orders.
+-- It is PL/pgSQL because a session keeps the plans of its look-ups; of an SQL function it makes them anew in each query.
 CREATE FUNCTION merchant_of(p_path TEXT, p_reference TEXT, p_other TEXT) RETURNS TEXT
-LANGUAGE sql STABLE AS $$
-    SELECT CASE
-        WHEN p_path LIKE 'order/%/proceeds' OR p_path LIKE 'order/%/frozen'
-            THEN (SELECT o.merchant_id FROM orders o WHERE o.order_id = split_part(p_path, '/', 2) COLLATE "default")
-        WHEN p_path LIKE 'merchant/%' THEN split_part(p_path, '/', 2)
-        -- The withdrawal's own row comes after the money was set aside.
-        WHEN p_path LIKE 'withdrawal/%' AND p_reference LIKE 'withdrawal/%/reserve' THEN split_part(p_other, '/', 2)
-        WHEN p_path LIKE 'withdrawal/%'
-            THEN (SELECT w.merchant_id FROM withdrawals w
-                  WHERE w.withdrawal_id = split_part(p_path, '/', 2) COLLATE "default")
-        WHEN p_path = 'suspense' AND p_reference LIKE 'withdrawal/%'
-             AND split_part(p_reference, '/', 3) IN ('suspense', 'close')
-            THEN (SELECT w.merchant_id FROM withdrawals w
-                  WHERE w.withdrawal_id = split_part(p_reference, '/', 2) COLLATE "default")
-    END
-$$;
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    v_withdrawal TEXT;
+BEGIN
+    IF p_path LIKE 'merchant/%' THEN
+        RETURN split_part(p_path, '/', 2);
+    ELSIF p_path LIKE 'order/%/proceeds' OR p_path LIKE 'order/%/frozen' THEN
+        RETURN (SELECT o.merchant_id FROM orders o WHERE o.order_id = split_part(p_path, '/', 2) COLLATE "default");
+    ELSIF p_path LIKE 'withdrawal/%' THEN
+        IF p_reference LIKE 'withdrawal/%/reserve' THEN
+            -- The withdrawal's own row comes after the money was set aside.
+            RETURN split_part(p_other, '/', 2);
+        END IF;
+        v_withdrawal := split_part(p_path, '/', 2);
+    ELSIF p_path = 'suspense' AND p_reference LIKE 'withdrawal/%'
+          AND split_part(p_reference, '/', 3) IN ('suspense', 'close') THEN
+        v_withdrawal := split_part(p_reference, '/', 2);
+    ELSE
+        RETURN NULL;
+    END IF;
+    RETURN (SELECT w.merchant_id FROM withdrawals w WHERE w.withdrawal_id = v_withdrawal COLLATE "default");
+END $$;
 
--- What a transfer changed for merchants: no row for most, one for almost all others. The one text for the trigger and
--- for the proof.
+-- What a transfer changed for merchants: no row for most, one for almost all others. For the
+-- proof: a posting computes the same from what it has in hand.
 CREATE FUNCTION merchant_changes(
     p_movement BIGINT, p_leg INT, p_debit BIGINT, p_credit BIGINT, p_currency TEXT, p_amount BIGINT
 ) RETURNS SETOF merchant_transfers
@@ -82,17 +89,42 @@ LANGUAGE sql STABLE AS $$
     GROUP BY s.merchant_id, m.occurred_at, m.id, m.reference, m.linked_to, d.path, c.path
 $$;
 
-CREATE FUNCTION note_merchant_transfers() RETURNS TRIGGER
-LANGUAGE plpgsql SET search_path = pg_catalog, dakuan, pg_temp AS $$
+-- Write what the transfers of one call of `post` changed for merchants. Movement `p_ids[k]`, ascending, is request
+-- `p_indexes[k]`; debits and credits are positions of `p_keys`. Nothing that `post` knows is read again.
+CREATE FUNCTION note_merchant_transfers(
+    p_references TEXT[], p_occurred_at TIMESTAMPTZ[], p_linked_to TEXT[], p_keys TEXT[], p_ids BIGINT[], p_indexes INT[],
+    p_movements BIGINT[], p_legs INT[], p_debits INT[], p_credits INT[], p_amounts BIGINT[]
+) RETURNS VOID LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO merchant_transfers
-    SELECT v.* FROM fresh t CROSS JOIN LATERAL merchant_changes(
-        t.movement_id, t.leg, t.debit_account, t.credit_account, t.currency, t.amount_minor) AS v;
-    RETURN NULL;
+    SELECT v.merchant_id, p_occurred_at[t.i], t.movement, t.leg, t.currency, p_references[t.i], p_linked_to[t.i],
+           t.debit, t.credit,
+           t.amount * ((v.more = 'proceeds')::INT - (v.less = 'proceeds')::INT),
+           t.amount * ((v.more = 'available')::INT - (v.less = 'available')::INT),
+           t.amount * ((v.more = 'deposit')::INT - (v.less = 'deposit')::INT),
+           t.amount * ((v.more IN ('reserved', ''))::INT - (v.less IN ('reserved', ''))::INT),
+           t.amount * ((v.less = 'receivable')::INT - (v.more = 'receivable')::INT),
+           t.amount * ((v.more = 'frozen')::INT - (v.less = 'frozen')::INT),
+           v.more NOT IN ('frozen', 'none') OR v.less NOT IN ('frozen', 'none')
+    FROM (
+        SELECT u.movement, u.leg, u.amount, p_indexes[width_bucket(u.movement, p_ids)] AS i,
+               split_part(p_keys[u.debit], ' ', 1) AS debit, split_part(p_keys[u.credit], ' ', 1) AS credit,
+               split_part(p_keys[u.debit], ' ', 2) AS currency
+        FROM unnest(p_movements, p_legs, p_debits, p_credits, p_amounts) AS u (movement, leg, debit, credit, amount)
+        OFFSET 0
+    ) AS t
+    CROSS JOIN LATERAL (
+        SELECT merchant_of(t.debit, p_references[t.i], t.credit) AS debtor,
+               merchant_of(t.credit, p_references[t.i], t.debit) AS creditor OFFSET 0
+    ) AS m
+    -- One row where both accounts are the same merchant's.
+    CROSS JOIN LATERAL (VALUES
+        (m.debtor, split_part(t.debit, '/', 3),
+         CASE WHEN m.creditor = m.debtor THEN split_part(t.credit, '/', 3) ELSE 'none' END),
+        (CASE WHEN m.creditor IS DISTINCT FROM m.debtor THEN m.creditor END, 'none', split_part(t.credit, '/', 3))
+    ) AS v (merchant_id, less, more)
+    WHERE v.merchant_id IS NOT NULL;
 END $$;
-
-CREATE TRIGGER merchants_see_their_transfers AFTER INSERT ON transfers
-    REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION note_merchant_transfers();
 
 INSERT INTO merchant_transfers
 SELECT v.* FROM transfers t CROSS JOIN LATERAL merchant_changes(
