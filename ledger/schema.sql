@@ -2755,24 +2755,30 @@ $function$;
 
 CREATE FUNCTION merchant_of(p_path text, p_reference text, p_other text)
  RETURNS text
- LANGUAGE sql
+ LANGUAGE plpgsql
  STABLE
 AS $function$
-    SELECT CASE
-        WHEN p_path LIKE 'order/%/proceeds' OR p_path LIKE 'order/%/frozen'
-            THEN (SELECT o.merchant_id FROM orders o WHERE o.order_id = split_part(p_path, '/', 2) COLLATE "default")
-        WHEN p_path LIKE 'merchant/%' THEN split_part(p_path, '/', 2)
-        -- The withdrawal's own row comes after the money was set aside.
-        WHEN p_path LIKE 'withdrawal/%' AND p_reference LIKE 'withdrawal/%/reserve' THEN split_part(p_other, '/', 2)
-        WHEN p_path LIKE 'withdrawal/%'
-            THEN (SELECT w.merchant_id FROM withdrawals w
-                  WHERE w.withdrawal_id = split_part(p_path, '/', 2) COLLATE "default")
-        WHEN p_path = 'suspense' AND p_reference LIKE 'withdrawal/%'
-             AND split_part(p_reference, '/', 3) IN ('suspense', 'close')
-            THEN (SELECT w.merchant_id FROM withdrawals w
-                  WHERE w.withdrawal_id = split_part(p_reference, '/', 2) COLLATE "default")
-    END
-$function$;
+DECLARE
+    v_withdrawal TEXT;
+BEGIN
+    IF p_path LIKE 'merchant/%' THEN
+        RETURN split_part(p_path, '/', 2);
+    ELSIF p_path LIKE 'order/%/proceeds' OR p_path LIKE 'order/%/frozen' THEN
+        RETURN (SELECT o.merchant_id FROM orders o WHERE o.order_id = split_part(p_path, '/', 2) COLLATE "default");
+    ELSIF p_path LIKE 'withdrawal/%' THEN
+        IF p_reference LIKE 'withdrawal/%/reserve' THEN
+            -- The withdrawal's own row comes after the money was set aside.
+            RETURN split_part(p_other, '/', 2);
+        END IF;
+        v_withdrawal := split_part(p_path, '/', 2);
+    ELSIF p_path = 'suspense' AND p_reference LIKE 'withdrawal/%'
+          AND split_part(p_reference, '/', 3) IN ('suspense', 'close') THEN
+        v_withdrawal := split_part(p_reference, '/', 2);
+    ELSE
+        RETURN NULL;
+    END IF;
+    RETURN (SELECT w.merchant_id FROM withdrawals w WHERE w.withdrawal_id = v_withdrawal COLLATE "default");
+END $function$;
 
 CREATE FUNCTION merchant_stop(p_merchant_id text)
  RETURNS text
@@ -3090,16 +3096,51 @@ AS $function$
     WHERE key_id = p_key_id AND (last_used IS NULL OR last_used < p_now - INTERVAL '1 minute')
 $function$;
 
-CREATE FUNCTION note_merchant_transfers()
- RETURNS trigger
+CREATE FUNCTION note_merchant_transfers(
+    p_references text[],
+    p_occurred_at timestamp with time zone[],
+    p_linked_to text[],
+    p_keys text[],
+    p_ids bigint[],
+    p_indexes integer[],
+    p_movements bigint[],
+    p_legs integer[],
+    p_debits integer[],
+    p_credits integer[],
+    p_amounts bigint[]
+)
+ RETURNS void
  LANGUAGE plpgsql
- SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
 AS $function$
 BEGIN
     INSERT INTO merchant_transfers
-    SELECT v.* FROM fresh t CROSS JOIN LATERAL merchant_changes(
-        t.movement_id, t.leg, t.debit_account, t.credit_account, t.currency, t.amount_minor) AS v;
-    RETURN NULL;
+    SELECT v.merchant_id, p_occurred_at[t.i], t.movement, t.leg, t.currency, p_references[t.i], p_linked_to[t.i],
+           t.debit, t.credit,
+           t.amount * ((v.more = 'proceeds')::INT - (v.less = 'proceeds')::INT),
+           t.amount * ((v.more = 'available')::INT - (v.less = 'available')::INT),
+           t.amount * ((v.more = 'deposit')::INT - (v.less = 'deposit')::INT),
+           t.amount * ((v.more IN ('reserved', ''))::INT - (v.less IN ('reserved', ''))::INT),
+           t.amount * ((v.less = 'receivable')::INT - (v.more = 'receivable')::INT),
+           t.amount * ((v.more = 'frozen')::INT - (v.less = 'frozen')::INT),
+           v.more NOT IN ('frozen', 'none') OR v.less NOT IN ('frozen', 'none')
+    FROM (
+        SELECT u.movement, u.leg, u.amount, p_indexes[width_bucket(u.movement, p_ids)] AS i,
+               split_part(p_keys[u.debit], ' ', 1) AS debit, split_part(p_keys[u.credit], ' ', 1) AS credit,
+               split_part(p_keys[u.debit], ' ', 2) AS currency
+        FROM unnest(p_movements, p_legs, p_debits, p_credits, p_amounts) AS u (movement, leg, debit, credit, amount)
+        OFFSET 0
+    ) AS t
+    CROSS JOIN LATERAL (
+        SELECT merchant_of(t.debit, p_references[t.i], t.credit) AS debtor,
+               merchant_of(t.credit, p_references[t.i], t.debit) AS creditor OFFSET 0
+    ) AS m
+    -- One row where both accounts are the same merchant's.
+    CROSS JOIN LATERAL (VALUES
+        (m.debtor, split_part(t.debit, '/', 3),
+         CASE WHEN m.creditor = m.debtor THEN split_part(t.credit, '/', 3) ELSE 'none' END),
+        (CASE WHEN m.creditor IS DISTINCT FROM m.debtor THEN m.creditor END, 'none', split_part(t.credit, '/', 3))
+    ) AS v (merchant_id, less, more)
+    WHERE v.merchant_id IS NOT NULL;
 END $function$;
 
 CREATE FUNCTION note_proof_run(p_broken text[])
@@ -4043,6 +4084,9 @@ BEGIN
         INSERT INTO transfers (movement_id, leg, debit_account, credit_account, currency, amount_minor)
         SELECT t.movement, t.leg, v_ids[t.debit], v_ids[t.credit], split_part(v_keys[t.debit], ' ', 2), t.amount
         FROM unnest(t_movements, t_legs, t_debits, t_credits, t_amounts) AS t (movement, leg, debit, credit, amount);
+        PERFORM note_merchant_transfers(
+            p_references, p_occurred_at, p_linked_to, v_keys, w_ids, w_indexes,
+            t_movements, t_legs, t_debits, t_credits, t_amounts);
         -- The arrays are one row, so that the update begins there: a join could begin at all accounts.
         UPDATE accounts a SET balance_minor = c.balances[width_bucket(a.id, c.ids)]
         FROM (
@@ -6538,7 +6582,6 @@ CREATE TRIGGER policy_moves_are_only_added_to BEFORE DELETE OR UPDATE OR TRUNCAT
 CREATE TRIGGER a_break_that_comes_back_or_goes_is_an_event AFTER UPDATE OF resolved_at ON reconciliation_breaks FOR EACH ROW WHEN (new.resolved_at IS DISTINCT FROM old.resolved_at) EXECUTE FUNCTION add_break_events();
 CREATE TRIGGER a_new_break_is_an_event AFTER INSERT ON reconciliation_breaks FOR EACH ROW EXECUTE FUNCTION add_break_events();
 CREATE TRIGGER safeguards_are_only_added_to BEFORE DELETE OR UPDATE OR TRUNCATE ON safeguards FOR EACH STATEMENT EXECUTE FUNCTION refuse_change_of_history();
-CREATE TRIGGER merchants_see_their_transfers AFTER INSERT ON transfers REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION note_merchant_transfers();
 CREATE TRIGGER transfers_are_only_added BEFORE DELETE OR UPDATE OR TRUNCATE ON transfers FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER a_new_withdrawal_has_its_events AFTER INSERT ON withdrawals FOR EACH ROW WHEN (new.revision >= 0) EXECUTE FUNCTION add_withdrawal_events();
 CREATE TRIGGER a_withdrawal_has_its_events AFTER UPDATE OF revision, state, state_name, closed ON withdrawals FOR EACH ROW WHEN (new.revision <> old.revision) EXECUTE FUNCTION add_withdrawal_events();
@@ -6687,7 +6730,6 @@ GRANT EXECUTE ON FUNCTION note_answer TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION note_attempt TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION note_callback TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION note_key_used TO dakuan_worker;
-GRANT EXECUTE ON FUNCTION note_merchant_transfers TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION note_proof_run TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION note_proven TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION note_rests TO dakuan_worker;
