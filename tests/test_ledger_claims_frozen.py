@@ -112,3 +112,4 @@ async def test_a_proof_finds_one_that_was_made_available_to_a_frozen_merchant(
     await _freeze(register, on=False)
     await database.owner.execute("ALTER TABLE merchant_moves DISABLE TRIGGER USER")
     await database.owner.execute("DELETE FROM merchant_moves WHERE who = 'eve'")
+    await database.owner.execute("ALTER TABLE merchant_moves ENABLE TRIGGER USER")
