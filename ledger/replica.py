@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, cast
 
 import asyncpg
 
-from core.errors import DakuanError, Misconfigured
+from core.errors import DakuanError, Misconfigured, Unavailable
 from ledger.inspecting import cluster_of
 from ledger.pool import TROUBLE, Pool, open_pool, translate_errors
 
@@ -157,8 +157,11 @@ class ReadPool:
 
     @asynccontextmanager
     async def acquire(self) -> AsyncIterator[Any]:
-        """A connection for several reads of one snapshot. One that breaks in the middle raises, and the next try is
-        the primary's.
+        """A connection for several reads of one snapshot.
+
+        Raises:
+            Unavailable: the replica has not replayed a migration yet; the next try is the primary's, as after a
+                connection that breaks in the middle.
         """
         replica = await self._at_hand()
         async with AsyncExitStack() as stack:
@@ -173,6 +176,9 @@ class ReadPool:
                 return
             try:
                 yield connection
+            except _CANNOT as error:
+                self._note_away(error)
+                raise Unavailable(f"The replica cannot answer it: {error}. The same again asks the primary.") from error
             except TROUBLE as error:
                 self._note_away(error)
                 raise

@@ -19,11 +19,11 @@ from bench.drills.archived import Archived
 from bench.line import Line
 from commands.postgres_findings import REPLICA, DoctorFinding, look_at_database
 from config import Settings
-from core.errors import Misconfigured
+from core.errors import Misconfigured, Unavailable
 from ledger import replica as replicas
 from ledger.long_reads import long_reads
 from ledger.migrate import migrate
-from ledger.pool import Pool, open_pool
+from ledger.pool import Pool, open_pool, translate_errors
 from ledger.register import Register
 from ledger.replica import ReadPool, lag_of
 from ledger.safeguarding import safeguards
@@ -103,6 +103,17 @@ async def test_what_only_the_primary_can_do_is_asked_of_it(standby: Standby, poo
         assert await _is_standby(reads)
         assert await reads.fetchval("SELECT pg_current_xact_id() IS NOT NULL")
         assert not reads.is_away
+
+
+async def test_a_snapshot_that_the_replica_cannot_answer_is_asked_of_the_primary_next(
+    standby: Standby, pool: Pool
+) -> None:
+    async with reading(pool, standby.worker_dsn) as reads:
+        with pytest.raises(Unavailable, match="The same again asks the primary"):
+            async with translate_errors(), reads.acquire() as connection:
+                await connection.fetchval("SELECT count(*) FROM what_a_migration_adds")
+        async with reads.acquire() as connection:
+            assert not await connection.fetchval("SELECT pg_is_in_recovery()")
 
 
 async def test_a_replica_that_goes_away_is_not_missed(

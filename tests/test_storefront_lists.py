@@ -78,6 +78,8 @@ def test_a_merchant_searches_only_what_is_its_own(http_client: httpx2.Client) ->
     ):
         assert other.get("/v1/orders", **asked).body == {"data": [], "next_cursor": None}, asked
     assert other.get("/v1/withdrawals", merchant_id=order["merchant_id"]).body["data"] == []
+    for path in ("/v1/orders", "/v1/withdrawals"):
+        assert other.get(path, merchant_id=order["merchant_id"], cursor="x").status == 422, path
 
 
 def test_a_merchant_sees_why_its_money_is_held_and_what_carriers_say(http_client: httpx2.Client) -> None:
@@ -154,6 +156,9 @@ def test_a_cursor_that_no_list_gave_is_refused(given: str) -> None:
         _cursor('{"at": "2026-03-09T00:00:00Z", "movement_id": 1, "held": {}}'),
         _cursor(json.dumps({"at": "2026-03-01T00:00:00Z", "movement_id": 2**63, "held": {}})),
         _cursor('{"at": "2026-03-01T00:00:00Z", "movement_id": 1, "held": {"CNY": 7}}'),
+        _cursor('{"at": "2026-03-01T00:00:00Z", "movement_id": 1, "held": {"CNY": {"available_minor": 999999}}}'),
+        _cursor('{"at": "2026-03-01T00:00:00Z", "movement_id": 1, "held": {}}') + "." + "0" * 64,
+        _cursor('{"at": "2026-03-01T00:00:00Z", "movement_id": 1, "held": {}}') + ".é",
     ],
 )
 def test_a_cursor_that_no_statement_of_these_days_gave_is_refused(shop: Http, given: str) -> None:

@@ -72,6 +72,9 @@ def test_an_order_lives_through_http_alone(shop: Http, http_client: httpx2.Clien
     second = merchant.get(where, to=until, limit=1, cursor=first["next_cursor"]).body
     assert [*first["data"][0]["rows"], *second["data"][0]["rows"]] == statement["rows"]
     assert (first["data"][0]["closing"], second["next_cursor"]) == (second["data"][0]["opening"], None)
+    for elsewhere in (where, "/v1/merchants/m-1/statement"):  # it carries a balance of this merchant at one time
+        other = {"to": until} if elsewhere != where else {"to": until, "from": until}
+        assert shop.get(elsewhere, limit=1, cursor=first["next_cursor"], **other).status == 422
     notices = merchant.get("/v1/notices", to="operator").body
     assert {notice["to"] for notice in notices["data"]} == {"merchant"}
     assert "settled" in [notice["name"] for notice in notices["data"]]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import hmac
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from fastapi import APIRouter
@@ -24,6 +26,7 @@ from ledger.register_part import Position
 from storefront.api.documents import schema_of
 from storefront.api.paging import USUAL, cursor_in, id_in, limit_of, number_of, page_of, page_until, word_in
 from storefront.api.routing import DAY, PAGES, listed, query, reading
+from storefront.identities import digest_of
 from storefront.problems import ProblemError
 from storefront.service import HttpService, service_of
 
@@ -42,7 +45,7 @@ async def get_balance(request: Request) -> Response:
 
 async def get_statement(request: Request) -> Response:
     """Every movement of a merchant's money, with opening and closing balance, page by page; the CSV has all pages."""
-    _, merchant_id, reads = await _merchant(request)
+    service, merchant_id, reads = await _merchant(request)
     today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     last = _day(request, "to") or today
     first = _day(request, "from") or last - timedelta(days=DAYS)
@@ -58,30 +61,34 @@ async def get_statement(request: Request) -> Response:
         headers = {"Content-Disposition": f'attachment; filename="{name}"'}
         return Response(as_csv(found), media_type="text/csv", headers=headers)
     limit = number_of(request, "limit", USUAL, 1, PAGE)
-    after = _place_in(request, first, until)
+    about = f"statement/{merchant_id}/{first.date()}/{last.date()}"
+    after = _place_in(request, about, service.settings.peppers_needed)
     page = await merchant_statement_page(reads.pool, merchant_id, first, until, after=after, limit=limit)
-    following = page.after and base64.urlsafe_b64encode(page.after.model_dump_json().encode()).decode()
+    following = page.after and _sealed(page.after, about, service.settings.pepper_needed)
     return JSONResponse(page_of(page.statements, merchant_id=merchant_id, next_cursor=following))
 
 
-def _place_in(request: Request, first: datetime, until: datetime) -> StatementPosition | None:
+def _sealed(position: StatementPosition, about: str, pepper: bytes) -> str:
+    """A cursor. It carries balances, so its seal says that they are ours, of this merchant and of these days."""
+    text = base64.urlsafe_b64encode(position.model_dump_json().encode()).decode()
+    return f"{text}.{digest_of(f'{about}/{text}', pepper).hex()}"
+
+
+def _place_in(request: Request, about: str, peppers: Sequence[bytes]) -> StatementPosition | None:
     """Where the page begins that the address asks for.
 
     Raises:
-        Refused: `malformed`; no statement of these days gave it.
+        Refused: `malformed`; no statement of this merchant and these days gave it.
     """
     given = request.query_params.get("cursor")
     if given is None:
         return None
-    try:
-        found = StatementPosition.model_validate_json(base64.b64decode(given, altchars=b"-_", validate=True))
-        whole = first <= found.at < until
-    except (ValueError, RecursionError):
-        whole = False
-    if not whole:
+    text, _, seal = given.rpartition(".")
+    right = (digest_of(f"{about}/{text}", pepper).hex().encode() for pepper in peppers)
+    if not any(hmac.compare_digest(one, seal.encode()) for one in right):
         says = "cursor: is not the next_cursor of a statement of these days; leave it out for the first page."
         raise Refused("malformed", says, "cursor")
-    return found
+    return StatementPosition.model_validate_json(base64.b64decode(text, altchars=b"-_"))
 
 
 class MerchantHold(Message):
