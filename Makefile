@@ -13,8 +13,8 @@ PIP := $(RUN) -m pip --disable-pip-version-check --no-input
 # Further arguments for the program behind a target: make demo ARGS="--orders 60", make test ARGS=tests/test_core_money.py
 ARGS ?=
 # A file of tests stays in one process, which starts its servers once; `make test PARALLEL=` runs all in one.
-# A test that hangs ends its process and has failed; another process goes on with the tests after it, three times.
-PARALLEL ?= --numprocesses auto --dist loadfile --max-worker-restart 3
+# A process that ends with a test that hangs is not started again: it would hang again.
+PARALLEL ?= --numprocesses auto --dist loadfile --max-worker-restart 0
 
 .PHONY: help setup demo up browser optools test soak drills clients teeth check lint types docs schema simplified bench peers lock clean
 

@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
-from xdist.workermanage import WorkerController
 
 TESTS = Path(__file__).parents[1]
 ON_STACK = {b"from order_stage import": "order", b"from up_stack import": "up", b'usefixtures("up")': "up"}
@@ -62,16 +61,6 @@ class WholeFiles(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         return _scope(nodeid)
-
-    def remove_node(self, node: WorkerController) -> str | None:
-        """The test that ran when the process ended: it failed. xdist would hand it out again, to end the next one."""
-        running = next((files for files in self.assigned_work[node].values() if not all(files.values())), None)
-        if running is None:
-            return super().remove_node(node)
-        ended = next(nodeid for nodeid, done in running.items() if not done)
-        running[ended] = True
-        super().remove_node(node)
-        return ended
 
 
 def _turn(nodeid: str) -> int:
