@@ -104,7 +104,8 @@ async def test_a_file_says_of_which_days_it_tells_everything(
     await database.owner.execute(
         "ALTER TABLE movements DISABLE TRIGGER USER;"
         " UPDATE movements SET recorded_at = recorded_at - INTERVAL '2 days';"
-        " UPDATE payout_attempts SET created_at = created_at - INTERVAL '2 days'"
+        " UPDATE payout_attempts SET created_at = created_at - INTERVAL '2 days';"
+        " ALTER TABLE movements ENABLE TRIGGER USER"
     )
     empty = a_file(tmp_path)
     assert (await ask("reconcile", "--rail", "sandbox", "--statement", empty))["ok"] is True, "it tells of no time"

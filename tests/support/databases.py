@@ -44,6 +44,8 @@ SELECT s.oid FROM pg_class s JOIN pg_depend d ON d.objid = s.oid AND d.classid =
 WHERE s.relkind = 'S' AND d.refobjid = ANY($1::OID[])
 """
 """The identity counters of tables."""
+_WITHOUT_TRIGGERS = "SELECT string_agg(DISTINCT tgrelid::REGCLASS::TEXT, ', ') FROM pg_trigger WHERE tgenabled <> 'O' AND NOT tgisinternal"
+"""Tables whose triggers a test has left disabled."""
 _DEAD_ROWS_MAX = 3_000
 """Deleted rows still cost those who read past them. Beyond this number the tables are truncated."""
 
@@ -143,6 +145,8 @@ async def database(postgres_server: Postgres, template: str, outside: asyncpg.Po
         if not found.broken:
             violated = [proof for proof in await prove(found.pool) if not proof.holds]
             assert not violated, violated
+        # The next test has this database, too: without them its fences would be down.
+        assert await found.sweeper.session.fetchval(_WITHOUT_TRIGGERS) is None
     finally:
         _spare[name] = await emptied(postgres_server, found, outside)
 
