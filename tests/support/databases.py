@@ -44,7 +44,9 @@ SELECT s.oid FROM pg_class s JOIN pg_depend d ON d.objid = s.oid AND d.classid =
 WHERE s.relkind = 'S' AND d.refobjid = ANY($1::OID[])
 """
 """The identity counters of tables."""
-_WITHOUT_TRIGGERS = "SELECT string_agg(DISTINCT tgrelid::REGCLASS::TEXT, ', ') FROM pg_trigger WHERE tgenabled <> 'O' AND NOT tgisinternal"
+_WITHOUT_TRIGGERS = """
+SELECT string_agg(DISTINCT tgrelid::REGCLASS::TEXT, ', ') FROM pg_trigger WHERE tgenabled <> 'O' AND NOT tgisinternal
+"""
 """Tables whose triggers a test has left disabled."""
 _DEAD_ROWS_MAX = 3_000
 """Deleted rows still cost those who read past them. Beyond this number the tables are truncated."""
