@@ -134,7 +134,7 @@ class WithdrawalStage:
     # --- looking ---------------------------------------------------------------------------------------
 
     async def until(
-        self, handle: WorkflowHandle[Any, Any], holds: Callable[[dict[str, Any]], bool], *, seconds: float = 15
+        self, handle: WorkflowHandle[Any, Any], holds: Callable[[dict[str, Any]], bool], *, seconds: float = 40
     ) -> dict[str, Any]:
         """The state once it fits."""
         state: dict[str, Any] = {}
