@@ -59,7 +59,7 @@ async def list_orders(request: Request) -> Response:
     caller = await service.caller(request, "orders:read")
     waybill, limit = text_in(request, "waybill"), limit_of(request)
     asked = word_in(request, "merchant_id")
-    # Every filter is read first: a wrong one is refused, whoever asks for whose.
+    # Every filter is read first: a wrong one is refused also where the answer is empty.
     read = partial(
         service.lists(caller.sender).orders.rows,
         merchant_id=caller.key.merchant_id or asked,

@@ -103,7 +103,7 @@ async def list_withdrawals(request: Request) -> Response:
     service = service_of(request)
     caller = await service.caller(request, "withdrawals:read")
     asked, limit = word_in(request, "merchant_id"), limit_of(request)
-    # Every filter is read first: a wrong one is refused, whoever asks for whose.
+    # Every filter is read first: a wrong one is refused also where the answer is empty.
     read = partial(
         service.lists(caller.sender).withdrawals.rows,
         merchant_id=caller.key.merchant_id or asked,
