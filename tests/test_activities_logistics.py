@@ -87,7 +87,7 @@ async def test_a_look_counts_with_those_that_the_order_remembers(register: Regis
 
 
 async def test_pushed_scans_are_judged_without_a_question(register: Register) -> None:
-    """By the stored push, which has scans that the order was not told of, and by the carrier's last answer."""
+    """By the stored push, which also has scans that were not sent to the order, and by the carrier's last answer."""
     provider, now = Provider(), START + timedelta(days=5)
     asked = request(collecting=True, moved=False, delivered=False, now=now)
     before = await run(register, provider, "judge", asked)

@@ -1,4 +1,4 @@
-"""What merchants are shown is what the books say: whatever the order in which movements were booked and sealed."""
+"""What merchants are shown is what the books say, in any order of booking and sealing."""
 
 from __future__ import annotations
 
@@ -180,9 +180,9 @@ async def test_a_statement_and_a_balance_read_no_history(database: Database, reg
     await database.owner.execute("ANALYZE")
     day = MIDNIGHT + 36 * DAY
     of_balance, of_statement = Explained(database.pool), Explained(database.pool)
-    (balance,) = await Register(of_balance).balances.of_merchant("m-1")  # type: ignore[arg-type]
+    (balance,) = await Register(of_balance).balances.of_merchant("m-1")  # type: ignore[arg-type]  # it asks as a pool does
     assert balance.pending_minor == 2 * LONG
-    (found,) = await merchant_statements(of_statement, "m-1", day, day + DAY)  # type: ignore[arg-type]
+    (found,) = await merchant_statements(of_statement, "m-1", day, day + DAY)  # type: ignore[arg-type]  # it asks as a pool does
     assert (len(found.rows), found.opening.pending_minor) == (40, 2 * (LONG - 40 - 21))
     assert (of_balance.buffers <= FEW, of_statement.buffers <= FEW) == (True, True), (
         of_balance.buffers,

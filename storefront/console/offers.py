@@ -1,4 +1,4 @@
-"""What a person may do now: the commands that the core would take from them, whatever they fill in."""
+"""What a person may do now: the commands that the core does not refuse to them before a form is filled in."""
 
 from __future__ import annotations
 
