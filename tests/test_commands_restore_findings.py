@@ -22,7 +22,7 @@ from commands import restore_findings
 from commands.postgres_findings import DoctorFinding
 from config import Settings
 from core.ids import TASK_QUEUE
-from demo.stage import Stage
+from demo.stage import Stage, StagedOrder
 from gateway import sightings
 from gateway.sightings import Sighting
 from worker import plugin
@@ -69,6 +69,16 @@ async def listed(stage: WithdrawalStage, workflow_id: str, phase: str) -> None:
     raise AssertionError(f"Temporal never lists {workflow_id} as {phase}")
 
 
+async def agree(order_stage: Stage, order: StagedOrder) -> None:
+    """Wait until an order that has just moved agrees: it publishes its phase a moment before or after its record."""
+    for _ in range(400):
+        seen = await sightings.sighting(order_stage.client, order.handle.id)
+        assert seen is not None
+        if await restore_findings._side(order_stage.client, order_stage.register, seen) is None:
+            return
+    raise AssertionError(f"{order.handle.id} never agrees: {seen}")
+
+
 async def test_two_sides_that_agree_are_one_row(stage: WithdrawalStage) -> None:
     async with stage.worker():
         handle = await stage.start(LARGE)
@@ -104,9 +114,7 @@ async def test_lives_that_wait_are_watched_and_have_ended_agree(
     await orders[2].handle.result()
     await late(orders[3])
     for order in orders:
-        seen = await sightings.sighting(order_stage.client, order.handle.id)
-        assert seen is not None
-        assert await restore_findings._side(order_stage.client, order_stage.register, seen) is None, seen
+        await agree(order_stage, order)
 
 
 async def test_a_database_of_an_earlier_moment_is_named_with_what_to_do(
