@@ -34,6 +34,9 @@ _DYNAMIC_CONFIG = {
     "history.maxInFlightUpdatePayloads": UPDATES_WEIGH,
     # Serve the merchants in turn; see `core.turns`. Without it the server knows priorities alone.
     "matching.enableFairness": True,
+    # How much longer than 10 s the server waits for an answer to a task that got none several times. By default up to
+    # 10 minutes: a workflow whose workers died again and again would stand still for as long after they are well.
+    "history.workflowTaskRetryMaxInterval": "10s",
     # List workflows whose task fails repeatedly after about 10 s, not after a minute.
     "system.numConsecutiveWorkflowTaskProblemsToTriggerSearchAttribute": 2,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,8 +12,10 @@ import asyncpg
 from temporalio.client import Client
 
 from bench.faults.judging import Asked, AtBank, Evidence, InBooks, InRegister
+from bench.faults.pending import task_of
 from bench.faults.plan import Fate
 from config import Settings
+from core.ids import withdrawal_workflow_id
 from core.reconciliation.lines import Break, Comparison
 from ledger.proofs import prove
 from ledger.register import Register
@@ -63,7 +66,7 @@ async def collect(
         asked=[Asked(fate.withdrawal_id, fate.merchant_id, fate.amount_minor, fate.token) for fate in fates],
         bank=at_bank(await world.journal("bank")),
         books=await books_of(pool),
-        register=await standings(pool, await _workflows(client)),
+        register=await _with_tasks(await standings(pool, await _workflows(client)), client),
         given_minor=given_minor,
         available_minor={row["merchant_id"]: row["balance_minor"] for row in await pool.fetch(_AVAILABLE)},
         breaks=await product_breaks(settings, pool),
@@ -103,6 +106,16 @@ async def standings(
         )
         for row in await pool.fetch(_REGISTER, not only_open)
     }
+
+
+async def _with_tasks(found: dict[str, InRegister], client: Client) -> dict[str, InRegister]:
+    """With the workflow task of each that is not at rest."""
+    waiting = {
+        name: replace(one, task=await task_of(client, withdrawal_workflow_id(name)))
+        for name, one in found.items()
+        if not one.at_rest
+    }
+    return found | waiting
 
 
 async def product_breaks(settings: Settings, pool: asyncpg.Pool[Any]) -> list[tuple[str, str]]:

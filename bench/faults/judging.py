@@ -63,6 +63,8 @@ class InRegister:
     deadline: str | None = None
     holds: tuple[str, ...] = ()
     workflow: str = "RUNNING"
+    task: str = ""
+    """The workflow task that an unfinished one waits for; see `bench.faults.pending`."""
 
     @property
     def waits_for(self) -> str | None:
@@ -156,7 +158,8 @@ def _effects(asked: Asked, bank: AtBank, books: InBooks) -> Iterator[Breach]:
     if bank.payouts_minor and bank.payouts_minor[0] != net:
         yield breach("wrong_amount", f"the bank paid {bank.payouts_minor[0]}, asked for was {net}")
     if bank.payouts_minor and not books.paid_minor:
-        yield breach("paid_not_booked", f"the bank paid {bank.payouts_minor}, the books say nothing of it")
+        still = f"{books.held_minor} is still held for it" if books.held_minor else "nothing is held for it"
+        yield breach("paid_not_booked", f"the bank paid {bank.payouts_minor}, the books say nothing of it; {still}")
     if books.paid_minor and not bank.payouts_minor:
         yield breach("booked_not_paid", f"the books say {books.paid_minor} was paid, the bank's journal does not")
     if books.returned_minor != bank.returned_minor:
@@ -175,7 +178,8 @@ def _standing(asked: Asked, books: InBooks, found: InRegister | None) -> Iterato
     for hold in NEVER & set(found.holds):
         yield breach("incident", f"{hold}: the product itself says that bank and books disagree")
     if not found.at_rest:
-        yield breach("stuck", f"it is {found.phase}, next deadline {found.deadline}, and waits for no one")
+        task = found.task or "no task known"
+        yield breach("stuck", f"it is {found.phase}, next deadline {found.deadline}, and waits for no one; {task}")
     elif found.waits_for is None and books.held_minor:
         yield breach("reserved_for_ever", f"it is {found.phase}, and {books.held_minor} is still held")
     paid_out = found.phase in {"paid", "returned", "final"}

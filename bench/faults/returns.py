@@ -14,12 +14,15 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import asyncpg
+from temporalio.client import Client
 
 import gateway
 from bench.engines import bench_order, waybill_of
 from bench.faults.judging import Breach, Verdict
+from bench.faults.pending import task_of
 from bench.faults.people import TRIES_AGAIN_AFTER, Merchants, patiently
 from core.errors import Refused, Unavailable
+from core.ids import order_workflow_id
 from local.journal import Effect
 
 SHARE = 20
@@ -181,6 +184,8 @@ class Returned:
     charged_minor: int = 0
     frozen_minor: int = 0
     moves: tuple[str, ...] = ()
+    task: str = ""
+    """The workflow task that an open order waits for."""
 
 
 _BOOKED = """
@@ -195,7 +200,9 @@ FROM entries WHERE reference LIKE 'order/%' GROUP BY 1
 """
 
 
-async def returned(orders: Iterable[GoingBack], effects: Iterable[Effect], pool: asyncpg.Pool[Any]) -> list[Returned]:
+async def returned(
+    orders: Iterable[GoingBack], effects: Iterable[Effect], pool: asyncpg.Pool[Any], client: Client
+) -> list[Returned]:
     """The evidence once everything is at rest."""
     sent: dict[str, tuple[int, ...]] = {}
     for effect in effects:
@@ -207,9 +214,10 @@ async def returned(orders: Iterable[GoingBack], effects: Iterable[Effect], pool:
         booked = books.get(one.order_id, {"moves": ()})
         booked.pop("order_id", None)
         moves = tuple(booked.pop("moves"))
-        found.append(
-            Returned(one, sent_minor=sent.get(one.payment, ()), closed=one.order_id in closed, moves=moves, **booked)
-        )
+        is_closed = one.order_id in closed
+        task = "" if is_closed else await task_of(client, order_workflow_id(one.order_id))
+        sent_minor = sent.get(one.payment, ())
+        found.append(Returned(one, sent_minor=sent_minor, closed=is_closed, moves=moves, task=task, **booked))
     return found
 
 
@@ -241,5 +249,7 @@ def _breaches(one: Returned) -> Iterator[Breach]:
         yield Breach("frozen_for_ever", order.order_id, f"{one.frozen_minor} stays frozen")
     if not one.closed or (ending.refunded_minor and not one.booked_minor) or not set(ending.moves) <= set(one.moves):
         yield Breach(
-            "stuck", order.order_id, f"{order.how}: {'closed' if one.closed else 'open'}, nothing more happens"
+            "stuck",
+            order.order_id,
+            f"{order.how}: {'closed' if one.closed else 'open'}, nothing more happens {one.task}".rstrip(),
         )

@@ -123,7 +123,8 @@ async def under_fire(
             scene.fates, given, pool=scene.pool, world=scene.world, client=scene.client, settings=scene.settings
         )
         verdict = judge(evidence)
-        judge_returns(await returned(backs, await scene.world.journal("channel"), scene.pool), verdict)
+        journal = await scene.world.journal("channel")
+        judge_returns(await returned(backs, journal, scene.pool, scene.client), verdict)
     return scene.facts, evidence, verdict
 
 

@@ -1,0 +1,35 @@
+"""The workflow task that a workflow waits for: which attempt, since when, and until when its server waits for it.
+
+A server that gets no answer to a task gives it to another worker when its time is up. From the fourth attempt on it
+adds 5 s, 10 s, 20 s … to that time, up to ten minutes by default (`history.workflowTaskRetryMaxInterval`): see
+`local.temporal`. So a task whose workers died several times is the first suspect where nothing happens any more.
+"""
+
+from __future__ import annotations
+
+from temporalio.api.enums.v1 import PendingWorkflowTaskState
+from temporalio.api.workflow.v1 import PendingWorkflowTaskInfo
+from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.service import RPCError
+
+
+async def task_of(client: Client, workflow_id: str) -> str:
+    """What a workflow waits for, in words for the report."""
+    try:
+        found = await client.get_workflow_handle(workflow_id).describe()
+    except RPCError as error:
+        return f"its workflow cannot be described: {error.message}"
+    if found.status is not WorkflowExecutionStatus.RUNNING:
+        return f"its workflow is {found.status.name if found.status else 'unknown'}"
+    raw = found.raw_description
+    calls = [f"{one.activity_type.name} attempt {one.attempt}" for one in raw.pending_activities]
+    task = in_words(raw.pending_workflow_task) if raw.HasField("pending_workflow_task") else "no workflow task"
+    return ", ".join([task, *calls])
+
+
+def in_words(task: PendingWorkflowTaskInfo) -> str:
+    """One pending workflow task."""
+    state = PendingWorkflowTaskState.Name(task.state).removeprefix("PENDING_WORKFLOW_TASK_STATE_").lower()
+    times = [("scheduled", task.scheduled_time), ("begun", task.started_time)]
+    known = [f"{name} {at.ToDatetime():%H:%M:%S}" for name, at in times if at.seconds > 0]
+    return " ".join([f"workflow task {state}, attempt {task.attempt},", *known])
