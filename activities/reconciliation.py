@@ -106,8 +106,9 @@ class ReconciliationActivities:
 
     @activity.defn
     async def compare(self, asked: Comparison) -> Summary:
-        """Compare both sides in one snapshot of the database, and keep the breaks. With our own orders come merchants,
-        with a channel the returns through it that were agreed on and never started.
+        """Compare both sides in one snapshot of the database, and keep the breaks. With our own orders come merchants
+        and the states of orders that ended long ago, with a channel the returns through it that were agreed on and
+        never started.
 
         Raises:
             Unavailable: the database did not answer; a retry helps.
@@ -116,6 +117,7 @@ class ReconciliationActivities:
         if asked.scope == "orders":
             await self.look_after_merchants(asked.now)
             await self._register.seals.seal()
+            await self._register.rests.empty(asked.now - (await self._policy()).states_kept)
         if asked.scope == "channel" and self._start_return is not None:
             # The command that agreed may have died before it started the return. One that runs is left alone.
             for return_id in await self._register.payments.owed(asked.name):

@@ -1,9 +1,11 @@
-"""`purge`: deletes the raw bytes of old callbacks and pushes, answered requests, and old answers of providers."""
+"""`purge`: deletes the raw bytes of old callbacks and pushes, answered requests, old answers of providers, and the
+journals of orders that ended long ago.
+"""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,7 +15,12 @@ from commands.reading import duration_of
 from config import load
 from config.providers import Keep
 from core.errors import BadInput
+from core.policy import parse_policy
+from core.reconciliation.policy import ReconciliationPolicy
 from screens import facts
+
+if TYPE_CHECKING:
+    from ledger.register import Register
 
 ATTEMPTS_KEPT = timedelta(days=30)
 """Of webhooks; they are for people who look for what is wrong now."""
@@ -24,6 +31,7 @@ SHORTEST_DAYS = 7
 @command
 async def purge(
     older_than: Annotated[str, typer.Option(help="Age of what is deleted, such as 90d.")] = "90d",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count the orders whose states would go.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Delete older raw callbacks of rails and payment channels; their outcomes are kept.
@@ -32,6 +40,9 @@ async def purge(
 
     Answers and pushes of tracking providers follow `[keep]` of the file in DAKUAN_CARRIERS. By default, data that may
     name people goes after 30 days, the rest after 180, except for parcels of open orders. Run it daily.
+
+    Orders that ended longer ago than `states_kept` of the default policy lose their journal and their audit's findings
+    from the register. One with anything open keeps them: money, a hold, an unclaimed payment, a debt of its merchant.
     """
     age = duration_of(older_than, "older-than")
     if age.days < SHORTEST_DAYS:
@@ -39,6 +50,13 @@ async def purge(
     providers, now = load().providers, datetime.now(UTC)
     keep = providers.keep if providers is not None else Keep()
     async with books() as register:
+        ended_before = now - await _states_kept(register)
+        if dry_run:
+            due = await register.rests.due(ended_before)
+            view_due = {"dry_run": True, "states": len(due), "orders": due}
+            print_answer(view_due, lambda console: console.print(facts("purge --dry-run", {"states": len(due)})))
+            return
+        states = await register.rests.empty(ended_before)
         purged = await register.callbacks.purge(now - age)
         answered = await register.requests.purge(now - age)
         attempts = await register.endpoints.purge(now - ATTEMPTS_KEPT)
@@ -52,7 +70,15 @@ async def purge(
         "attempts": attempts,
         "events": events,
         "verdict_traces": traces,
+        "states": states,
         "logistics": looks._asdict(),
     }
     shown = {**view, "logistics": ", ".join(f"{count} {kind}" for kind, count in looks._asdict().items())}
     print_answer(view, lambda console: console.print(facts("purge", shown)))
+
+
+async def _states_kept(register: Register) -> timedelta:
+    """How long the state of an order is kept whole after its end."""
+    stored = await register.policies.newest(None)
+    policy = parse_policy(stored.text).reconciliation if stored is not None else ReconciliationPolicy()
+    return policy.states_kept

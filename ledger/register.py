@@ -39,6 +39,7 @@ from ledger.provider_log import ProviderLog
 from ledger.pushes import Pushes
 from ledger.receivables import Receivables
 from ledger.requests import Requests
+from ledger.rests import Rests
 from ledger.reviews import Reviews
 from ledger.seals import Seals
 from ledger.shifting import Shifting
@@ -87,6 +88,7 @@ class Register:
         self.cases = Cases(pool)
         self.figures = Figures(pool)
         self.seals = Seals(pool)
+        self.rests = Rests(pool)
 
     @asynccontextmanager
     async def once(self, command: AccountCommand | None, now: datetime) -> AsyncIterator[Register | None]:

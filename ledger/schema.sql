@@ -674,6 +674,7 @@ CREATE TABLE orders (
     closed boolean NOT NULL DEFAULT false,
     state jsonb,
     recorded_at timestamp with time zone,
+    emptied_at timestamp with time zone,
     CONSTRAINT orders_pkey PRIMARY KEY (order_id),
     CONSTRAINT orders_channel_payment_fkey FOREIGN KEY (channel, payment) REFERENCES payments(channel, payment),
     CONSTRAINT orders_policy_hash_fkey FOREIGN KEY (policy_hash) REFERENCES policies(content_hash),
@@ -695,6 +696,7 @@ CREATE INDEX orders_open ON orders USING btree (opened_at DESC) WHERE NOT closed
 CREATE INDEX orders_open_by_merchant ON orders USING btree (merchant_id, opened_at DESC, order_id DESC) WHERE NOT closed;
 CREATE INDEX orders_waiting ON orders USING btree (opened_at DESC) WHERE cardinality(hold_reasons) > 0;
 CREATE INDEX orders_with_open_case ON orders USING btree (opened_at DESC, order_id DESC) WHERE has_open_case(hold_reasons);
+CREATE INDEX orders_with_whole_states ON orders USING btree (recorded_at) WHERE closed AND emptied_at IS NULL;
 
 CREATE TABLE parked (
     endpoint_id text NOT NULL,
@@ -2057,6 +2059,33 @@ AS $function$
                               THEN split_part(m.reference, '/', 4)::INT END, 'stage', 'lost'))
 $function$;
 
+CREATE FUNCTION empty_orders(p_ended_before timestamp with time zone, p_limit integer, p_apply boolean)
+ RETURNS SETOF text
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+DECLARE
+    v_before TIMESTAMPTZ := least(p_ended_before, clock_timestamp() - INTERVAL '30 days');
+BEGIN
+    IF NOT p_apply THEN
+        RETURN QUERY SELECT o.order_id FROM orders o
+        WHERE o.closed AND o.emptied_at IS NULL AND o.recorded_at < v_before AND may_be_emptied(o)
+        ORDER BY o.recorded_at LIMIT p_limit;
+        RETURN;
+    END IF;
+    -- An order that is being recorded now is not waited for: it is not over.
+    RETURN QUERY
+    WITH chosen AS MATERIALIZED (
+        SELECT o.order_id FROM orders o
+        WHERE o.closed AND o.emptied_at IS NULL AND o.recorded_at < v_before AND may_be_emptied(o)
+        ORDER BY o.recorded_at LIMIT p_limit FOR UPDATE OF o SKIP LOCKED
+    )
+    UPDATE orders o SET state = rest_of_state(o.state), emptied_at = clock_timestamp()
+    FROM chosen c WHERE o.order_id = c.order_id
+    RETURNING o.order_id;
+END $function$;
+
 CREATE FUNCTION enable_endpoint(p_endpoint_id text, p_url text, p_now timestamp with time zone)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -2703,6 +2732,25 @@ AS $function$
     SELECT p_reference LIKE 'psp/%/settlement/%' OR p_reference LIKE 'merchant/%/paid_in/%'
         OR p_reference LIKE 'merchant/%/write_off/%'
         OR split_part(p_reference, '/', 1) NOT IN ('order', 'withdrawal', 'psp', 'account', 'merchant', 'payment')
+$function$;
+
+CREATE FUNCTION may_be_emptied(o orders)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+    SELECT o.closed AND o.revision >= 0 AND o.holds = '{}' AND o.hold_reasons = '{}'
+       AND NOT EXISTS (SELECT FROM accounts a WHERE a.path >= 'order/' || o.order_id || '/'
+                       AND a.path < 'order/' || o.order_id || '0' AND a.balance_minor <> 0)
+       AND NOT EXISTS (SELECT FROM accounts a WHERE a.path = 'merchant/' || o.merchant_id || '/receivable'
+                       AND a.balance_minor <> 0)
+       AND NOT EXISTS (SELECT FROM payments p WHERE p.channel = o.channel AND p.payment = o.payment
+                       AND p.claimed_minor + p.returned_minor <> p.paid_minor)
+       AND NOT EXISTS (SELECT FROM rest_returns r WHERE r.channel = o.channel AND r.payment = o.payment
+                       AND r.closed_at IS NULL)
+       AND NOT EXISTS (SELECT FROM reconciliation_breaks b WHERE b.resolved_at IS NULL
+                       AND b.body ->> 'subject' = 'order/' || o.order_id)
 $function$;
 
 CREATE FUNCTION mend_endpoint(p_endpoint_id text, p_by text, p_now timestamp with time zone)
@@ -4856,7 +4904,8 @@ BEGIN
         refunded_minor = (p_record ->> 'refunded_minor')::BIGINT,
         closed = (p_record ->> 'closed')::BOOLEAN,
         state = p_record -> 'state',
-        recorded_at = (p_record ->> 'recorded_at')::TIMESTAMPTZ
+        recorded_at = (p_record ->> 'recorded_at')::TIMESTAMPTZ,
+        emptied_at = NULL
     WHERE order_id = p_record ->> 'order_id' AND revision < v_revision
       AND revision = coalesce((p_record #>> '{state,recorded_revision}')::INT, revision);
     IF FOUND THEN
@@ -5426,6 +5475,53 @@ BEGIN
     RETURN QUERY SELECT * FROM reserve(p_withdrawal, p_content_hash, p_minimum, p_maximum, p_daily_count, p_daily_sum,
                                        p_day_start, p_needs_approval, p_now, p_record);
 END $function$;
+
+CREATE FUNCTION rest_of_inbox(p_inbox jsonb)
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$
+    SELECT p_inbox || '{"journal": [], "weight": 0, "unheard": []}' || jsonb_build_object(
+        'dropped', coalesce(p_inbox -> 'dropped', '{}') || jsonb_build_object('emptied',
+            coalesce((p_inbox #>> '{dropped,emptied}')::INT, 0)
+            + coalesce(jsonb_array_length(p_inbox -> 'journal'), 0)))
+$function$;
+
+CREATE FUNCTION rest_of_parcel(p_parcel jsonb)
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$
+    SELECT p_parcel || '{"evidence_of_review": {}}' || CASE jsonb_typeof(p_parcel -> 'verdict')
+        WHEN 'object' THEN jsonb_build_object('verdict', p_parcel -> 'verdict' || '{"findings": []}') ELSE '{}' END
+$function$;
+
+CREATE FUNCTION rest_of_parcels(p_body jsonb, p_parts text[])
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+    SELECT coalesce(jsonb_object_agg(p.part, rest_of_parcel(p_body -> p.part)), '{}')
+    FROM unnest(p_parts) AS p (part) WHERE jsonb_typeof(p_body -> p.part) = 'object'
+$function$;
+
+CREATE FUNCTION rest_of_state(p_state jsonb)
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+    SELECT p_state
+        || CASE jsonb_typeof(p_state -> 'inbox') WHEN 'object' THEN
+               jsonb_build_object('inbox', rest_of_inbox(p_state -> 'inbox')) ELSE '{}' END
+        || CASE WHEN p_state @? '$.parcels[0]' THEN jsonb_build_object('parcels', (
+               SELECT jsonb_agg(rest_of_parcel(p.body) ORDER BY p.n)
+               FROM jsonb_path_query(p_state, '$.parcels[*]') WITH ORDINALITY AS p (body, n))) ELSE '{}' END
+        || CASE WHEN p_state @? '$.cases[0]' THEN jsonb_build_object('cases', (
+               SELECT jsonb_agg(c.body || rest_of_parcels(c.body, '{parcel,replacement}') ORDER BY c.n)
+               FROM jsonb_path_query(p_state, '$.cases[*]') WITH ORDINALITY AS c (body, n))) ELSE '{}' END
+$function$;
 
 CREATE FUNCTION resume_account(p_account_id text, p_role text, p_who text, p_why text, p_now timestamp with time zone)
  RETURNS boolean
@@ -6691,6 +6787,7 @@ GRANT EXECUTE ON FUNCTION depends_on_others TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION deposit_required TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION disable_endpoint TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION disputed_debt TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION empty_orders TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION enable_endpoint TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION end_session TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION event_cause TO dakuan_worker;
@@ -6716,6 +6813,7 @@ GRANT EXECUTE ON FUNCTION keep_reviews TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION keep_verdicts TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION load_statement TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION may_be_corrected TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION may_be_emptied TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION mend_endpoint TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION merchant_changes TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION merchant_of TO dakuan_worker;
@@ -6781,6 +6879,10 @@ GRANT EXECUTE ON FUNCTION remove_endpoint TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION resend_subject TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION reserve TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION reserve_verified TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION rest_of_inbox TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION rest_of_parcel TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION rest_of_parcels TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION rest_of_state TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION resume_account TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION return_rest TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION reviews_of TO dakuan_worker;

@@ -39,6 +39,8 @@ CREATE TABLE orders (
     closed             BOOLEAN NOT NULL DEFAULT FALSE,
     state              JSONB,
     recorded_at        TIMESTAMPTZ,
+    -- Since when `state` is the rest that is kept of an order which ended long ago.
+    emptied_at         TIMESTAMPTZ,
     FOREIGN KEY (channel, payment) REFERENCES payments (channel, payment),
     CONSTRAINT order_id_form CHECK (order_id ~ '^[A-Za-z0-9_-]{1,64}$'),
     CONSTRAINT order_total_in_bounds CHECK (total_minor BETWEEN 1 AND 1000000000000000),
@@ -144,7 +146,8 @@ BEGIN
         refunded_minor = (p_record ->> 'refunded_minor')::BIGINT,
         closed = (p_record ->> 'closed')::BOOLEAN,
         state = p_record -> 'state',
-        recorded_at = (p_record ->> 'recorded_at')::TIMESTAMPTZ
+        recorded_at = (p_record ->> 'recorded_at')::TIMESTAMPTZ,
+        emptied_at = NULL
     WHERE order_id = p_record ->> 'order_id' AND revision < v_revision
       AND revision = coalesce((p_record #>> '{state,recorded_revision}')::INT, revision);
     IF FOUND THEN
