@@ -154,6 +154,8 @@ NAMES: Mapping[str, str] = {
     "rail": "出款渠道",
     "system": "系统",
     "storefront": "商城",
+    "order": "订单",
+    "withdrawal": "提现",
     "opening": "创建中",
     "screening_held": "商品审核中",
     "awaiting_shipment": "待发货",

@@ -238,7 +238,7 @@ HTTP_REASONS: Mapping[str, Help] = {
         "This gateway does not answer under the name in the header Host.", "本网关不以请求头 Host 中的名称提供服务。"
     ),
     "unknown_version": Help("This version of the interface is not served.", "不提供该接口版本。"),
-    "too_many_requests": Help("This API key asks more often than it may.", "请求过于频繁。"),
+    "too_many_requests": Help("This sender asks more often than it may.", "请求过于频繁。"),
     "unavailable": Help("Something that is needed does not answer.", "所需服务暂无响应。"),
 }
 """The codes of the HTTP gateway itself."""

@@ -17,13 +17,16 @@ from functools import lru_cache
 from typing import Any
 
 from opentelemetry import trace
+from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode
+from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from temporalio.contrib.opentelemetry import TracingInterceptor
+
+from core.messages import ORDER_COMMANDS, WITHDRAWAL_COMMANDS
 
 ATTRIBUTES = frozenset(
     {"temporalWorkflowID", "temporalRunID", "temporalActivityID"}
@@ -34,8 +37,35 @@ ATTRIBUTES = frozenset(
 SENT_WITHIN = 5.0
 """Seconds for one batch. A receiver that is away delays nothing else: spans are dropped."""
 UNROUTED = "unrouted"
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
+OTHER_METHOD = "HTTP"
+"""Anyone may send any word as a method. A name of its own for each would fill the receiver's index of names."""
+_HANDLED = re.compile(r"((?:HandleSignal|HandleUpdate|ValidateUpdate|HandleQuery|QueryWorkflow):)(.*)", re.DOTALL)
+"""Spans of what a workflow is sent: whoever may write to the namespace chooses the name."""
+OTHER_MESSAGE = "other"
+MESSAGES = frozenset(
+    {*ORDER_COMMANDS, *WITHDRAWAL_COMMANDS, "signals of a burst"}
+    | {"order", "withdrawal", "account_drop", "summary", "journal", "holds", "__stack_trace", "__enhanced_stack_trace"}
+)
+"""What our workflows and Temporal's Web UI call such messages."""
 _CALLED = re.compile(r"\b(?:FROM|SELECT|JOIN LATERAL)\s+(\w+)\s*\(", re.IGNORECASE)
 _TABLE = re.compile(r"\b(?:FROM|INTO|UPDATE)\s+(\w+)", re.IGNORECASE)
+
+
+class RequestSpan:
+    """The span of a request that is being answered."""
+
+    def __init__(self, span: Span, method: str) -> None:
+        self._span, self._method = span, method
+
+    def note_status(self, status: int) -> None:
+        """The answer has begun."""
+        self._span.set_attribute("http.response.status_code", status)
+
+    def note_route(self, path: str) -> None:
+        """The route is known, such as `/v1/orders/{order_id}`."""
+        self._span.update_name(f"{self._method} {path}")
+        self._span.set_attribute("http.route", path)
 
 
 class Tracing:
@@ -61,16 +91,24 @@ class Tracing:
     # --- requests ------------------------------------------------------------------------------------------
 
     @contextmanager
-    def request(self, method: str, traceparent: str | None) -> Iterator[Span]:
-        """A span around one HTTP request, in the caller's trace where it names one."""
-        carrier = {} if traceparent is None else {"traceparent": traceparent}
+    def request(self, method: str, traceparent: str | None = None, *, joins: bool = False) -> Iterator[RequestSpan]:
+        """A span around one HTTP request.
+
+        Args:
+            traceparent: what the caller says of its own trace, if anything.
+            joins: it is in that trace; else it begins one of its own, with a link to the caller's.
+        """
+        theirs = TraceContextTextMapPropagator().extract({} if traceparent is None else {"traceparent": traceparent})
+        link = trace.get_current_span(theirs).get_span_context()
+        known = method if method in METHODS else None
         with self._tracer.start_as_current_span(
-            f"{method} {UNROUTED}",
-            TraceContextTextMapPropagator().extract(carrier),
+            f"{known or OTHER_METHOD} {UNROUTED}",
+            theirs if joins else Context(),
             SpanKind.SERVER,
-            {"http.request.method": method},
+            {"http.request.method": known or "_OTHER"},
+            links=[Link(link)] if link.is_valid and not joins else [],
         ) as span:
-            yield span
+            yield RequestSpan(span, known or OTHER_METHOD)
 
     # --- SQL -----------------------------------------------------------------------------------------------
 
@@ -123,7 +161,7 @@ class BareExporter(SpanExporter):
 
 def _bare(span: ReadableSpan) -> ReadableSpan:
     return ReadableSpan(
-        name=span.name,
+        name=bounded_name(span.name),
         context=span.context,
         parent=span.parent,
         resource=span.resource,
@@ -136,6 +174,12 @@ def _bare(span: ReadableSpan) -> ReadableSpan:
         end_time=span.end_time,
         instrumentation_scope=span.instrumentation_scope,
     )
+
+
+def bounded_name(name: str) -> str:
+    """A span's name; of a message that no workflow of ours takes, without the sender's word."""
+    found = _HANDLED.fullmatch(name)
+    return name if found is None or found[2] in MESSAGES else f"{found[1]}{OTHER_MESSAGE}"
 
 
 def _named(attributes: Any) -> dict[str, Any]:

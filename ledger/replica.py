@@ -24,6 +24,8 @@ AWAY_FOR = 10.0
 """Seconds for which the primary answers, before the replica is tried again."""
 LOOK_EVERY = 5.0
 """Seconds between two measurements of the lag."""
+PRIMARY_ANSWERS_WITHIN = 1.0
+"""Seconds for what it has written. While it is away, what arrives from it counts alone."""
 LOOKS_WITHIN = 3.0
 """Seconds for one: a replica behind a dead line must not hold a page for longer."""
 ANSWERS_WITHIN = 5.0
@@ -39,25 +41,64 @@ _CANNOT = (
     asyncpg.UndefinedFunctionError,
 )
 """What a replica refuses that has not replayed a migration yet, or that a statement needs to write for."""
+_WRITTEN = "SELECT pg_wal_lsn_diff(pg_current_wal_flush_lsn(), '0/0')::BIGINT"
 _LAG = """
     SELECT CASE WHEN NOT pg_is_in_recovery() THEN 0
                 WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn()
                      AND EXISTS (SELECT FROM pg_stat_wal_receiver WHERE pid IS NOT NULL) THEN 0
-                ELSE extract(EPOCH FROM clock_timestamp() - pg_last_xact_replay_timestamp()) END::FLOAT8
+                ELSE extract(EPOCH FROM clock_timestamp() - pg_last_xact_replay_timestamp()) END::FLOAT8 AS lag,
+           pg_wal_lsn_diff(greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()), '0/0')::BIGINT AS arrived
 """
-"""Without a receiver that runs, all that came may be replayed and the replica still be hours behind."""
+"""Without a receiver that runs, all that came may be replayed and the replica still be hours behind. Behind a line that
+is dead and silent the receiver runs for a minute more (wal_receiver_timeout): what the primary has written tells.
+"""
+ARRIVES_WITHIN, ARRIVAL_LOOKS = 0.2, 4
+"""Seconds that what the primary wrote last has to arrive, and how often that is looked at. It takes milliseconds."""
 
 log = logging.getLogger("dakuan.replica")
 
 
-async def lag_of(pool: Pool) -> float:
-    """Seconds by which a replica is behind: 0 for one that follows, and for a server that takes writes."""
-    found = await pool.fetchval(_LAG)
-    return math.inf if found is None else max(float(found), 0.0)
+class Followed(NamedTuple):
+    """How a replica follows.
+
+    `lag`: seconds by which what has arrived waits; 0 for one that follows, and for a server that takes writes.
+    `has_all`: all that the primary had written has arrived; None: the primary did not say what it had.
+    """
+
+    lag: float
+    has_all: bool | None
+
+
+async def follow(primary: Pool, replica: Pool) -> Followed:
+    """Measure how far a replica is behind."""
+    written = await _written(primary)
+    found = await _followed(replica, written)
+    for _ in range(ARRIVAL_LOOKS):
+        if found.has_all is not False:
+            break
+        await asyncio.sleep(ARRIVES_WITHIN / ARRIVAL_LOOKS)
+        found = await _followed(replica, written)
+    return found
+
+
+async def _followed(replica: Pool, written: int | None) -> Followed:
+    found = await replica.fetchrow(_LAG, timeout=LOOKS_WITHIN)
+    assert found is not None  # one row
+    lag = math.inf if found["lag"] is None else max(found["lag"], 0.0)
+    known = written is not None and found["arrived"] is not None
+    return Followed(lag, found["arrived"] >= written if known else None)
+
+
+async def _written(primary: Pool) -> int | None:
+    """How much the primary has written; None: it does not answer, or takes no writes now."""
+    try:
+        return cast(int, await primary.fetchval(_WRITTEN, timeout=PRIMARY_ANSWERS_WITHIN))
+    except (*TROUBLE, asyncpg.ObjectNotInPrerequisiteStateError):
+        return None
 
 
 class Compared(NamedTuple):
-    """A replica beside its primary. `lag`: as of `lag_of`."""
+    """A replica beside its primary. `lag`: seconds, as of `Followed`; without end where nothing arrives."""
 
     same_cluster: bool
     takes_writes: bool
@@ -78,8 +119,8 @@ async def compare_replica(primary: str, replica: str) -> Compared:
             stack.push_async_callback(pools[-1].close)
         here, there = [(await cluster_of(pool)).partition("/")[0] for pool in pools]
         async with translate_errors():
-            standby, lag = await pools[1].fetchval("SELECT pg_is_in_recovery()"), await lag_of(pools[1])
-        return Compared(here == there, not standby, lag)
+            standby, followed = await pools[1].fetchval("SELECT pg_is_in_recovery()"), await follow(*pools)
+        return Compared(here == there, not standby, math.inf if followed.has_all is False else followed.lag)
 
 
 @asynccontextmanager
@@ -110,6 +151,8 @@ class ReadPool:
         self._primary, self._address = primary, address
         self._replica: Pool | None = None
         self._away_until = self._look_at = 0.0
+        self._whole_at = -math.inf
+        """When it was last seen that all had arrived that the primary had written."""
         self._looking = asyncio.Lock()
         self.lag = math.inf
         """Seconds, when it was last measured."""
@@ -190,10 +233,10 @@ class ReadPool:
         if self._address is None:
             return
         try:
-            async with asyncio.timeout(LOOKS_WITHIN):
-                if self._replica is None:
+            if self._replica is None:
+                async with asyncio.timeout(LOOKS_WITHIN):
                     self._replica = await self._opened(self._address)
-                self.lag = await lag_of(self._replica)
+            self.lag = await self._measured(self._replica)
         except Misconfigured as error:
             log.error("DATABASE_READ_URL is not used: %s", error)
             self._address = None
@@ -203,7 +246,15 @@ class ReadPool:
         else:
             self._look_at = time.monotonic() + LOOK_EVERY
             if self.lag > LAG_MOST:
-                self._note_away(f"it is {self.lag:.0f} s behind")
+                behind = "far" if math.isinf(self.lag) else f"{self.lag:.0f} s"
+                self._note_away(f"it is {behind} behind")
+
+    async def _measured(self, replica: Pool) -> float:
+        asked_at = time.monotonic()
+        followed = await follow(self._primary, replica)
+        if followed.has_all:
+            self._whole_at = asked_at
+        return max(followed.lag, asked_at - self._whole_at) if followed.has_all is False else followed.lag
 
     async def _at_hand(self) -> Pool | None:
         if self._address is None or time.monotonic() < self._away_until:

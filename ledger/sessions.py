@@ -37,6 +37,9 @@ SIGNS_OF_A_POOLER = (
 )
 """Errors of a first connection that only a pooler raises."""
 
+CANCELS_WITHIN = 1.0
+"""Seconds that a server has to cancel a statement; after that its line counts as dead."""
+
 _Connection: TypeAlias = "asyncpg.Connection[Any] | PoolConnectionProxy[Any]"
 
 
@@ -74,6 +77,21 @@ class Session(asyncpg.Connection):
             if self.pool is not None:
                 await self.pool.expire_connections()
             raise
+        except TimeoutError:
+            await self._end_where_dead()
+            raise
+
+    async def _end_where_dead(self) -> None:
+        """End the session unless its server answers soon. After a time-out the driver has the statement cancelled, and
+        whatever comes next (a ROLLBACK, the release to the pool) would wait for that: over a dead line, for as long as
+        the statement did.
+        """
+        try:
+            await super().execute("SELECT 1", timeout=CANCELS_WITHIN)
+        except asyncpg.InFailedSQLTransactionError:
+            pass  # it answers
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
+            self.terminate()
 
 
 class SharedSession(Session):

@@ -12,7 +12,7 @@ from typing import Any
 from starlette.requests import Request
 
 from core.api_keys import key_id_of
-from core.errors import Refused
+from core.errors import Refused, RetryableError
 from ledger.api_keys import ApiKey
 from ledger.register import Register
 from storefront.limits import Limits
@@ -80,6 +80,21 @@ async def caller_of(request: Request, register: Register, peppers: Sequence[byte
     Raises:
         ProblemError: `unauthorized`; it does not say whether the key is unknown or has ended. `too_many_requests`.
     """
+    found = await _key_of(request, register, peppers, limits)
+    await register.api_keys.note_used(found.key_id, datetime.now(UTC))
+    return Caller(found)
+
+
+async def has_valid_key(request: Request, register: Register, peppers: Sequence[bytes], limits: Limits) -> bool:
+    """Whether a valid key came with this request, while the register can say so. The key does not count as used."""
+    try:
+        await _key_of(request, register, peppers, limits)
+    except (ProblemError, RetryableError):
+        return False
+    return True
+
+
+async def _key_of(request: Request, register: Register, peppers: Sequence[bytes], limits: Limits) -> ApiKey:
     headers, now = request.headers.getlist("authorization"), datetime.now(UTC)
     header = headers[0] if len(headers) == 1 else ""  # of two, a proxy in front may have read the other one
     key = header[len(_BEARER) :].strip() if header.lower().startswith(_BEARER) else ""
@@ -93,8 +108,7 @@ async def caller_of(request: Request, register: Register, peppers: Sequence[byte
         limits.note_wrong(address)
         raise _unauthorized()
     limits.note_right(digests)
-    await register.api_keys.note_used(found.key_id, now)
-    return Caller(found)
+    return found
 
 
 def _unauthorized() -> ProblemError:

@@ -1,4 +1,4 @@
-"""How often a key may ask, how often an order may be changed, and how often one address may guess keys."""
+"""How often a sender may ask and change an order, and how often one address may guess keys."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WRITES = RateLimitItemPerSecond(20)
 READS = RateLimitItemPerSecond(100)
 COMMANDS = RateLimitItemPerHour(20)
 """Of one sender to one order or withdrawal. One in a loop would fill its history, and must not silence the others: a
-merchant's key and the storefront that speaks for the buyer each have their own.
+merchant's key, each of its people, and the storefront that speaks for the buyer have their own.
 """
 WRONG_KEYS = RateLimitItemPerMinute(100)
 """Of one address. After that it is asked to wait, but for keys that were right in the last minutes."""
@@ -33,14 +33,16 @@ class Limits:
         self._window = SlidingWindowCounterRateLimiter(MemoryStorage())
         self._known: dict[bytes, float] = {}
 
-    def count(self, key_id: str, *, changing: bool) -> None:
-        """Count one request of a key; changing requests and reads apart, so that a poll delays no shipment.
+    def count(self, sender: str, *, changing: bool) -> None:
+        """Count one request of a key or a person; changing ones and reads apart, so that a poll delays no shipment.
 
         Raises:
             ProblemError: `too_many_requests`; a retry after a second helps.
         """
-        most, kind = (WRITES, "write") if changing else (READS, "read")
-        self._hit(most, f"At most {most.amount} {kind}s a second.", kind, key_id)
+        if changing:
+            self._hit(WRITES, f"At most {WRITES.amount} writes a second.", "write", sender)
+        else:
+            self._hit(READS, f"At most {READS.amount} reads a second.", "read", sender)
 
     def takes_command(self, sender: str, kind: str, subject: str) -> bool:
         """Count a sender's command to an order or withdrawal. False: it has had as many as it may within an hour."""
@@ -48,8 +50,9 @@ class Limits:
 
     def refuse_command(self, sender: str, kind: str, subject: str) -> ProblemError:
         """The problem of a command beyond that."""
-        why = f"At most {COMMANDS.amount} commands an hour to one {kind}."
-        return self._too_many(COMMANDS, why, sender, kind, subject)
+        return self._too_many(
+            COMMANDS, f"At most {COMMANDS.amount} commands an hour to one {kind}.", sender, kind, subject
+        )
 
     def count_unknown(self, address: str) -> None:
         """Count one request that needs no key.

@@ -31,6 +31,7 @@ from gateway.codec import SealingCodec
 from storefront.bodies import raw_of
 from storefront.console import cookies
 from storefront.console.cookies import jar_of
+from storefront.console.visits import Visitor
 from storefront.problems import ProblemError, respond
 from storefront.service import HttpService, service_of
 
@@ -137,7 +138,7 @@ async def _operator(request: Request, service: HttpService) -> str:
         raise ProblemError("unauthorized", "Sign in at the console first, in this browser.")
     if person.role != "operator":
         raise ProblemError("missing_scope", "Payloads are for operators.")
-    service.limits.count(f"person:{person.person_id}", changing=False)
+    service.limits.count(Visitor(person).sender, changing=False)
     return f"operator {person.person_id}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from typing import Any
 
 from starlette.requests import Request
 from temporalio.client import Client
@@ -13,11 +14,12 @@ from inbound.callbacks import CallbackDesk
 from inbound.pushes import PushDesk
 from ledger.orders import StoredOrder
 from ledger.register import Register
+from ledger.requests import PendingRequest
 from ledger.withdrawals import StoredWithdrawal
-from storefront.changing import Changes
+from storefront.changing import Changes, Sender
 from storefront.endpoints import EndpointDesk
 from storefront.headers import host_in
-from storefront.identities import Caller, caller_of
+from storefront.identities import Caller, caller_of, has_valid_key
 from storefront.limits import Limits
 from storefront.problems import ProblemError
 from storefront.recent import Recent
@@ -83,16 +85,26 @@ class HttpService:
             found.needs(scope)
         return found
 
-    async def count_command(self, caller: Caller, key: str, kind: str, subject: str) -> None:
-        """Count a sender's command to an order or withdrawal. A request that was taken before gets its answer.
+    async def has_valid_key(self, request: Request) -> bool:
+        """Whether a valid key came with this request."""
+        return await has_valid_key(request, self.register, self.settings.peppers_needed, self.limits)
+
+    async def pending(self, caller: Sender, key: str, what: str, subject: str, body: dict[str, Any]) -> PendingRequest:
+        """A changing request of a key or a person, as it is written down; see `Changes.pending`.
+
+        A command is counted for its sender. One that was taken before gets its answer, however many came since.
 
         Raises:
             ProblemError: `too_many_requests`.
         """
-        if self.limits.takes_command(caller.sender, kind, subject):
-            return
-        if await self.register.requests.known(caller.sender, key) is None:
+        kind, is_command, _ = what.partition(".")
+        if (
+            is_command
+            and not self.limits.takes_command(caller.sender, kind, subject)
+            and await self.register.requests.known(caller.sender, key) is None
+        ):
             raise self.limits.refuse_command(caller.sender, kind, subject)
+        return self.changes.pending(caller, key, what, subject, body)
 
     async def order(self, caller: Caller, order_id: str) -> StoredOrder:
         """An order that the caller may see.

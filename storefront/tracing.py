@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from starlette.datastructures import Headers
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from storefront.service import service_of
 
 if TYPE_CHECKING:
     from gateway.spans import Tracing
@@ -24,17 +26,19 @@ class Traced:
         """One request."""
         if scope["type"] != "http" or scope["path"] in NOT_TRACED:
             return await self._app(scope, receive, send)
-        method = scope["method"]
-        with self._tracing.request(method, Headers(scope=scope).get("traceparent")) as span:
+        request = Request(scope)
+        traceparent = request.headers.get("traceparent")
+        # A stranger could write into anyone's trace, or have ours not kept by a flag of its own.
+        joins = traceparent is not None and await service_of(request).has_valid_key(request)
+        with self._tracing.request(scope["method"], traceparent, joins=joins) as span:
 
             async def send_noted(message: Message) -> None:
                 if message["type"] == "http.response.start":
-                    span.set_attribute("http.response.status_code", message["status"])
+                    span.note_status(message["status"])
                 await send(message)
 
             try:
                 await self._app(scope, receive, send_noted)
             finally:
                 if (path := getattr(scope.get("route"), "path", None)) is not None:
-                    span.update_name(f"{method} {path}")
-                    span.set_attribute("http.route", path)
+                    span.note_route(path)

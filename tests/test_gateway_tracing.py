@@ -22,6 +22,7 @@ from http_in_process import NOWHERE, PEPPER, Unlimited
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from reconciliation_stage import own_world
+from temporalio.workflow import _Definition
 from withdrawal_stage import WithdrawalStage
 
 import gateway
@@ -29,7 +30,7 @@ from config import Settings
 from core.api_keys import RANDOM_BYTES, SCOPES, key_id_of, make_key
 from core.errors import Misconfigured
 from gateway import tracing
-from gateway.spans import ATTRIBUTES, operation_of
+from gateway.spans import ATTRIBUTES, MESSAGES, bounded_name, operation_of
 from gateway.tracing import tracing_of
 from ledger.book import Book
 from ledger.pool import open_pool
@@ -42,6 +43,8 @@ from storefront.changing import Changes
 from storefront.endpoints import EndpointDesk
 from storefront.identities import digest_of
 from storefront.service import HttpService
+from worker import WORKFLOWS
+from workflows.burst import BUNDLE
 
 __all__ = ["own_world"]
 
@@ -212,7 +215,7 @@ async def test_an_error_is_sent_by_its_class_alone(traced: Traced, receiver: Rec
     assert sender is not None
 
     async def fail() -> None:
-        with sender.request("GET", None):
+        with sender.request("GET"):
             with pytest.raises(Exception, match="secret_table"):
                 await pool.fetchval("SELECT x FROM secret_table WHERE y = $1", "secret-98")
             await asyncio.sleep(0)  # the note of a query is taken in the next turn of the loop
@@ -227,6 +230,44 @@ async def test_an_error_is_sent_by_its_class_alone(traced: Traced, receiver: Rec
     failed = spans["SQL SELECT secret_table"]
     assert (failed.status.code, failed.status.message) == (2, "")
     assert not any(b"secret-9" in body for body in receiver.bodies)
+
+
+STRANGE = "ba5eba11ba5eba11ba5eba11ba5eba11"
+
+
+async def test_a_caller_without_a_key_writes_into_no_trace_but_its_own(traced: Traced, receiver: Receiver) -> None:
+    """Its flag that nothing be kept counts for nothing, either."""
+    given = {"traceparent": f"00-{STRANGE}-b7ad6b7169203331-00"}
+    for header in ("", "Bearer dk_live_wrong", f"Bearer {make_key(b's' * RANDOM_BYTES)}"):
+        answer = await traced.asker.get("/v1/orders/A1", headers={**given, "Authorization": header})
+        assert answer.status_code == 401
+    assert (await traced.asker.get("/v1/orders/A1", headers=given)).status_code == 404
+    await traced.flush()
+    linked = [span for span in receiver.spans for link in span.links if link.trace_id.hex() == STRANGE]
+    assert [span.name for span in linked] == ["GET /v1/orders/{order_id}"] * 3
+    assert not any(span.trace_id.hex() == STRANGE or span.parent_span_id for span in linked)
+
+
+async def test_a_word_that_is_no_method_gives_no_span_its_name(traced: Traced, receiver: Receiver) -> None:
+    for method in ("BREW", "x" * 500):
+        await traced.asker.request(method, "/v1/orders/A1")
+    await traced.flush()
+    found = [span for span in receiver.spans if ("_OTHER" in str(span.attributes))]
+    assert [span.name.partition(" ")[0] for span in found] == ["HTTP", "HTTP"]
+
+
+def test_a_message_that_no_workflow_takes_gives_no_span_its_name() -> None:
+    for prefix in ("HandleSignal", "HandleUpdate", "ValidateUpdate", "HandleQuery", "QueryWorkflow"):
+        assert bounded_name(f"{prefix}:give_me\nmoney") == f"{prefix}:other"
+    assert bounded_name("RunActivity:post") == "RunActivity:post"
+
+
+def test_each_message_of_a_workflow_keeps_its_name() -> None:
+    for workflow in WORKFLOWS:
+        definition = _Definition.must_from_class(workflow)
+        named = {*definition.queries, *definition.updates, *definition.signals} - {None}
+        assert named <= MESSAGES, workflow
+    assert BUNDLE in MESSAGES
 
 
 async def test_a_query_outside_of_a_trace_is_not_sent(traced: Traced, receiver: Receiver) -> None:

@@ -16,11 +16,13 @@ import asyncpg
 import pytest
 from databases import Database
 
+from bench.line import Line
 from core.errors import DatabaseUnavailable, Misconfigured, Unavailable
+from ledger import sessions
 from ledger.book import Book
 from ledger.inspecting import inspect_database
 from ledger.migrate import migrate
-from ledger.pool import connect, open_pool, translate_errors
+from ledger.pool import Pool, connect, open_pool, translate_errors
 from ledger.register import Register
 from local.postgres import Postgres
 from local.service import accepts, free_port
@@ -76,6 +78,40 @@ async def test_sessions_of_a_demoted_primary_are_given_up_and_the_next_try_finds
         pool.terminate()
         demote(other_server, False)
         await settled(other_server, False)
+
+
+async def test_a_dead_line_holds_a_statement_for_its_limit_and_no_longer(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The driver has a late statement cancelled, and would wait for that before a ROLLBACK and before the release."""
+    monkeypatch.setattr(sessions, "CANCELS_WITHIN", 0.1)
+    address = urlsplit(database.worker_dsn)
+    assert address.hostname is not None
+    assert address.port is not None
+    async with Line.to(address.hostname, address.port) as line:
+        pool = await open_pool(database.worker_dsn.replace(f":{address.port}/", f":{line.listens_at}/"), size=1)
+        async with pool.acquire() as connection:
+            with pytest.raises(TimeoutError):
+                await connection.fetchval("SELECT pg_sleep(9)", timeout=0.05)
+            assert await connection.fetchval("SELECT 1") == 1  # a slow statement ends no session
+        began = time.monotonic()
+        line.part()
+        with pytest.raises(TimeoutError):
+            await pool.fetchval("SELECT 1", timeout=0.05)
+        line.heal()
+        with pytest.raises((TimeoutError, asyncpg.InterfaceError)):
+            await _parted_in_a_transaction(pool, line)
+        assert time.monotonic() - began < 10
+        line.heal()
+        assert await pool.fetchval("SELECT 1") == 1
+        pool.terminate()
+
+
+async def _parted_in_a_transaction(pool: Pool, line: Line) -> None:
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.fetchval("SELECT 1")
+        line.part()
+        await connection.fetchval("SELECT 1", timeout=0.05)
 
 
 async def test_every_try_while_there_is_no_primary_says_so(other_server: Postgres) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
+import os
+import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,11 +24,12 @@ from commands.postgres_findings import REPLICA, DoctorFinding, look_at_database
 from config import Settings
 from core.errors import Misconfigured, Unavailable
 from ledger import replica as replicas
+from ledger import sessions
 from ledger.long_reads import long_reads
 from ledger.migrate import migrate
 from ledger.pool import Pool, open_pool, translate_errors
 from ledger.register import Register
-from ledger.replica import ReadPool, lag_of
+from ledger.replica import Followed, ReadPool, compare_replica, follow
 from ledger.safeguarding import safeguards
 from local.service import LOOPBACK, free_port
 from wiring.watching import measure
@@ -116,6 +120,33 @@ async def test_a_snapshot_that_the_replica_cannot_answer_is_asked_of_the_primary
             assert not await connection.fetchval("SELECT pg_is_in_recovery()")
 
 
+async def test_one_whose_receiver_runs_and_gets_nothing_is_not_asked(
+    primary: Archived, standby: Standby, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As behind a dead line: PostgreSQL itself counts no lag until the receiver gives up, a minute later."""
+    monkeypatch.setattr(replicas, "LOOK_EVERY", 0.0)
+    monkeypatch.setattr(replicas, "LAG_MOST", 0.0)
+    monkeypatch.setattr(replicas, "AWAY_FOR", 0.05)
+    monkeypatch.setattr(replicas, "ARRIVES_WITHIN", 0.02)
+    async with reading(pool, standby.worker_dsn) as reads:
+        while not await _is_standby(reads):
+            pass  # it catches up with the tests before
+        receiver = int(await reads.fetchval("SELECT pid FROM pg_stat_wal_receiver"))
+        os.kill(receiver, signal.SIGSTOP)
+        try:
+            await Register(pool).policies.keep("default", "h2", "text")
+            assert not await _is_standby(reads)
+            assert 0.0 < reads.lag < 60.0
+            gauges = {name: value for name, _, value in await measure(Register(pool), _AWAY, reads)}
+            assert gauges["replica_lag_seconds"] == reads.lag
+            compared = await compare_replica(primary.worker_dsn, standby.worker_dsn)
+            assert (compared.same_cluster, compared.lag) == (True, math.inf)
+        finally:
+            os.kill(receiver, signal.SIGCONT)
+        while not await _is_standby(reads):
+            pass
+
+
 async def test_a_replica_that_goes_away_is_not_missed(
     standby: Standby, pool: Pool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -142,6 +173,7 @@ async def test_one_behind_a_dead_line_delays_a_list_for_its_limit_alone(
     standby: Standby, pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(replicas, "ANSWERS_WITHIN", 0.2)
+    monkeypatch.setattr(sessions, "CANCELS_WITHIN", 0.1)
     port = standby.ports["port"]
     async with Line.to(LOOPBACK, port) as line:
         address = standby.worker_dsn.replace(f":{port}/", f":{line.listens_at}/")
@@ -158,13 +190,22 @@ async def test_one_behind_a_dead_line_delays_a_list_for_its_limit_alone(
 async def test_one_that_is_far_behind_is_not_asked(
     standby: Standby, pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def behind(_: Pool) -> float:
-        return 99.0
+    async def behind(*_: Pool) -> Followed:
+        return Followed(99.0, has_all=True)
 
-    monkeypatch.setattr(replicas, "lag_of", behind)
+    monkeypatch.setattr(replicas, "follow", behind)
     async with reading(pool, standby.worker_dsn) as reads:
         assert not await _is_standby(reads)
         assert (reads.is_away, reads.lag) == (True, 99.0)
+
+
+async def test_a_replica_is_asked_while_the_primary_cannot_say_what_it_wrote(
+    standby: Standby, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with reading(pool, standby.worker_dsn) as reads:
+        monkeypatch.setattr(replicas, "_WRITTEN", "SELECT pg_sleep(9)")
+        monkeypatch.setattr(replicas, "PRIMARY_ANSWERS_WITHIN", 0.01)
+        assert await _is_standby(reads)
 
 
 async def test_one_of_another_cluster_is_never_asked(
@@ -180,7 +221,7 @@ async def test_without_a_replica_the_primary_answers(pool: Pool) -> None:
     async with reading(pool, None) as reads:
         assert await reads.fetchval("SELECT 1") == 1
         assert (reads.is_set, await measure(Register(pool), _AWAY, reads) != []) == (False, True)
-    assert await lag_of(pool) == 0.0
+    assert await follow(pool, pool) == Followed(0.0, has_all=None)
 
 
 async def test_who_changed_something_reads_where_it_was_written(database: Database) -> None:

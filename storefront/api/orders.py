@@ -48,7 +48,7 @@ async def start_order(request: Request) -> Response:
     if caller.key.merchant_id is not None:
         raise ProblemError("wrong_actor", "Only a storefront starts orders: it is the one that saw the payment.")
     body = order.model_dump(mode="json", exclude_unset=True)
-    pending = service.changes.pending(caller, key, "order", order.order_id, body)
+    pending = await service.pending(caller, key, "order", order.order_id, body)
     more = {"dropped": [UNPRINTABLE.sub("\ufffd", path) for path in dropped]} if dropped else {}
     return await service.changes.answer(pending, request, **more)
 

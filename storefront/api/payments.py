@@ -29,7 +29,7 @@ async def take_payment(request: Request) -> Response:
         return JSONResponse({"outcome": "ignored", "why": wanted.why})
     order = message_of(Order, wanted.order, "invalid_order")
     body = order.model_dump(mode="json", exclude_unset=True)
-    pending = service.changes.pending(caller, wanted.command_id, "order", order.order_id, body)
+    pending = await service.pending(caller, wanted.command_id, "order", order.order_id, body)
     return await service.changes.answer(pending, request)
 
 

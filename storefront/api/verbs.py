@@ -53,8 +53,7 @@ def _sender(kind: Kind, verb: str, model: type[Command]) -> Handler:
             raise Refused("malformed", f"{COMMAND_ID}: is the header Idempotency-Key; leave it out.", COMMAND_ID)
         command = message_of(model, {**fields, COMMAND_ID: key, "actor": caller.actor(fields.get("actor"))})
         body = command.model_dump(mode="json", exclude_unset=True)
-        await service.count_command(caller, key, kind, subject)
-        pending = service.changes.pending(caller, key, f"{kind}.{verb}", subject, body)
+        pending = await service.pending(caller, key, f"{kind}.{verb}", subject, body)
         return await service.changes.answer(pending, request)
 
     return send

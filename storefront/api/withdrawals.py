@@ -54,10 +54,9 @@ async def start_withdrawal(request: Request) -> Response:
     key = idempotency_key_of(request)
     fields = await object_of(request)
     withdrawal = _asked(caller, {"withdrawal_id": _id_from(caller, fields, key), **fields})
-    if withdrawal.withdrawal_id == ESTIMATE:
-        raise Refused("malformed", f"withdrawal_id: {ESTIMATE} is the address of another question.", "withdrawal_id")
+    refuse_address(withdrawal)
     body = withdrawal.model_dump(mode="json", exclude_unset=True)
-    pending = service.changes.pending(caller, key, "withdrawal", withdrawal.withdrawal_id, body)
+    pending = await service.pending(caller, key, "withdrawal", withdrawal.withdrawal_id, body)
     return await service.changes.answer(pending, request)
 
 
@@ -77,6 +76,16 @@ def _id_from(caller: Caller, fields: Mapping[str, Any], key: str) -> str:
     """
     merchant = caller.key.merchant_id or fields.get("merchant_id")
     return f"w-{hashlib.sha256(f'{merchant}/{key}'.encode()).hexdigest()[:32]}"
+
+
+def refuse_address(withdrawal: Withdrawal) -> None:
+    """Raise for an id under which no one could ask for the withdrawal.
+
+    Raises:
+        Refused: `malformed`.
+    """
+    if withdrawal.withdrawal_id == ESTIMATE:
+        raise Refused("malformed", f"withdrawal_id: {ESTIMATE} is the address of another question.", "withdrawal_id")
 
 
 def _asked(caller: Caller, fields: dict[str, Any]) -> Withdrawal:

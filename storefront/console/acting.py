@@ -76,8 +76,8 @@ async def carried_out(
     visit: Visit, key: str, what: str, subject: str, body: dict[str, Any]
 ) -> tuple[KeptAnswer | None, HttpProblem | None]:
     """A request of a person, as the API carries it out: the answer, or why it was refused; neither while it goes on."""
-    pending = visit.service.changes.pending(visit.who, key, what, subject, body)
     try:
+        pending = await visit.service.pending(visit.who, key, what, subject, body)
         answer, _ = await visit.service.changes.carried_out(pending)
     except ProblemError as error:
         # Sent twice, as by a double click: the first one goes on, and nothing was refused.

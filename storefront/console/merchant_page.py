@@ -16,6 +16,7 @@ from core.order import views
 from ledger.orders import OrderInHand
 from ledger.register_part import Position
 from storefront.api.paging import cursor_in
+from storefront.api.withdrawals import refuse_address
 from storefront.bodies import message_of
 from storefront.console.acting import carried_out, detail_of
 from storefront.console.filling import amount_in
@@ -155,10 +156,12 @@ async def _asked(visit: Visit) -> tuple[str, dict[str, str], Withdrawal | None, 
         fields: dict[str, Any] = {"merchant_id": merchant_id, "account_id": account_id, "currency": currency}
         fields |= {"amount_minor": amount, "withdrawal_id": given["withdrawal_id"]}
         asked = message_of(Withdrawal, fields | {"requested_by": {"role": "merchant", "id": merchant_id}})
+        refuse_address(asked)
     except BadInput as error:
         return merchant_id, given, None, [("amount_minor", str(error))]
-    except ProblemError as error:
-        return merchant_id, given, None, _in_form(visit, error.problem)
+    except (ProblemError, Refused) as error:
+        problem = problem_in(error) if isinstance(error, Refused) else error.problem
+        return merchant_id, given, None, _in_form(visit, problem)
     return merchant_id, given, asked, []
 
 

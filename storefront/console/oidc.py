@@ -141,6 +141,7 @@ async def start(visit: Visit) -> Response:
 async def done(visit: Visit) -> Response:
     """The provider sent the browser back, with a code."""
     desk, kept = _desk(visit), _kept(visit)
+    visit.service.limits.count_unknown(address_of(visit.request))
     if visit.given("state") != kept["state"] or visit.given("iss") not in {"", desk.settings.issuer}:
         raise ProblemError("unauthorized", "This sign-in was not begun here.")
     code = visit.given("code", LONGEST_CODE)

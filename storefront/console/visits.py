@@ -202,7 +202,9 @@ def for_people(handler: Handler, roles: Collection[PersonRole] = EVERYONE) -> Ca
             return sign_in_for(visit.here if request.method == "GET" else "/console")
         if visit.person.known.role not in roles:
             raise ProblemError("not_found")
-        if request.method != "GET":
+        changing = request.method not in {"GET", "HEAD"}
+        service_of(request).limits.count(visit.person.sender, changing=changing)
+        if changing:
             service_of(request).recent.note(visit.person.sender)
         return await handler(visit)
 
