@@ -20,7 +20,7 @@ from core.audit.waybills import CARRIERS
 from core.messages import Address
 from core.order.shipping import Claim
 from core.texts import spell
-from ledger.provider_log import Answers
+from ledger.looks import Answers, Known, Number
 from ledger.pushes import KeptPush
 from ledger.register import Register
 
@@ -115,15 +115,11 @@ class LogisticsActivities:
             Unavailable: the database did not answer; a retry helps.
         """
         policy = (await self._policies.of(request.policy_hash)).audit
-        polled = await self._register.providers.polled([request.facts.order_id])
-        answers = [
-            one.trace
-            for one in polled
-            if (one.parcel_id, one.trace.waybill) == (request.parcel_id, request.waybill) and one.trace.scans
-        ]
         assert request.now is not None
-        traces = await self._all_traces(request, answers, request.now)
-        parcel = await self._facts(request, policy, request.no_trace, request.now)
+        since = request.now - policy.reuse_window
+        known, answers = await self._register.looks.read(_number(request), claimed_since=since)
+        traces = _all_traces(request, known, answers, request.now)
+        parcel = self._facts(request, known, request.no_trace)
         return audit(request.facts, parcel, traces, policy, request.now)
 
     async def _as_recorded(self, request: AuditRequest) -> AuditRequest:
@@ -152,42 +148,30 @@ class LogisticsActivities:
         # The server's clock follows the order's skipped time; the machine's does not.
         now = activity.info().started_time
         answers = await self._carriers.traces(_query(request))
-        traces = await self._all_traces(request, answers, now)
-        recent = await self._register.providers.note_answer(
-            request.carrier,
-            request.waybill,
+        known, recent = await self._register.looks.keep(
+            _number(request),
+            answers,
             _no_trace(answers, now - request.uploaded_at),
             datetime.now(UTC),
+            claimed_since=now - policy.reuse_window,
             window=RECENT,
             most=MOST_RECENT,
         )
-        await self._register.providers.keep_polled(request.facts.order_id, request.parcel_id, answers)
+        traces = _all_traces(request, known, answers, now)
         silences = remember(silences, traces)
-        parcel = await self._facts(request, policy, silences, now, recent=recent, subscribed=subscribed)
+        parcel = self._facts(request, known, silences, recent=recent, subscribed=subscribed)
         return audit(request.facts, parcel, traces, policy, now), silences
 
-    async def _all_traces(self, request: AuditRequest, answers: Sequence[Trace], now: datetime) -> list[Trace]:
-        pushed = _pushed(request, await self._register.pushes.of_number(request.waybill), answers)
-        return [*answers, *pushed, *_reported(request, pushed, now)]
-
-    async def _facts(
+    def _facts(
         self,
         request: AuditRequest,
-        policy: AuditPolicy,
+        known: Known,
         silences: tuple[NoTrace, ...],
-        now: datetime,
         *,
         recent: Answers = NONE_COUNTED,
         subscribed: bool = True,
     ) -> ParcelFacts:
         """What the audit must know of the parcel. By default no carrier was asked: a push brought what is new."""
-        rivals = await self._register.claims.rivals(
-            request.facts.order_id,
-            request.carrier,
-            request.waybill,
-            request.facts.merchant_id,
-            since=now - policy.reuse_window,
-        )
         return ParcelFacts(
             parcel_id=request.parcel_id,
             carrier=request.carrier,
@@ -195,7 +179,7 @@ class LogisticsActivities:
             waybill=request.waybill,
             uploaded_at=request.uploaded_at,
             weight_g=request.weight_g,
-            rivals=rivals,
+            rivals=known.rivals,
             attempt=request.attempt,
             looks=activity.info().attempt - 1,
             known=request.known,
@@ -214,6 +198,17 @@ def _query(request: AuditRequest) -> TraceQuery:
         phone_last4=request.phone_last4,
         sender_last4=request.sender_last4,
     )
+
+
+def _number(request: AuditRequest) -> Number:
+    facts = request.facts
+    return Number(facts.order_id, request.parcel_id, facts.merchant_id, request.carrier, request.waybill)
+
+
+def _all_traces(request: AuditRequest, known: Known, answers: Sequence[Trace], now: datetime) -> list[Trace]:
+    """What providers answered, what they pushed, and what was reported to the order."""
+    pushed = _pushed(request, known.pushed, answers)
+    return [*answers, *pushed, *_reported(request, pushed, now)]
 
 
 def _known_silences() -> tuple[NoTrace, ...]:

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
-from core.audit.facts import Rival
-from core.audit.waybills import CARRIERS
 from core.fields import Message
 from core.records import LedgerFacts, OrderRecord
 from ledger.orders import LET_GO, STORED_BY_A_LOST_TRY
@@ -90,35 +88,6 @@ class Claims(RegisterPart):
         """Release the order's numbers but for these, so that they can be used again."""
         await self._call("SELECT release_claims($1, $2, $3, $4, $5)", order_id, *_columns(but), now)
 
-    async def rivals(
-        self, order_id: str, carrier: str, waybill: str, merchant_id: str, *, since: datetime
-    ) -> tuple[Rival, ...]:
-        """Live claims of a number, made since a time, that stand against an order's, the earliest first.
-
-        These are other merchants' claims, and the same merchant's for another buyer or place under another carrier's
-        name, which intake does not see. A claim under another carrier counts only if the number can belong to one
-        parcel alone.
-        """
-        claims = await self._all(
-            _Claim,
-            "SELECT c.carrier, c.merchant_id, c.claimed_at, o.body -> 'ship_to' AS ship_to,"
-            "       (o.body #>> '{payment,paid_at}')::TIMESTAMPTZ AS paid_at"
-            " FROM waybill_claims c JOIN orders o ON o.order_id = c.order_id"
-            " LEFT JOIN orders own ON own.order_id = $1"
-            " WHERE c.waybill = $3 AND c.released_at IS NULL AND c.claimed_at >= $5 AND c.order_id <> $1"
-            "   AND (c.merchant_id <> $4 OR c.carrier <> $2 AND own.order_id IS NOT NULL"
-            "        AND (o.buyer_id, o.body -> 'ship_to') <> (own.buyer_id, own.body -> 'ship_to'))"
-            " ORDER BY c.claimed_at, c.id",
-            *(order_id, clean(carrier), clean(waybill), merchant_id, since),
-        )
-        return tuple(
-            Rival(
-                merchant_id=claim.merchant_id, claimed_at=claim.claimed_at, ship_to=claim.ship_to, paid_at=claim.paid_at
-            )
-            for claim in claims
-            if CARRIERS.one_parcel(carrier, claim.carrier, waybill)
-        )
-
     async def claimants(self, waybill: str) -> list[Claimant]:
         """The open orders that use a number now, under any carrier; where there is none, those that last used it."""
         found = await self._all(
@@ -132,10 +101,6 @@ class Claims(RegisterPart):
             clean(waybill),
         )
         return [one for one in found if one.uses] or found
-
-
-class _Claim(Rival):
-    carrier: str
 
 
 def _columns(parcels: Sequence[ParcelNumber]) -> tuple[list[str], list[str], list[str]]:

@@ -12,18 +12,6 @@ from ledger.pool import clean
 from ledger.register_part import RegisterPart
 
 
-class Answers(NamedTuple):
-    """Recent answers about a carrier's other numbers, and how many of them were `no_trace`."""
-
-    answers: int
-    without_trace: int
-
-    @property
-    def no_trace_share(self) -> float | None:
-        """None if there was no answer."""
-        return self.without_trace / self.answers if self.answers else None
-
-
 class PurgedProviderLog(NamedTuple):
     """How many rows of each kind were purged; for `push_bodies` only the body goes; the row stays with its outcome."""
 
@@ -99,24 +87,7 @@ class ProviderLog(RegisterPart):
         )
         return None if row is None else LastLook(row["key"], row["found"])
 
-    async def note_answer(
-        self, carrier: str, waybill: str, no_trace: bool | None, now: datetime, *, window: timedelta, most: int
-    ) -> Answers:
-        """Note whether a number had a trace (None: not known); returns the recent answers about the carrier's other
-        numbers.
-        """
-        row = await self._row(
-            "SELECT * FROM note_answer($1, $2, $3, $4, $5, $6)",
-            *(clean(carrier), clean(waybill), no_trace, now, window, most),
-        )
-        return Answers(0, 0) if row is None else Answers(row["answers"], row["without_trace"])
-
     # --- what a reviewer reads ---
-
-    async def keep_polled(self, order_id: str, parcel_id: str, traces: Sequence[Trace]) -> None:
-        """Keep what the providers said of a parcel at one look."""
-        kept = [trace.model_dump(mode="json") for trace in traces]
-        await self._call("SELECT keep_polled($1, $2, $3)", order_id, parcel_id, kept)
 
     async def polled(self, order_ids: Sequence[str]) -> list[PolledTrace]:
         """What the providers said of these orders' parcels when they were last asked."""

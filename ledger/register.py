@@ -26,6 +26,7 @@ from ledger.figures import Figures
 from ledger.gauges import Gauges
 from ledger.grades import Grades
 from ledger.licences import Licences
+from ledger.looks import Looks
 from ledger.merchants import Merchants
 from ledger.notices import Notices
 from ledger.orders import Orders
@@ -76,6 +77,7 @@ class Register:
         self.receivables = Receivables(pool)
         self.corrections = Corrections(pool)
         self.providers = ProviderLog(pool)
+        self.looks = Looks(pool)
         self.pushes = Pushes(pool)
         self.callbacks = Callbacks(pool)
         self.shifting = Shifting(pool)

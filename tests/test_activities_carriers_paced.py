@@ -12,6 +12,7 @@ from activities.carriers.base import Silence, TraceQuery, found, silent
 from activities.carriers.paced import PacedCarrier
 from core.audit.facts import remember
 from core.audit.trace import Trace
+from ledger.looks import Number
 from ledger.pool import open_pool
 from ledger.register import Register
 
@@ -104,7 +105,15 @@ async def test_the_share_without_a_trace_counts_each_other_number_once(register:
     now = datetime.now(UTC)
 
     async def note(number: str, no_trace: bool | None, at: datetime = now) -> tuple[int, float | None]:
-        answers = await register.providers.note_answer("yto", number, no_trace, at, window=timedelta(hours=6), most=500)
+        _, answers = await register.looks.keep(
+            Number("A1", "p1", "m-1", "yto", number),
+            (),
+            no_trace,
+            at,
+            claimed_since=at,
+            window=timedelta(hours=6),
+            most=500,
+        )
         return answers.answers, answers.no_trace_share
 
     assert await note("N1", True) == (0, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,7 +12,9 @@ from vendor_adapters import fresh, query, way
 
 from activities.carriers.base import found, nothing_found
 from config.providers import Keep, parse_providers
+from core.audit.trace import Trace
 from core.errors import Misconfigured
+from ledger.looks import Number
 from ledger.provider_log import PurgedProviderLog
 from ledger.register import Register
 
@@ -26,28 +29,52 @@ async def remembered(register: Register, waybill: str, age: timedelta) -> None:
     trace = found(query("kdniao", waybill), "kdniao", way())
     await register.providers.take_look("kdniao", *number, "8817", timedelta(minutes=30), at)
     await register.providers.keep_answer("kdniao", "8817", number, trace, timedelta(seconds=0.2))
-    await register.providers.note_answer(*number, True, at, window=timedelta(hours=1), most=10)
+    await looked(register, "A0", *number, no_trace=True, at=at)
     await register.providers.take_subscription("kuaidi100", *number, timedelta(hours=1), at)
     pushed = await register.pushes.journal("kdniao", waybill, b"a body", {"user-agent": "x"}, at)
     await register.pushes.finish(pushed.id, "kept")
     await register.pushes.keep("yto", trace, replaces=False, now=at)
 
 
+async def looked(
+    register: Register,
+    order_id: str,
+    carrier: str,
+    waybill: str,
+    *traces: Trace,
+    no_trace: bool | None = None,
+    at: datetime = NOW,
+) -> None:
+    number = Number(order_id, "p1", "m-1", carrier, waybill)
+    await register.looks.keep(number, traces, no_trace, at, claimed_since=at, window=timedelta(hours=1), most=10)
+
+
 async def test_the_last_answer_about_a_parcel_is_kept_with_the_last_scans(register: Register) -> None:
     waybill = fresh()
     seen = found(query("kdniao", waybill), "kdniao", way())
-    await register.providers.keep_polled("A1", "p1", [seen])
+    await looked(register, "A1", "yto", waybill, seen)
     later = nothing_found(query("kdniao", waybill), "kdniao", "no_trace")
-    await register.providers.keep_polled(
-        "A1", "p1", [later, nothing_found(query("kuaidi100", waybill), "kuaidi100", "throttled")]
-    )
+    throttled = nothing_found(query("kuaidi100", waybill), "kuaidi100", "throttled")
+    await looked(register, "A1", "yto", waybill, later, throttled)
     first, second = await register.providers.polled(["A1", "A2"])
     assert (first.provider, first.answer, first.trace.scans) == ("kdniao", "no_trace", seen.scans)
     assert (second.provider, second.answer, second.trace.scans) == ("kuaidi100", "throttled", ())
     corrected = nothing_found(query("kdniao", fresh()), "kdniao", "no_trace")
-    await register.providers.keep_polled("A1", "p1", [corrected])
+    await looked(register, "A1", "yto", corrected.waybill, corrected)
     assert (await register.providers.polled(["A1"]))[0].trace == corrected, "another number has no scans of this one"
     assert await register.providers.polled(["A2"]) == []
+
+
+async def test_the_same_looks_again_and_at_once_are_kept_once(register: Register, database: Database) -> None:
+    waybill = fresh()
+    silence = nothing_found(query("kdniao", waybill), "kdniao", "no_trace")
+    orders = [f"A{number}" for number in range(4)]
+    for _ in range(2):
+        await asyncio.gather(
+            *(looked(register, order, "yto", waybill, silence, no_trace=True) for order in (*orders, *orders))
+        )
+    assert [one.order_id for one in await register.providers.polled(orders)] == orders
+    assert await database.pool.fetchval("SELECT count(*) FROM carrier_answers") == 1
 
 
 async def test_how_a_provider_answers_is_counted_by_kind_and_time(register: Register) -> None:
@@ -70,7 +97,8 @@ async def test_how_a_provider_answers_is_counted_by_kind_and_time(register: Regi
 async def test_polled_traces_go_with_the_details_but_not_of_open_orders(register: Register, database: Database) -> None:
     await opened(register, an_order("A1"))
     for order_id in ("A1", "gone"):
-        await register.providers.keep_polled(order_id, "p1", [found(query("kdniao", fresh()), "kdniao", way())])
+        seen = found(query("kdniao", fresh()), "kdniao", way())
+        await looked(register, order_id, "yto", seen.waybill, seen)
     await database.owner.execute("UPDATE polled_traces SET kept_at = $1", NOW - DETAILS - timedelta(days=1))
     assert (await purged(register)).looks == 1
     assert [one.order_id for one in await register.providers.polled(["A1", "gone"])] == ["A1"]

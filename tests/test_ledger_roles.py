@@ -187,9 +187,8 @@ CALLABLE = {
     "rest_of_parcels": READS_ONLY,
     "purge_logistics": "nothing younger than the safeguard says",
     "take_look": "when a provider is asked",
-    "keep_polled": "an answer; " + HANDS_ON,
+    "keep_look": "an answer; " + HANDS_ON,
     "keep_answer": "an answer; " + HANDS_ON,
-    "note_answer": "an answer; " + HANDS_ON,
     "take_subscription": "when a provider is asked",
     "finish_subscription": "when a provider is asked",
     # of the seals

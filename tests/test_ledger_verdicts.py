@@ -28,6 +28,11 @@ def _parcel(outcome: str, *reasons: str, **fields: Any) -> dict[str, Any]:
     return {"parcel_id": "p1", "carrier": "yto", "waybill": "YT1", "audit": "collecting", "verdict": verdict, **fields}
 
 
+async def _polled(database: Database) -> None:
+    look = "SELECT FROM keep_look('A1', 'p1', 'yto', 'YT1', $1, NULL, now(), INTERVAL '1 hour', 1)"
+    await database.owner.execute(look, [TRACE])
+
+
 async def _keep(register: Register, revision: int, parcel: dict[str, Any]) -> None:
     await register.orders.record(a_record(revision=revision, phase="shipped", state={"parcels": [parcel]}))
 
@@ -36,7 +41,7 @@ async def test_each_verdict_is_kept_once_with_its_traces_and_each_decision_with_
     database: Database, register: Register, book: Book
 ) -> None:
     await funded(register, book)
-    await database.owner.execute("SELECT keep_polled('A1', 'p1', $1)", [TRACE])
+    await _polled(database)
     rejected = _parcel("rejected", "speed_possible")
     decision = {"verdict": "approved", "reviewer": "rose", "reason": "seen", "waybill": "YT1", "at": NOW.isoformat()}
     for revision, parcel in enumerate(
@@ -111,7 +116,7 @@ async def test_an_odd_verdict_stops_no_record(register: Register, book: Book) ->
 
 async def test_traces_go_by_age_and_verdicts_stay(database: Database, register: Register, book: Book) -> None:
     await funded(register, book)
-    await database.owner.execute("SELECT keep_polled('A1', 'p1', $1)", [TRACE])
+    await _polled(database)
     await _keep(register, 1, _parcel("approved"))
     now = datetime.now(UTC)
     assert await register.verdicts.purge_traces(now) == 0, "none is old enough, whatever the caller says"

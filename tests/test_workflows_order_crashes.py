@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from databases import Database
-from order_crash_stage import CrashStage, approved, open_crash_stage, travelled, until
+from order_crash_stage import CrashStage, approved, open_crash_stage, reported, travelled, until
 
 import gateway
 from core.errors import Refused
@@ -27,7 +27,7 @@ from local.temporal import Temporal
 ENDS_AFTER = {
     **dict.fromkeys(("open", "fund", "record"), "awaiting_shipment"),
     "claim": "shipped",
-    **dict.fromkeys(("credit", "settle", "withdrawal"), "settled"),
+    **dict.fromkeys(("look", "judge", "credit", "settle", "withdrawal"), "settled"),
     **dict.fromkeys(("refund", "channel", "arrived", "release"), "cancelled"),
     "case": "refunded",
     "afterwards": "settled",
@@ -62,11 +62,12 @@ async def test_an_effect_that_nobody_heard_of_is_done_once(stage: CrashStage, tm
             *(approved(orders[effect]) for effect in ("credit", "settle", "withdrawal", "afterwards")),
             *(
                 orders[effect].start()
-                for effect in ("record", "claim", "release", "refund", "channel", "arrived", "case")
+                for effect in ("record", "claim", "look", "judge", "release", "refund", "channel", "arrived", "case")
             ),
         )
         await afterwards.send("confirm_receipt", "buyer")
-        await orders["release"].ship()
+        for effect in ("release", "judge"):
+            await orders[effect].ship()
         await orders["case"].send("open_after_sale", "buyer", kind="refund_only", reason="changed_mind")
         assert await _ending(afterwards, "settled") == "settled"
     await _registered(stage, orders["fund"])
@@ -135,9 +136,12 @@ async def _let_go(orders: Mapping[str, StagedOrder]) -> None:
     for effect in ("open", "fund"):
         await gateway.start_order(orders[effect].stage.client, orders[effect].order)
     await signal("record", "place_hold", "operator", name="risk", scope="credit", reason="unusual")
-    parcel = {"parcel_id": "p1", "carrier": "sandbox", "waybill": orders["claim"].waybill}
-    await signal("claim", "report_shipment", "merchant", parcels=[parcel])
-    for effect in ("credit", "settle", "withdrawal"):
+    await travelled(orders["look"])
+    for effect in ("claim", "look"):
+        parcel = {"parcel_id": "p1", "carrier": "sandbox", "waybill": orders[effect].waybill}
+        await signal(effect, "report_shipment", "merchant", parcels=[parcel])
+    await signal("judge", "report_scan", "carrier", **reported(orders["judge"]))
+    for effect in ("look", "judge", "credit", "settle", "withdrawal"):
         await signal(effect, "confirm_receipt", "buyer")
     for effect in ("refund", "channel", "arrived", "release"):
         await signal(effect, "cancel_order", "buyer", reason="no longer wanted")

@@ -62,19 +62,6 @@ CREATE TABLE polled_traces (
 
 CREATE INDEX polled_traces_by_age ON polled_traces (kept_at);
 
-CREATE FUNCTION keep_polled(p_order_id TEXT, p_parcel_id TEXT, p_traces JSONB) RETURNS VOID
-LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
-    INSERT INTO polled_traces AS k (order_id, parcel_id, provider, answer, asked_at, trace)
-    SELECT DISTINCT ON (t ->> 'provider') p_order_id, p_parcel_id, t ->> 'provider', t ->> 'answer',
-           (t ->> 'fetched_at')::TIMESTAMPTZ, t
-    FROM jsonb_array_elements(p_traces) AS t
-    ORDER BY t ->> 'provider', jsonb_array_length(t -> 'scans') DESC
-    ON CONFLICT ON CONSTRAINT one_polled_trace_a_provider
-    DO UPDATE SET answer = excluded.answer, asked_at = excluded.asked_at, kept_at = now(),
-                  trace = CASE WHEN excluded.trace -> 'scans' = '[]' AND excluded.trace -> 'waybill' = k.trace -> 'waybill'
-                               THEN k.trace ELSE excluded.trace END
-$$;
-
 -- --- answers -------------------------------------------------------------------------------------------------
 
 -- The last answer about each number, by the machine's clock: an outage shows as many `no trace` answers of one carrier
@@ -92,13 +79,26 @@ CREATE INDEX carrier_answers_by_time ON carrier_answers (carrier, answered_at DE
 
 CREATE INDEX carrier_answers_by_age ON carrier_answers (answered_at);
 
--- Note an answer (p_no_trace null: nothing to note). Returns counts over the carrier's other numbers since a time, at
--- most the newest p_most of them.
-CREATE FUNCTION note_answer(
-    p_carrier TEXT, p_waybill TEXT, p_no_trace BOOLEAN, p_now TIMESTAMPTZ, p_window INTERVAL, p_most INT
+-- --- looks ---------------------------------------------------------------------------------------------------
+
+-- Keep what the providers said of a parcel at one look, and whether its number had a trace (p_no_trace null: nothing to
+-- note). Returns counts over the carrier's other numbers since a time, at most the newest p_most of them.
+CREATE FUNCTION keep_look(
+    p_order_id TEXT, p_parcel_id TEXT, p_carrier TEXT, p_waybill TEXT, p_traces JSONB, p_no_trace BOOLEAN,
+    p_now TIMESTAMPTZ, p_window INTERVAL, p_most INT
 ) RETURNS TABLE (answers BIGINT, without_trace BIGINT)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
 BEGIN
+    -- Traces before answers, as in purge_logistics: the other way round, the two could wait for each other.
+    INSERT INTO polled_traces AS k (order_id, parcel_id, provider, answer, asked_at, trace)
+    SELECT DISTINCT ON (t ->> 'provider') p_order_id, p_parcel_id, t ->> 'provider', t ->> 'answer',
+           (t ->> 'fetched_at')::TIMESTAMPTZ, t
+    FROM jsonb_array_elements(p_traces) AS t
+    ORDER BY t ->> 'provider', jsonb_array_length(t -> 'scans') DESC
+    ON CONFLICT ON CONSTRAINT one_polled_trace_a_provider
+    DO UPDATE SET answer = excluded.answer, asked_at = excluded.asked_at, kept_at = now(),
+                  trace = CASE WHEN excluded.trace -> 'scans' = '[]' AND excluded.trace -> 'waybill' = k.trace -> 'waybill'
+                               THEN k.trace ELSE excluded.trace END;
     IF p_no_trace IS NOT NULL THEN
         INSERT INTO carrier_answers AS a (carrier, waybill, answered_at, no_trace)
         VALUES (p_carrier, p_waybill, p_now, p_no_trace)

@@ -37,6 +37,7 @@ from core.chart import Kind
 from core.movements import Movement
 from ledger.book import Book
 from ledger.claims import Claims
+from ledger.looks import Looks
 from ledger.orders import Orders
 from ledger.payments import Payments
 from ledger.payouts import Payouts
@@ -47,6 +48,8 @@ EFFECTS: dict[str, tuple[Any, str] | tuple[Any, str, Kind] | tuple[Any, str, Kin
     "record": (Orders, "record"),
     "claim": (Claims, "claim"),
     "release": (Claims, "release"),
+    "look": (Looks, "keep"),
+    "judge": (Looks, "read"),
     "credit": (Book, "post", "credit"),
     "settle": (Book, "post", "settle"),
     "withdrawal": (gateway, "start_withdrawal"),

@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -228,6 +228,16 @@ async def approved(order: StagedOrder) -> None:
 
 async def travelled(order: StagedOrder) -> None:
     """It was sent two days ago and has arrived."""
+    await order.scans_at(*_way(order))
+
+
+def reported(order: StagedOrder) -> dict[str, Any]:
+    """The same scans, as a provider pushes them."""
+    scans = [{"at": at.isoformat(), "code": stage, "stage": stage, "city": city} for at, stage, city in _way(order)]
+    return {"carrier": order.carrier, "waybill": order.waybill, "provider": "sandbox", "scans": scans}
+
+
+def _way(order: StagedOrder) -> list[tuple[datetime, str, str | None]]:
     sent, between, arrived = (order.now - timedelta(days=days) for days in (2, 1, 0))
     start, end = order.order.ship_from.city, order.order.ship_to.city
-    await order.scans_at((sent, "picked_up", start), (between, "in_transit", "南京市"), (arrived, "delivered", end))
+    return [(sent, "picked_up", start), (between, "in_transit", "南京市"), (arrived, "delivered", end)]
