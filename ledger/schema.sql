@@ -2570,6 +2570,46 @@ AS $function$
     WHERE figures.taken_at < EXCLUDED.taken_at
 $function$;
 
+CREATE FUNCTION keep_look(
+    p_order_id text,
+    p_parcel_id text,
+    p_carrier text,
+    p_waybill text,
+    p_traces jsonb,
+    p_no_trace boolean,
+    p_now timestamp with time zone,
+    p_window interval,
+    p_most integer
+)
+ RETURNS TABLE(answers bigint, without_trace bigint)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+BEGIN
+    -- Traces before answers, as in purge_logistics: the other way round, the two could wait for each other.
+    INSERT INTO polled_traces AS k (order_id, parcel_id, provider, answer, asked_at, trace)
+    SELECT DISTINCT ON (t ->> 'provider') p_order_id, p_parcel_id, t ->> 'provider', t ->> 'answer',
+           (t ->> 'fetched_at')::TIMESTAMPTZ, t
+    FROM jsonb_array_elements(p_traces) AS t
+    ORDER BY t ->> 'provider', jsonb_array_length(t -> 'scans') DESC
+    ON CONFLICT ON CONSTRAINT one_polled_trace_a_provider
+    DO UPDATE SET answer = excluded.answer, asked_at = excluded.asked_at, kept_at = now(),
+                  trace = CASE WHEN excluded.trace -> 'scans' = '[]' AND excluded.trace -> 'waybill' = k.trace -> 'waybill'
+                               THEN k.trace ELSE excluded.trace END;
+    IF p_no_trace IS NOT NULL THEN
+        INSERT INTO carrier_answers AS a (carrier, waybill, answered_at, no_trace)
+        VALUES (p_carrier, p_waybill, p_now, p_no_trace)
+        ON CONFLICT ON CONSTRAINT one_answer_a_number
+        DO UPDATE SET answered_at = excluded.answered_at, no_trace = excluded.no_trace;
+    END IF;
+    RETURN QUERY
+    SELECT count(*), count(*) FILTER (WHERE newest.no_trace)
+    FROM (SELECT a.no_trace FROM carrier_answers a
+          WHERE a.carrier = p_carrier AND a.answered_at > p_now - p_window AND a.waybill <> p_waybill
+          ORDER BY a.answered_at DESC LIMIT p_most) AS newest;
+END $function$;
+
 CREATE FUNCTION keep_policy(p_name text, p_content_hash text, p_text text)
  RETURNS void
  LANGUAGE plpgsql
@@ -2582,23 +2622,6 @@ BEGIN
         RAISE EXCEPTION 'policy % has another text under this hash', p_content_hash USING ERRCODE = 'unique_violation';
     END IF;
 END $function$;
-
-CREATE FUNCTION keep_polled(p_order_id text, p_parcel_id text, p_traces jsonb)
- RETURNS void
- LANGUAGE sql
- SECURITY DEFINER
- SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
-AS $function$
-    INSERT INTO polled_traces AS k (order_id, parcel_id, provider, answer, asked_at, trace)
-    SELECT DISTINCT ON (t ->> 'provider') p_order_id, p_parcel_id, t ->> 'provider', t ->> 'answer',
-           (t ->> 'fetched_at')::TIMESTAMPTZ, t
-    FROM jsonb_array_elements(p_traces) AS t
-    ORDER BY t ->> 'provider', jsonb_array_length(t -> 'scans') DESC
-    ON CONFLICT ON CONSTRAINT one_polled_trace_a_provider
-    DO UPDATE SET answer = excluded.answer, asked_at = excluded.asked_at, kept_at = now(),
-                  trace = CASE WHEN excluded.trace -> 'scans' = '[]' AND excluded.trace -> 'waybill' = k.trace -> 'waybill'
-                               THEN k.trace ELSE excluded.trace END
-$function$;
 
 CREATE FUNCTION keep_pushed(
     p_carrier text,
@@ -3053,33 +3076,6 @@ CREATE FUNCTION newest_scan(p_trace jsonb)
 AS $function$
     SELECT coalesce(max((s ->> 'at')::TIMESTAMPTZ), '-infinity') FROM jsonb_array_elements(p_trace -> 'scans') AS s
 $function$;
-
-CREATE FUNCTION note_answer(
-    p_carrier text,
-    p_waybill text,
-    p_no_trace boolean,
-    p_now timestamp with time zone,
-    p_window interval,
-    p_most integer
-)
- RETURNS TABLE(answers bigint, without_trace bigint)
- LANGUAGE plpgsql
- SECURITY DEFINER
- SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
-AS $function$
-BEGIN
-    IF p_no_trace IS NOT NULL THEN
-        INSERT INTO carrier_answers AS a (carrier, waybill, answered_at, no_trace)
-        VALUES (p_carrier, p_waybill, p_now, p_no_trace)
-        ON CONFLICT ON CONSTRAINT one_answer_a_number
-        DO UPDATE SET answered_at = excluded.answered_at, no_trace = excluded.no_trace;
-    END IF;
-    RETURN QUERY
-    SELECT count(*), count(*) FILTER (WHERE newest.no_trace)
-    FROM (SELECT a.no_trace FROM carrier_answers a
-          WHERE a.carrier = p_carrier AND a.answered_at > p_now - p_window AND a.waybill <> p_waybill
-          ORDER BY a.answered_at DESC LIMIT p_most) AS newest;
-END $function$;
 
 CREATE FUNCTION note_attempt(
     p_endpoint_id text,
@@ -6807,7 +6803,7 @@ GRANT EXECUTE ON FUNCTION journal_callback TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION journal_push TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION keep_answer TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION keep_figures TO dakuan_worker;
-GRANT EXECUTE ON FUNCTION keep_polled TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION keep_look TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION keep_pushed TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION keep_reviews TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION keep_verdicts TO dakuan_worker;
@@ -6824,7 +6820,6 @@ GRANT EXECUTE ON FUNCTION movement_hashes TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION name_merchant TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION new_verdicts TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION newest_scan TO dakuan_worker;
-GRANT EXECUTE ON FUNCTION note_answer TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION note_attempt TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION note_callback TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION note_key_used TO dakuan_worker;
