@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 from backtest.building import CARRIER, return_waybill_of, sends_back, waybill_of
 from backtest.past import PastOrder
 from backtest.quick import QuickState, constructed
-from backtest.timeline import Event, timeline
+from backtest.timeline import Event
 from core.aftersale.messages import AgreeAfterSale, Arbitrate, ConfirmReturn, OpenAfterSale, ReportReturn
 from core.audit.facts import NoTrace, OrderFacts, ParcelFacts
 from core.audit.policy import AuditPolicy
@@ -85,15 +85,22 @@ class Enactment:
     """One order under one policy, from its payment on.
 
     Args:
-        quick: keep neither journal nor notices; nothing decides by them.
+        quick: keep neither journal, notices nor the findings of service rules; nothing decides by them.
     """
 
     def __init__(
-        self, past: PastOrder, order: Order, policy: OrderPolicy, judged_by: AuditPolicy, *, quick: bool
+        self,
+        past: PastOrder,
+        order: Order,
+        events: tuple[Event, ...],
+        policy: OrderPolicy,
+        judged_by: AuditPolicy,
+        *,
+        quick: bool,
     ) -> None:
-        self.past, self.judged_by = past, judged_by
+        self.past, self.judged_by, self._quick = past, judged_by, quick
         self.now = order.payment.paid_at
-        self.events: tuple[Event, ...] = timeline(past)
+        self.events = events
         self.reviewed = False
         self.asked_at: datetime | None = None
         self.refunded_at: datetime | None = None
@@ -260,7 +267,7 @@ class Enactment:
             no_trace=silences,
         )
         self._seen = {**self._seen, number: seen._replace(silences=silences, looks=seen.looks + 1)}
-        return audit(self._facts_for(parcel), facts, (trace,), self.judged_by, self.now)
+        return audit(self._facts_for(parcel), facts, (trace,), self.judged_by, self.now, services=not self._quick)
 
     def _facts_for(self, parcel: Parcel) -> OrderFacts:
         if parcel.parcel_id != PARCEL:
@@ -298,5 +305,9 @@ _SCAN = Scan.model_construct(at=EVER, code="", stage="picked_up", text=None)
 
 
 def _scanned(stage: Literal["picked_up", "delivered"], at: datetime, where: Address) -> Scan:
-    city = ", ".join(part for part in (where.city, where.province) if part)
-    return constructed(_SCAN, at=at, code=stage, stage=stage, city=city or None)
+    return constructed(_SCAN, at=at, code=stage, stage=stage, city=written_place(where))
+
+
+def written_place(where: Address) -> str | None:
+    """A place as the carrier of a replay writes it."""
+    return ", ".join(part for part in (where.city, where.province) if part) or None

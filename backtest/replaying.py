@@ -4,56 +4,28 @@ The same core decides as in a workflow, and the same audit judges. Only the outs
 every movement, the channel refunds at once, and the carrier knows each scan as it happens. A person takes the whole
 time that the policy allows, and then decides as the record says.
 
-Two policies share the beginning of each life: up to the turn in which the core first reads a limit that differs.
+Two policies share the beginning of each life: up to the turn in which the core first reads a limit that differs. Orders
+share whole lives, where nothing that the core asks tells them apart: see `backtest.paths`.
 """
 
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any, Literal
+from collections.abc import Hashable
+from typing import Any
+
+from pydantic import ValidationError
 
 from backtest.building import order_of
-from backtest.expecting import Ending, expectation
+from backtest.lives import Lived, ended
 from backtest.past import PastOrder
+from backtest.paths import Ends, Paths, Times, ends_of, times_of, traced
 from backtest.reenacting import MOST_TURNS, Enactment
+from backtest.timeline import Event, timeline
+from backtest.tracing import Trail, Untraceable
 from backtest.trapping import Differs, differing, trapped
 from core.messages import Order
-from core.order.pausing import settles_at
-from core.order.state import OrderState
 from core.policy import OrderPolicy, Policy, resolve
-
-LivedEnding = Literal["credited", "cancelled", "refunded", "waiting"]
-
-
-@dataclass(frozen=True)
-class Lived:
-    """What became of one past order under one policy.
-
-    `held` is how long the money was neither the merchant's to withdraw nor on its way back; None where it still waits.
-    `case` is the kind of its after-sale case, `waited` how long the buyer waited for a refund that was asked for.
-    """
-
-    order_id: str
-    ending: LivedEnding
-    expected: Ending
-    held: timedelta | None
-    credited_after: timedelta | None
-    confirmed_by: str | None
-    reviewed: bool
-    case: str | None = None
-    waited: timedelta | None = None
-
-    @property
-    def falsely_held(self) -> bool:
-        """A person had to look, or it waits still, although the record says that the goods arrived."""
-        return self.expected == "settled" and (self.reviewed or self.ending == "waiting")
-
-    @property
-    def falsely_refunded(self) -> bool:
-        """The buyer has goods and money."""
-        return self.expected == "settled" and self.ending in {"cancelled", "refunded"}
 
 
 def paid_order(past: PastOrder) -> Order:
@@ -73,10 +45,15 @@ class Replay:
         self.policy, self._quick = policy, quick
         self._resolved: dict[Any, OrderPolicy] = {}
 
-    def live(self, past: PastOrder, order: Order | None = None) -> Lived:
-        """The whole life of a paid order. Who lives it several times hands over the order that was made of it."""
-        order = order or paid_order(past)
-        return lived(Enactment(past, order, self.resolved_for(order), self.policy.audit, quick=self._quick))
+    def live(self, past: PastOrder) -> Lived:
+        """The whole life of a paid order."""
+        order = paid_order(past)
+        return ended(self.lived(past, order, timeline(past)))
+
+    def lived(self, past: PastOrder, order: Order, events: tuple[Event, ...]) -> Enactment:
+        """The same, of an order and events that were made of it."""
+        policy = self.resolved_for(order)
+        return to_the_end(Enactment(past, order, events, policy, self.policy.audit, quick=self._quick))
 
     def resolved_for(self, order: Order) -> OrderPolicy:
         """Orders to which the same rules apply share what they follow."""
@@ -87,35 +64,89 @@ class Replay:
 
 
 class Pair:
-    """Past orders under two policies; what both lives have in common is lived once."""
+    """Past orders under two policies; what both lives have in common is lived once.
 
-    def __init__(self, old: Policy, new: Policy) -> None:
+    Args:
+        sharing: orders share their lives; the lives are the same.
+    """
+
+    def __init__(self, old: Policy, new: Policy, *, sharing: bool = True) -> None:
         self._old, self._new = Replay(old), Replay(new)
         self._same_audit = differing(old.audit, new.audit) == frozenset()
         self._traps: dict[tuple[int, int], OrderPolicy | None] = {}
+        by_route = old.audit.overrides or new.audit.overrides
+        self._paths = Paths((old.audit, new.audit)) if sharing and not by_route else None
+        self._terms: dict[tuple[str | None, bool], tuple[int, int]] = {}
+        self._by_merchant = any(rule.merchant_id is not None for rule in (*old.rules, *new.rules))
 
-    def live(self, past: PastOrder) -> tuple[Lived, Lived]:
+    def live(self, past: PastOrder) -> Ends:
         """The two lives of a paid order."""
-        order = paid_order(past)
+        events = timeline(past)
+        if self._paths is None:
+            return self._alone(past, events)
+        kind = self._paths.kind_of(past, events, self._terms_of(past))
+        if kind is None:
+            return self._alone(past, events)
+        times = times_of(past, events)
+        leaf = self._paths.find(kind, times)
+        ends = self._learn(past, events, times, kind) if leaf is None else leaf.ends
+        return ends_of(ends, past, times) if ends is not None else self._alone(past, events)
+
+    def _learn(self, past: PastOrder, events: tuple[Event, ...], times: Times, kind: Hashable) -> Ends | None:
+        """Live it with traced times. The first order of its kind must end so with real times."""
+        assert self._paths is not None
+        trail, first = Trail(times), self._paths.is_new(kind)
+        ends = self._traced(past, events, trail)
+        if first and ends is not None and ends_of(ends, past, times) != self._alone(past, events):
+            ends = None
+        self._paths.learn(kind, trail, ends)
+        return ends
+
+    def _alone(self, past: PastOrder, events: tuple[Event, ...]) -> Ends:
+        one, other = self._lives(past, paid_order(past), events)
+        ends = ended(one)
+        return ends, ends if other is one else ended(other)
+
+    def _traced(self, past: PastOrder, events: tuple[Event, ...], trail: Trail) -> Ends | None:
+        """Both ends with traced times; None where more than times decide."""
+        try:
+            lives = self._lives(past, *traced(paid_order(past), events, trail))
+            if any(_amounts_decide(life) for life in lives):
+                return None
+            one, other = lives
+            ends = ended(one)
+            return ends, ends if other is one else ended(other)
+        except (Untraceable, ValidationError):  # a model takes no traced span
+            return None
+
+    def _terms_of(self, past: PastOrder) -> tuple[int, int]:
+        """What names the two policies as they are resolved for this order."""
+        key = past.merchant_id if self._by_merchant else None, past.paid_minor > past.due_minor
+        if key not in self._terms:
+            order = paid_order(past)
+            self._terms[key] = id(self._old.resolved_for(order)), id(self._new.resolved_for(order))
+        return self._terms[key]
+
+    def _lives(self, past: PastOrder, order: Order, events: tuple[Event, ...]) -> tuple[Enactment, Enactment]:
         old, new = self._old.resolved_for(order), self._new.resolved_for(order)
         shared = self._trapped(old, new) if self._same_audit else None
         try:
-            life = Enactment(past, order, shared or old, self._old.policy.audit, quick=True)
+            life = Enactment(past, order, events, shared or old, self._old.policy.audit, quick=True)
         except Differs:
             shared = None
         if shared is None:
-            return self._old.live(past, order), self._new.live(past, order)
+            return self._old.lived(past, order, events), self._new.lived(past, order, events)
         for _ in range(MOST_TURNS):
             before = copy.copy(life)
             try:
                 if not life.turn():
-                    return (ended(life),) * 2
+                    break
             except Differs:
                 other = copy.copy(before)
                 before.under(old, self._old.policy.audit)
                 other.under(new, self._new.policy.audit)
-                return lived(before), lived(other)
-        return (ended(life),) * 2
+                return to_the_end(before), to_the_end(other)
+        return life, life
 
     def _trapped(self, old: OrderPolicy, new: OrderPolicy) -> OrderPolicy | None:
         """The old policy, which stops a life that reads what the new one has otherwise."""
@@ -125,36 +156,15 @@ class Pair:
         return self._traps[key]
 
 
-def lived(life: Enactment) -> Lived:
+def to_the_end(life: Enactment) -> Enactment:
     """Everything that happens from here on."""
     for _ in range(MOST_TURNS):
         if not life.turn():
             break
-    return ended(life)
+    return life
 
 
-def ended(life: Enactment) -> Lived:
-    """What became of it."""
+def _amounts_decide(life: Enactment) -> bool:
+    """A case, or a refund that is not of all that was paid: how much it is may decide what follows."""
     state = life.state
-    paid_at, credited, refunded = state.order.payment.paid_at, state.credited_at, life.refunded_at
-    end = state.settled_at or (refunded if state.over else settles_at(state) if credited is not None else None)
-    return Lived(
-        order_id=life.past.order_id,
-        ending=_ending(state),
-        expected=expectation(life.past).ending,
-        held=end - paid_at if end is not None else None,
-        credited_after=credited - paid_at if credited is not None else None,
-        confirmed_by=state.receipt.by,
-        reviewed=life.reviewed,
-        case=state.cases[0].kind if state.cases else None,
-        waited=max(refunded - life.asked_at, timedelta(0)) if refunded and life.asked_at else None,
-    )
-
-
-def _ending(state: OrderState) -> LivedEnding:
-    if state.phase in {"cancelled", "refused"}:
-        return "cancelled"
-    paid_back = sum(refund.amount_minor for refund in state.refunds)
-    if state.phase == "refunded" or (state.credited_at is not None and paid_back == state.order.total_minor):
-        return "refunded"
-    return "credited" if state.credited_at is not None else "waiting"
+    return bool(state.cases) or any(refund.amount_minor != state.order.total_minor for refund in state.refunds)

@@ -16,17 +16,17 @@ from typing import Any
 from rich.console import Console
 
 from backtest.building import unfit
+from backtest.lives import Lived
 from backtest.past import PastOrder, past_orders
-from backtest.replaying import Lived, Pair
+from backtest.replaying import Pair
 from backtest.report import at_share
 from backtest.rows import read_folder
 from core.errors import BadInput
 from core.policy import parse_policy
 from screens import table
 
-ALONE = 500
-"""Orders up to which one process is quicker than starting others."""
-A_PIECE = 250
+A_PIECE = 20_000
+"""Orders of one process, which learns the paths of their lives: for fewer another one would not be quicker."""
 DAY = timedelta(days=1)
 BUCKETS = (5, 10, 15, 20, 25, 30, 40, 60, 90)
 """Days: the upper ends of the chart's bars; the last bar has the rest."""
@@ -134,7 +134,7 @@ def compare(new_text: str, old_text: str, folder: Path, limit: int | None = None
 def _lived(texts: tuple[str, str], paid: Sequence[PastOrder]) -> Iterator[tuple[Lived, Lived]]:
     """Each order's two lives, in the order of the file; on every core where there are many."""
     pieces = [paid[start : start + A_PIECE] for start in range(0, len(paid), A_PIECE)]
-    if len(paid) <= ALONE or (os.cpu_count() or 1) == 1:
+    if len(pieces) == 1 or (os.cpu_count() or 1) == 1:
         for piece in pieces:
             yield from live_piece(texts, piece)
         return

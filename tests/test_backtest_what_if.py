@@ -11,8 +11,9 @@ import pytest
 from command_line import ask_any, refusal, run
 from past_orders import BROUGHT, PICKED, Folder
 
+from backtest.lives import Lived
 from backtest.past import PastOrder, past_orders
-from backtest.replaying import Lived, Pair, Replay
+from backtest.replaying import Pair, Replay
 from backtest.rows import read_folder
 from backtest.what_if import BUCKETS, compare
 from core.errors import BadInput

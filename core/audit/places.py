@@ -282,12 +282,17 @@ def _same_province(province: str | None, city: str | None, place: str) -> bool |
     return None
 
 
-def same_region(address: Address, provinces: Iterable[str]) -> bool:
+def same_region(address: Address, provinces: tuple[str, ...]) -> bool:
     """Whether an address lies in one of these provinces."""
     there = _address_place(address.province, address.city, address.district)
     if there.chinese:
         return there.province is not None and there.province in {parse_place(name).province for name in provinces}
-    return bool(there.segments[1]) and there.segments[1] in {fold(name) for name in provinces}
+    return bool(there.segments[1]) and there.segments[1] in _folded(provinces)
+
+
+@lru_cache(maxsize=1_024)
+def _folded(names: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(map(fold, names))
 
 
 def addresses_apart(one: Address, other: Address) -> bool:

@@ -22,8 +22,12 @@ _TRUTH = tuple(TRUTH.values())
 _SERVICE = tuple(SERVICE.values())
 
 
-def judge_rules(case: Case) -> tuple[list[Finding], list[Finding]]:
-    """Every rule's finding: those that count (service rules among them, weightless), and those in shadow."""
+def judge_rules(case: Case, *, services: bool = True) -> tuple[list[Finding], list[Finding]]:
+    """Every rule's finding: those that count (service rules among them, weightless), and those in shadow.
+
+    Args:
+        services: the service rules too, and trials, by which nothing is decided.
+    """
     policy, in_person = case.policy, case.order.buyer_confirmed_in_person
     findings = [rule(case) for rule in _TRUTH]
     shadow: list[Finding] = []
@@ -31,9 +35,10 @@ def judge_rules(case: Case) -> tuple[list[Finding], list[Finding]]:
         findings = [_weighed(finding, case) for finding in findings]
         shadow = [finding for finding in findings if finding.rule in policy.shadow]
         findings = [finding for finding in findings if finding.rule not in policy.shadow]
-    if policy.trials:
-        shadow.extend(_trials(case))
-    findings.extend([rule(case) for rule in _SERVICE])
+    if services:
+        if policy.trials:
+            shadow.extend(_trials(case))
+        findings.extend([rule(case) for rule in _SERVICE])
     return findings, shadow
 
 

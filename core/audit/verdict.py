@@ -93,7 +93,13 @@ class Verdict:
 
 
 def audit(
-    order: OrderFacts, parcel: ParcelFacts, traces: Sequence[Trace], policy: AuditPolicy, now: datetime
+    order: OrderFacts,
+    parcel: ParcelFacts,
+    traces: Sequence[Trace],
+    policy: AuditPolicy,
+    now: datetime,
+    *,
+    services: bool = True,
 ) -> Verdict:
     """Judge one parcel. Total for any scans; answers that say nothing about the parcel change nothing.
 
@@ -103,6 +109,7 @@ def audit(
         traces: every trace there is, of all providers and pushes; order and repetition do not matter.
         policy: the thresholds, overrides included; they are folded in here.
         now: aware; the time of the look.
+        services: with the findings of service rules and trials, by which nothing is decided.
     """
     if policy.overrides:
         policy = policy.for_route(
@@ -113,7 +120,7 @@ def audit(
             destination=(order.ship_to.country, order.ship_to.province),
         )
     case = lay_out(order, parcel, traces, policy, now)
-    findings, shadow = judge_rules(case)
+    findings, shadow = judge_rules(case, services=services)
     outcome, reasons = _decide(case, findings)
     own, back, known = case.own, case.back, parcel.known
     verdict = Verdict(
