@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from case_driver import code, say, stage
 from claim_driver import COMMISSION, TOTAL, charging, claim, settled_money
@@ -105,3 +107,48 @@ def test_a_claim_that_was_booked_before_its_report_is_released_although_the_hold
     driver.do_what_is_due()
     assert (driver.books.of("frozen"), driver.state.closed) == (0, True)
     assert settled_money(driver) == (TOTAL - COMMISSION, COMMISSION)
+
+
+def dispute(driver: OrderDriver, outcome: str, **fields: Any) -> str:
+    return code(say(driver, "report_chargeback", "operator", case_reference="d-1", outcome=outcome, **fields))
+
+
+def numbered(driver: OrderDriver, payment: str) -> None:
+    """The channel's number of the payment for the claim."""
+    (case,) = (case for case in driver.state.cases if case.claim is not None)
+    assert case.claim is not None
+    driver.state = driver.state.with_case(case.changed(claim=case.claim.changed(reference=payment)))
+
+
+@pytest.mark.parametrize("amount", [1000, TOTAL])
+def test_what_was_charged_back_of_a_claim_and_won_is_frozen_again_while_its_merchant_is(
+    amount: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver = charging()
+    frozen_merchant(driver, monkeypatch)
+    assert driver.buyer_pays()
+    numbered(driver, "4200000042")
+    monkeypatch.undo()  # the books know that a reverse does not wait for the merchant
+    assert dispute(driver, "opened", amount_minor=amount, payment="4200000042") == "accepted"
+    assert driver.books.of("frozen") == TOTAL - COMMISSION - (amount - amount * COMMISSION // TOTAL)
+    assert dispute(driver, "won") == "accepted"
+    assert (settled_money(driver)[0], driver.books.of("frozen")) == (0, TOTAL - COMMISSION)
+    assert not driver.state.closed
+    driver.lift("merchant_frozen")
+    assert (settled_money(driver)[0], driver.books.of("frozen")) == (TOTAL - COMMISSION, 0)
+    assert driver.state.closed
+
+
+def test_what_was_charged_back_of_a_claim_and_won_after_the_freeze_is_available(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    driver = charging()
+    frozen_merchant(driver, monkeypatch)
+    assert driver.buyer_pays()
+    numbered(driver, "4200000042")
+    monkeypatch.undo()
+    assert dispute(driver, "opened", amount_minor=1000, payment="4200000042") == "accepted"
+    driver.lift("merchant_frozen")
+    assert dispute(driver, "won") == "accepted"
+    assert (settled_money(driver)[0], driver.books.of("frozen")) == (TOTAL - COMMISSION, 0)
+    assert driver.state.closed

@@ -86,6 +86,23 @@ def test_a_refund_uses_what_the_hold_froze() -> None:
     assert (frozen(driver), driver.state.closed) == ((kept, 0), True)
 
 
+@pytest.mark.parametrize("amount", [1000, 13_580])
+@pytest.mark.parametrize("withdrawn", [0, 5_000])
+def test_what_was_charged_back_and_won_is_kept_again_by_a_hold_that_stands(amount: int, withdrawn: int) -> None:
+    driver = settled()
+    driver.books.balances["available"] -= withdrawn
+    driver.books.balances["rail"] = withdrawn
+    driver.hold(scope="payout")
+    kept = driver.books.of("frozen")
+    fields = {"case_reference": "d-1", "amount_minor": amount}
+    assert isinstance(driver.send("report_chargeback", "operator", outcome="opened", **fields), Answer)
+    assert driver.books.of("frozen") < kept
+    assert isinstance(driver.send("report_chargeback", "operator", case_reference="d-1", outcome="won"), Answer)
+    assert frozen(driver) == (0, kept)
+    driver.lift()
+    assert (frozen(driver), driver.state.closed) == ((kept, 0), True)
+
+
 def test_a_case_that_ends_leaves_what_a_hold_still_keeps() -> None:
     driver = settled()
     driver.send("open_after_sale", "buyer", kind="refund_only", reason="quality", amount_minor=500, text="it tears")

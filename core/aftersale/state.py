@@ -104,6 +104,11 @@ class Above(Part):
     platform_minor: int = Field(default=0, exclude_if=lambda value: not value)
     status: Literal["owed", "booked", "returned"] = "owed"
 
+    @property
+    def from_merchant_minor(self) -> int:
+        """What of it the merchant bears."""
+        return self.amount_minor - self.platform_minor if self.bearer == "merchant" else 0
+
 
 class Dispute(Part):
     """A chargeback: the channel's name for it, and what the channel takes for it, from whom."""

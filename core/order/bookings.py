@@ -19,6 +19,7 @@ from core.order.freezing import (
     next_number,
     note_claimed,
     note_frozen,
+    note_given_back,
     note_released,
     release_due,
     to_freeze_minor,
@@ -301,13 +302,16 @@ def _apply_chargeback(state: OrderState, movement: Movement) -> OrderState:
         return state.with_case(case.changed(dispute=case.dispute.changed(fee_booked=True)))
     if movement.kind in {"chargeback_above", "chargeback_above_won"}:
         assert case.dispute.above is not None
-        above = case.dispute.above.changed(status="booked" if movement.kind == "chargeback_above" else "returned")
-        return state.with_case(case.changed(dispute=case.dispute.changed(above=above)))
+        taken = movement.kind == "chargeback_above"
+        above = case.dispute.above.changed(status="booked" if taken else "returned")
+        state = state.with_case(case.changed(dispute=case.dispute.changed(above=above)))
+        return state if taken else note_given_back(state, above.from_merchant_minor)
     refund = state.refund(case.chargeback)
     assert refund is not None
     if movement.kind == "chargeback":
         return state.with_refund(refund.changed(status="arrived", since=movement.occurred_at))
-    return without_refunds(state, (refund,))
+    given_back = refund.from_merchant_minor if refund.source == "merchant" else 0
+    return note_given_back(without_refunds(state, (refund,)), given_back)
 
 
 def _apply_claim_back(state: OrderState, movement: Movement) -> OrderState:

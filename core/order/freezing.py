@@ -82,6 +82,16 @@ def note_claimed(state: OrderState, amount_minor: int) -> OrderState:
     return state.changed(freeze=state.freeze.changed(claimed_minor=claimed))
 
 
+def note_given_back(state: OrderState, amount_minor: int) -> OrderState:
+    """The order once a channel gave this much of the merchant's back: it is available, and is frozen again if it is
+    kept still. What the channel took came from what was frozen first.
+    """
+    if state.freeze is None:
+        return state
+    asked = max(0, state.freeze.asked_minor - amount_minor)
+    return state.changed(freeze=state.freeze.changed(asked_minor=asked))
+
+
 def note_released(state: OrderState) -> OrderState:
     """The order once nothing is frozen for it."""
     released = {"asked_minor": 0, "claimed_minor": 0}
