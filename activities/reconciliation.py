@@ -20,7 +20,7 @@ from core.fields import Message
 from core.policy import parse_policy
 from core.reasons import SENTENCES
 from core.reconciliation.breaks import breaks, by_reason
-from core.reconciliation.lines import Break, Comparison, Scope, Statement, Summary
+from core.reconciliation.lines import Break, Comparison, Statement, Summary
 from core.reconciliation.policy import ReconciliationPolicy
 from ledger.differing import differing
 from ledger.inspecting import cluster_of
@@ -160,21 +160,19 @@ class ReconciliationActivities:
         return found, ours, theirs
 
     async def _compare(self, asked: Comparison) -> tuple[list[Break], int, int, list[str]]:
-        found, ours, theirs = await self.look(asked.scope, asked.name, asked.now)
+        policy = await self._policy()
+        sides = await differing(self._register.pool, asked.scope, asked.name, asked.now, policy, whole=asked.whole)
+        found = breaks(asked.scope, asked.name, sides.ours, sides.theirs, asked.now, policy, covered=sides.covered)
+        ours, theirs = sides.our_count, sides.their_count
         if asked.scope == "channel":
-            policy = await self._policy()
             await self._register.payments.note_rests(asked.name, asked.now - policy.unclaimed_after, asked.now)
         new = await self._register.breaks.record(
             asked.scope, asked.name, found, ours=ours, theirs=theirs, now=asked.now
         )
+        if sides.standing is not None:
+            # Only once the breaks are kept: the next comparison reads what they are about again.
+            await self._register.breaks.note_compared(asked.scope, sides.standing)
         return found, ours, theirs, new
-
-    async def look(self, scope: Scope, name: str, now: datetime) -> tuple[list[Break], int, int]:
-        """All breaks, and how many lines each side has; nothing is stored."""
-        policy = await self._policy()
-        sides = await differing(self._register.pool, scope, name, now, policy)
-        found = breaks(scope, name, sides.ours, sides.theirs, now, policy, covered=sides.covered)
-        return found, sides.our_count, sides.their_count
 
     async def _policy(self) -> ReconciliationPolicy:
         stored = await self._register.policies.newest(None)

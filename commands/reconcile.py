@@ -58,6 +58,9 @@ async def reconcile(
     days: Annotated[
         int, typer.Option(min=1, max=366, help="Fetch the statements of this many days, today the last.")
     ] = 3,
+    whole: Annotated[
+        bool, typer.Option("--all", help="Compare our own books from their beginning, not from the last comparison.")
+    ] = False,
     apply: Annotated[bool, typer.Option("--apply", help="Report what only a statement has.")] = False,
     schedule: Annotated[
         Literal["daily", "hourly"] | None, typer.Option(help="Repeat this, by Temporal Schedules.")
@@ -82,7 +85,9 @@ async def reconcile(
         if statement is not None and only is not None:
             loaded = await _load(register, *only, statement, since, until, now)
         views = [
-            await _compared(register, Comparison(scope=scope, name=name, now=now, days=days), fetch=statement is None)
+            await _compared(
+                register, Comparison(scope=scope, name=name, now=now, days=days, whole=whole), fetch=statement is None
+            )
             for scope, name in wanted
         ]
         found = [Break.model_validate(one) for view in views for one in view["breaks"]]

@@ -9,6 +9,7 @@ from typing import Any
 
 from core.fields import Message
 from core.reconciliation.lines import Break, Scope
+from ledger.compared_scope import Compared
 from ledger.pool import translate_errors
 from ledger.register_part import Position, RegisterPart
 
@@ -56,6 +57,10 @@ class Breaks(RegisterPart):
         return list(
             await self._call("SELECT record_breaks($1, $2, $3, $4, $5, $6)", scope, name, bodies, ours, theirs, now)
         )
+
+    async def note_compared(self, scope: Scope, standing: Compared) -> None:
+        """Let the next comparison of our own books begin here. It never goes back."""
+        await self._call("SELECT note_reconciled($1, $2, $3)", scope, standing.seal, standing.position)
 
     async def known(
         self,

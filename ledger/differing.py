@@ -6,13 +6,15 @@ a line that is plainly right is left out, and none that could be judged otherwis
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from core.reconciliation.lines import Covered, OurLine, Scope, TheirLine
 from core.reconciliation.policy import ReconciliationPolicy
+from ledger.compared_scope import COMPARED, STANDING, Compared, part_of
 from ledger.long_reads import long_reads
-from ledger.pool import Pool
+from ledger.pool import Connected
 from ledger.reconciling import ours, theirs
 
 
@@ -27,6 +29,10 @@ class Sides(NamedTuple):
     covered: list[Covered] | None
     our_count: int
     their_count: int
+    standing: Compared | None = None
+    """Where a comparison of our own books may begin after this one, once its breaks are kept."""
+    since: Compared | None = None
+    """Where this one began; None: it read everything."""
 
 
 PLAIN = """
@@ -47,10 +53,10 @@ PLAIN = """
 _FAMILY = "CASE kind WHEN 'return' THEN 'payout' ELSE kind END"
 
 
-def _query(scope: Scope) -> str:
+def _query(scope: Scope, part: str = "") -> str:
     # A channel gives a payment two numbers, and the storefront reports either of them.
     return f"""
-    WITH ours AS MATERIALIZED (SELECT {_FAMILY} AS family, q.* FROM ({ours(scope)}) AS q),
+    WITH {part}{", " if part else ""}ours AS MATERIALIZED (SELECT {_FAMILY} AS family, q.* FROM ({ours(scope)}) AS q),
     paid AS MATERIALIZED (SELECT DISTINCT key FROM ours WHERE kind = 'payment'),
     theirs AS MATERIALIZED (
         SELECT {_FAMILY} AS family,
@@ -81,21 +87,32 @@ def _query(scope: Scope) -> str:
 
 
 async def differing(
-    pool: Pool, scope: Scope, name: str, now: datetime, policy: ReconciliationPolicy | None = None
+    source: Connected,
+    scope: Scope,
+    name: str,
+    now: datetime,
+    policy: ReconciliationPolicy | None = None,
+    *,
+    whole: bool = True,
 ) -> Sides:
     """What may be a break, read at one moment: a movement posted during the read is seen whole or not at all.
 
     Args:
         now, policy: as for `breaks`: what is not yet stuck or overdue is left out.
+        whole: read everything. Otherwise, of our own books, what is open and what changed since the last comparison.
 
     Raises:
         Unavailable: the database does not answer; a retry helps.
     """
     stated, waits = scope in {"rail", "channel"}, policy or ReconciliationPolicy()
-    async with long_reads(pool) as connection:
-        rows = await connection.fetch(
-            _query(scope), scope, name, stated, now - waits.stuck_after, now - waits.overdue_after
-        )
+    async with long_reads(source) as connection:
+        [standing] = await connection.fetch(STANDING)
+        known = [] if stated or whole else await connection.fetch(COMPARED, scope)
+        since = Compared.model_validate(dict(known[0])) if known else None
+        bounds = (since.movement, since.position) if since is not None else ()
+        query = _query(scope, part_of(scope) if since is not None else "")
+        limits = (now - waits.stuck_after, now - waits.overdue_after)
+        rows = await connection.fetch(query, scope, name, stated, *limits, *bounds)
         periods = await connection.fetch(
             "SELECT since, until FROM statement_periods WHERE scope = $1 AND name = $2", scope, name
         )
@@ -105,4 +122,11 @@ async def differing(
         [TheirLine.model_validate(row["line"]) for row in rows if row["side"] == "theirs"],
         [Covered.model_validate(dict(row)) for row in periods] if stated else None,
         *counts,
+        standing=None if stated else _standing(standing),
+        since=since,
     )
+
+
+def _standing(row: Mapping[str, Any]) -> Compared | None:
+    """Where the next one may begin; None while nothing is sealed."""
+    return Compared(seal=row["seal"], movement=0, position=row["position"]) if row["seal"] is not None else None

@@ -196,6 +196,7 @@ CALLABLE = {
     "note_proven": "the next proof skips what is closed and did not move; `prove --all` skips nothing",
     "note_proof_run": "what the last proof found; the next run, of any role, says it again",
     "seal_books": "seals what was booked; what is sealed stays, and a change is found",
+    "note_reconciled": "the next comparison skips what is closed and did not change; `reconcile --all` skips nothing",
     "movement_hashes": READS_ONLY,
     "merchant_changes": READS_ONLY,
     "merchant_of": READS_ONLY,

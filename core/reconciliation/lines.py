@@ -141,12 +141,16 @@ class Break(Message):
 
 
 class Comparison(Message):
-    """What to compare at which moment; `days` of statements are fetched first, that of `now` the last."""
+    """What to compare at which moment; `days` of statements are fetched first, that of `now` the last.
+
+    `whole`: our own books are compared from their beginning, not from where the last comparison ended.
+    """
 
     scope: Scope
     name: Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Za-z0-9_-]{1,64}$")]
     now: Time
     days: Annotated[int, Field(ge=1, le=366)] = 2
+    whole: bool = False
 
 
 class Summary(Message):
