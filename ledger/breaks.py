@@ -9,7 +9,7 @@ from typing import Any
 
 from core.fields import Message
 from core.reconciliation.lines import Break, Scope
-from ledger.compared_scope import Compared
+from ledger.compared_scope import ComparedTo
 from ledger.pool import translate_errors
 from ledger.register_part import Position, RegisterPart
 
@@ -58,7 +58,7 @@ class Breaks(RegisterPart):
             await self._call("SELECT record_breaks($1, $2, $3, $4, $5, $6)", scope, name, bodies, ours, theirs, now)
         )
 
-    async def note_compared(self, scope: Scope, standing: Compared) -> None:
+    async def note_compared(self, scope: Scope, standing: ComparedTo) -> None:
         """Let the next comparison of our own books begin here. It never goes back."""
         await self._call("SELECT note_reconciled($1, $2, $3)", scope, standing.seal, standing.position)
 

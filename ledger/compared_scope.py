@@ -12,7 +12,7 @@ from core.reconciliation.lines import Scope
 from ledger.pool import SCHEMA
 
 
-class Compared(Message):
+class ComparedTo(Message):
     """Up to where a scope was compared: the last seal, its last movement, and the position of the first later event."""
 
     seal: int

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from core.reconciliation.lines import Covered, OurLine, Scope, TheirLine
 from core.reconciliation.policy import ReconciliationPolicy
-from ledger.compared_scope import COMPARED, STANDING, Compared, part_of
+from ledger.compared_scope import COMPARED, STANDING, ComparedTo, part_of
 from ledger.long_reads import long_reads
 from ledger.pool import Connected
 from ledger.reconciling import ours, theirs
@@ -29,9 +29,9 @@ class Sides(NamedTuple):
     covered: list[Covered] | None
     our_count: int
     their_count: int
-    standing: Compared | None = None
+    standing: ComparedTo | None = None
     """Where a comparison of our own books may begin after this one, once its breaks are kept."""
-    since: Compared | None = None
+    since: ComparedTo | None = None
     """Where this one began; None: it read everything."""
 
 
@@ -108,7 +108,7 @@ async def differing(
     async with long_reads(source) as connection:
         [standing] = await connection.fetch(STANDING)
         known = [] if stated or whole else await connection.fetch(COMPARED, scope)
-        since = Compared.model_validate(dict(known[0])) if known else None
+        since = ComparedTo.model_validate(dict(known[0])) if known else None
         bounds = (since.movement, since.position) if since is not None else ()
         query = _query(scope, part_of(scope) if since is not None else "")
         limits = (now - waits.stuck_after, now - waits.overdue_after)
@@ -121,12 +121,13 @@ async def differing(
         [OurLine.model_validate(row["line"]) for row in rows if row["side"] == "ours"],
         [TheirLine.model_validate(row["line"]) for row in rows if row["side"] == "theirs"],
         [Covered.model_validate(dict(row)) for row in periods] if stated else None,
-        *counts,
+        our_count=counts[0],
+        their_count=counts[1],
         standing=None if stated else _standing(standing),
         since=since,
     )
 
 
-def _standing(row: Mapping[str, Any]) -> Compared | None:
+def _standing(row: Mapping[str, Any]) -> ComparedTo | None:
     """Where the next one may begin; None while nothing is sealed."""
-    return Compared(seal=row["seal"], movement=0, position=row["position"]) if row["seal"] is not None else None
+    return ComparedTo(seal=row["seal"], movement=0, position=row["position"]) if row["seal"] is not None else None

@@ -770,6 +770,16 @@ CREATE TABLE purposes (
     CONSTRAINT purposes_number_fkey FOREIGN KEY (number) REFERENCES seals(number)
 );
 
+CREATE TABLE reconciled (
+    scope text NOT NULL,
+    seal integer NOT NULL,
+    position bigint NOT NULL,
+    ran_at timestamp with time zone NOT NULL,
+    CONSTRAINT reconciled_pkey PRIMARY KEY (scope),
+    CONSTRAINT reconciled_seal_fkey FOREIGN KEY (seal) REFERENCES seals(number),
+    CONSTRAINT reconciled_scope_check CHECK (scope = ANY (ARRAY['orders'::text, 'withdrawals'::text]))
+);
+
 CREATE TABLE rest_returns (
     return_id text NOT NULL,
     channel text NOT NULL,
@@ -3224,6 +3234,19 @@ AS $function$
     ON CONFLICT (only_row) DO UPDATE
     SET seal = excluded.seal, position = excluded.position, proven_at = excluded.proven_at
     WHERE proven.seal <= excluded.seal AND proven.position <= excluded.position
+$function$;
+
+CREATE FUNCTION note_reconciled(p_scope text, p_seal integer, p_position bigint)
+ RETURNS void
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+    INSERT INTO reconciled (scope, seal, position, ran_at)
+    VALUES (p_scope, p_seal, least(p_position, events_end()), clock_timestamp())
+    ON CONFLICT (scope) DO UPDATE
+    SET seal = excluded.seal, position = excluded.position, ran_at = excluded.ran_at
+    WHERE reconciled.seal <= excluded.seal AND reconciled.position <= excluded.position
 $function$;
 
 CREATE FUNCTION note_rest(p_channel text, p_payment text, p_now timestamp with time zone)
@@ -6732,6 +6755,7 @@ GRANT SELECT ON TABLE purpose_balances TO dakuan_worker;
 GRANT SELECT ON TABLE purposes TO dakuan_worker;
 GRANT SELECT ON TABLE pushed_traces TO dakuan_worker;
 GRANT SELECT ON TABLE pushes TO dakuan_worker;
+GRANT SELECT ON TABLE reconciled TO dakuan_worker;
 GRANT SELECT ON TABLE reconciliation_breaks TO dakuan_worker;
 GRANT SELECT ON TABLE reconciliation_runs TO dakuan_worker;
 GRANT SELECT ON TABLE refunded_lines TO dakuan_worker;
@@ -6825,6 +6849,7 @@ GRANT EXECUTE ON FUNCTION note_callback TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION note_key_used TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION note_proof_run TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION note_proven TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION note_reconciled TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION note_rests TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION note_seal_bound TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION note_session_used TO dakuan_worker;

@@ -60,8 +60,7 @@ def _new(found: Sequence[Break]) -> list[tuple[str, str]]:
 
 async def _order(register: Register, book: Book, order_id: str = "A1", **state: Any) -> None:
     await funded(register, book, order_id)
-    said = {"phase": "awaiting_shipment", "state": {"funded": True, **state}}
-    await register.orders.record(a_record(order_id, **said))
+    await register.orders.record(a_record(order_id, state={"funded": True, **state}))
 
 
 @pytest.mark.parametrize("scope", OURS)
