@@ -62,7 +62,8 @@ Pool: TypeAlias = "asyncpg.Pool[Any]"
 def encode(value: Any) -> str:
     """JSON for PostgreSQL, of a model or of plain values. NUL, which a JSONB text cannot hold, becomes U+FFFD."""
     body = value.model_dump_json() if isinstance(value, BaseModel) else json.dumps(value, ensure_ascii=False)
-    return _NUL.sub(r"\1\\ufffd", body)
+    # Looking for the text first is much faster: almost no body has it, and the pattern tries each character.
+    return _NUL.sub(r"\1\\ufffd", body) if r"\u0000" in body else body
 
 
 def clean(text: str) -> str:
