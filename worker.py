@@ -41,7 +41,7 @@ from workflows.auto_withdrawal import AutoWithdrawalWorkflow
 from workflows.order import OrderWorkflow
 from workflows.payment_return import PaymentReturnWorkflow
 from workflows.reconciliation import ReconciliationWorkflow
-from workflows.sandbox import BundlingRunner, ContextFreeRunner, OwnContextRunner, treats_all_alike
+from workflows.sandbox import BundlingRunner, ContextFreeRunner, OwnContextRunner, skip_idle_walks, treats_all_alike
 from workflows.withdrawal import WithdrawalWorkflow
 
 WORKFLOWS: Sequence[type] = (
@@ -110,6 +110,7 @@ async def running_worker(settings: Settings) -> AsyncIterator[Client]:
 
 def build_worker(client: Client, activities: Sequence[Callable[..., Any]], settings: Settings) -> Worker:
     """The worker, not yet running."""
+    skip_idle_walks()
     return Worker(
         client,
         task_queue=TASK_QUEUE,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,15 +13,26 @@ from typing import Any
 import pytest
 from temporalio import workflow
 from temporalio.api.common.v1 import Payload
+from temporalio.bridge import worker as bridge
+from temporalio.bridge.proto.workflow_activation import SignalWorkflow, WorkflowActivation, WorkflowActivationJob
+from temporalio.bridge.proto.workflow_commands import CompleteWorkflowExecution, WorkflowCommand
+from temporalio.bridge.proto.workflow_completion import Success, WorkflowActivationCompletion
 from temporalio.converter import PayloadCodec
-from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails
+from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails, _workflow
 from temporalio.worker.workflow_sandbox import RestrictedWorkflowAccessError, SandboxRestrictions
 
 import gateway
 from config.codec import first_keys
 from worker import passing_runner
 from workflows.order import OrderWorkflow
-from workflows.sandbox import UNWRAPPED, BundlingRunner, ContextFreeRunner, OwnContextRunner, treats_all_alike
+from workflows.sandbox import (
+    UNWRAPPED,
+    BundlingRunner,
+    ContextFreeRunner,
+    OwnContextRunner,
+    skip_idle_walks,
+    treats_all_alike,
+)
 
 
 class Codec(PayloadCodec):
@@ -90,3 +102,45 @@ async def test_forbidden_calls_stay_forbidden() -> None:
     importer.restriction_context.is_runtime = True
     with importer.applied(), pytest.raises(RestrictedWorkflowAccessError):
         _forbidden()
+
+
+# --- walks -----------------------------------------------------------------------------------------------
+
+
+class Doubling(Codec):
+    async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
+        return [Payload(data=payload.data * 2) for payload in payloads]
+
+    decode = encode
+
+
+def _activation(payload: Payload) -> WorkflowActivation:
+    signal = SignalWorkflow(signal_name="x", input=[payload])
+    return WorkflowActivation(jobs=[WorkflowActivationJob(signal_workflow=signal)])
+
+
+def _completion(payload: Payload) -> WorkflowActivationCompletion:
+    done = CompleteWorkflowExecution(result=payload)
+    return WorkflowActivationCompletion(
+        successful=Success(commands=[WorkflowCommand(complete_workflow_execution=done)])
+    )
+
+
+async def test_payloads_are_walked_through_only_for_a_codec() -> None:
+    skip_idle_walks()
+    plain, coded = gateway.DATA_CONVERTER, replace(gateway.DATA_CONVERTER, payload_codec=Doubling())
+    # Without a storage the SDK fails each task that meets this, again and again; the workflow refuses it instead.
+    stored = Payload(metadata={"__temporal_external_storage_reference": b"true"}, data=b"x")
+    for converter, data in ((plain, b"x"), (coded, b"xx")):
+        payload = stored if converter is plain else Payload(data=b"x")
+        activation, completion = _activation(payload), _completion(payload)
+        await bridge.decode_activation(activation, converter, False, 1)
+        await bridge.encode_completion(completion, converter, False, 1)
+        assert activation.jobs[0].signal_workflow.input[0].data == data
+        assert completion.successful.commands[0].complete_workflow_execution.result.data == data
+
+
+def test_the_sdk_looks_for_its_walks_where_they_are_replaced() -> None:
+    source = inspect.getsource(_workflow)
+    for name in ("decode_activation", "encode_completion"):
+        assert source.count(name) == source.count(f"temporalio.bridge.worker.{name}(") == 1
