@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Annotated, Any, ParamSpec
 
 import typer
 
-from commands.group import LANGUAGE
+from commands.group import LANGUAGE, MISUSED
 from core.addresses import hide_passwords
 from core.errors import DakuanError, Misconfigured, Refused, Unavailable
+from core.reason_details import field_zh
 from core.reason_texts import REASONS
 from core.reasons import SENTENCES, in_chinese
 from screens import clean, screen
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 
 REFUSED = 1
-MISUSED = 2
 INTERRUPTED = 130
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Answer in JSON, for scripts.")]
@@ -141,7 +141,8 @@ def print_error(error: DakuanError, about: str = "", **more: Any) -> None:
         said = REASONS[error.code]
         print_line(f"{view['code']}: {where}{said.zh if _in_chinese.get() else said.en}")
         for reason in error.reasons:
-            print_line(f"  {reason['field']}: {reason['message']}")
+            chinese = field_zh(reason["message"]) if _in_chinese.get() else None
+            print_line(f"  {reason['field']}: {chinese or reason['message']}")
     else:
         field = f" ({view['field']})" if view["field"] else ""
         said = (view.get("message_zh") if _in_chinese.get() else None) or view["message"]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from importlib import import_module
@@ -12,6 +13,9 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
+MISUSED = 2
+"""The exit code of bad usage."""
+_ARGUMENTS = "dakuan.arguments"
 LONGEST = 1_000
 """Characters of a sentence of help."""
 LANGUAGE: ContextVar[str] = ContextVar("language", default="en")
@@ -55,7 +59,33 @@ def group_of(sentences: Mapping[str, str]) -> type[TyperGroup]:
             super().__init__(**attributes)
             self.commands = {name: Unloaded(name, sentence) for name, sentence in sentences.items()}
 
+        def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+            """The context of a run; see `_said_in`."""
+            with _said_in(args):
+                found = super().make_context(info_name, list(args), parent=parent, **extra)
+            found.meta[_ARGUMENTS] = list(args)
+            return found
+
+        def invoke(self, ctx: Any) -> Any:
+            """Run the command that is named; see `_said_in`."""
+            with _said_in(ctx.meta[_ARGUMENTS]):
+                return super().invoke(ctx)
+
     return Commands
+
+
+@contextmanager
+def _said_in(arguments: Sequence[str]) -> Iterator[None]:
+    """Say a wrong option in Chinese, where these arguments ask for that."""
+    try:
+        yield
+    except Exception as error:
+        from commands import usage  # only here: most runs have nothing wrong
+
+        if not (usage.is_wrong(error) and usage.wants_chinese(arguments)):
+            raise
+        usage.show_in_chinese(error)
+        raise typer.Exit(MISUSED) from None
 
 
 class WholeSentences(TyperGroup):

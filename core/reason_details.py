@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import cache
 
+from core.forms import Forms
+from core.reason_details_fields import FIELD_DETAILS
 from core.reason_details_http import HTTP_DETAILS
 
 DETAILS: dict[str, str] = {
@@ -210,10 +211,12 @@ NAMES: Mapping[str, str] = {
 
 def detail_zh(detail: str) -> str:
     """A detail in Chinese; as it is, where it has none of these forms."""
-    for form, said in _forms().items():
-        if (found := form.fullmatch(detail)) is not None:
-            return said.format(*(_named(part) for part in found.groups()))
-    return detail
+    return _FORMS.chinese(detail) or detail
+
+
+def field_zh(detail: str) -> str | None:
+    """What is wrong with one field, in Chinese; None where it has none of these forms."""
+    return _FIELDS.chinese(detail)
 
 
 def _named(part: str) -> str:
@@ -224,8 +227,5 @@ def _named(part: str) -> str:
     return part
 
 
-@cache
-def _forms() -> Mapping[re.Pattern[str], str]:
-    """The forms as patterns, the most exact first: the longest text around what only the case knows."""
-    ordered = sorted((DETAILS | HTTP_DETAILS).items(), key=lambda pair: -len(pair[0]))
-    return {re.compile(re.escape(form).replace(r"\{\}", "(.+?)"), re.DOTALL): said for form, said in ordered}
+_FORMS = Forms(DETAILS | HTTP_DETAILS, _named)
+_FIELDS = Forms(FIELD_DETAILS, _named)

@@ -34,7 +34,7 @@ from storefront.changing import Changes
 from storefront.console.app import console_app, is_served
 from storefront.delivery import Deliveries
 from storefront.endpoints import EndpointDesk
-from storefront.headers import VERSION, add_headers, check_headers
+from storefront.headers import VERSION, add_headers, check_headers, read_absolute
 from storefront.identities import address_of
 from storefront.limits import Limits
 from storefront.methods import methods_at
@@ -220,6 +220,7 @@ class _Named:
         """One request."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
+        read_absolute(scope)
         request, begun = Request(scope, receive), False
         name = request.state.request_id = uuid.uuid4().hex
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container
+from urllib.parse import unquote
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
+from starlette.types import Scope
 
 from storefront.problems import ProblemError
 
 VERSION = "2026-12-01"
 VERSION_HEADER = "Dakuan-Version"
 REQUEST_ID = "X-Request-Id"
+_ABSOLUTE = re.compile(rb"https?://([^/?#@]+)(/.*)?", re.IGNORECASE)
 _CHECKS = frozenset({"/healthz", "/readyz"})
 """Load balancers ask for these by address."""
 
@@ -39,6 +43,18 @@ def check_headers(request: Request, hosts: Container[str]) -> None:
     version = request.headers.get(VERSION_HEADER, VERSION)
     if version != VERSION:
         raise ProblemError("unknown_version", f"{VERSION_HEADER}: {version[:40]!r} is not served; {VERSION} is.")
+
+
+def read_absolute(scope: Scope) -> None:
+    """Take the path and the host out of a target such as `http://pay.example/v1/orders`, as proxies write it. Such a
+    host counts, whatever the header says (RFC 9112, 3.2.2).
+    """
+    found = _ABSOLUTE.fullmatch(scope["raw_path"]) if scope.get("raw_path") else None
+    if found is None:
+        return
+    host, path = found[1], found[2] or b"/"
+    scope["path"], scope["raw_path"] = unquote(path.decode("ascii")), path
+    scope["headers"] = [(name, value) for name, value in scope["headers"] if name != b"host"] + [(b"host", host)]
 
 
 def host_in(header: str) -> str:

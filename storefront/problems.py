@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from starlette.responses import JSONResponse
 
 from core.errors import BadInput, DakuanError, Misconfigured, Refused, RetryableError
+from core.reason_details import field_zh
 from core.reason_texts import HTTP_REASONS
 from core.reasons import SENTENCES, in_chinese
 
@@ -59,7 +60,7 @@ _OWN = {
 class HttpProblem(BaseModel):
     """An error, as RFC 9457 has it. `code` is a reason code of the contract, `errors` name the wrong fields.
 
-    `detail_zh` says the same in Chinese.
+    `detail_zh` says the same in Chinese, of the whole and of each field.
     """
 
     type: str
@@ -84,7 +85,7 @@ class ProblemError(Exception):
         headers: dict[str, str] | None = None,
     ) -> None:
         super().__init__(detail)
-        errors = [{"pointer": _pointer(one["field"]), "detail": one["message"]} for one in reasons]
+        errors = [_error_at(one["field"], one["message"], field_zh(one["message"])) for one in reasons]
         self.problem = problem_of(code, detail).model_copy(update={"errors": errors} if errors else {})
         self.headers = headers or {}
 
@@ -103,16 +104,22 @@ def status_of(code: str) -> int:
 def problem_of(code: str, detail: str = "", field: str | None = None) -> HttpProblem:
     """The problem of a reason code."""
     title = HTTP_REASONS[code].en if code in _OWN else SENTENCES.get(code, "The request was refused.")
-    errors = [{"pointer": _pointer(field), "detail": detail or title}] if field else []
+    chinese = in_chinese(code, detail or title)
+    errors = [_error_at(field, detail or title, chinese)] if field else []
     return HttpProblem(
         type=f"urn:dakuan:reason:{code}",
         title=title,
         status=status_of(code),
         code=code,
         detail=detail or title,
-        detail_zh=in_chinese(code, detail or title),
+        detail_zh=chinese,
         errors=errors,
     )
+
+
+def _error_at(field: str, detail: str, chinese: str | None) -> dict[str, str]:
+    """What is wrong with one field, as `errors` has it."""
+    return {"pointer": _pointer(field), "detail": detail, **({"detail_zh": chinese} if chinese is not None else {})}
 
 
 def _pointer(field: str) -> str:

@@ -5,19 +5,24 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from ipaddress import IPv6Address, ip_address
 from typing import Any
 
+import h11
 import uvicorn
+from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from config import Settings
 from config.gateway import Connections
 from core.errors import Misconfigured, PortInUse
 from storefront.app import application, running_service
+from storefront.headers import add_headers
+from storefront.problems import problem_of, respond
 
 ENDS_WITHIN = 10
 """Seconds that open requests have when the server ends."""
@@ -33,9 +38,31 @@ class _Protocol(H11Protocol):
 
     open_by_address: Counter[str]
     most_of_one: int
-    """Both are set for each server."""
+    most: int
+    """All three are set for each server."""
     _waits: asyncio.TimerHandle | None = None
     _counted: str | None = None
+
+    @property
+    def app(self) -> Any:
+        """What answers the next request: uvicorn's own answer to one beyond its limit would be plain text."""
+        is_full = len(self.connections) >= self.most or len(self.tasks) >= self.most
+        return _answer_busy if is_full else self._app
+
+    @app.setter
+    def app(self, given: Any) -> None:
+        self._app = given
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP as everything else is; uvicorn's own answer is plain text."""
+        body, headers = _rendered("unreadable", f"{msg.rstrip('.')}.")
+        for part in (
+            h11.Response(status_code=400, headers=headers, reason=b"Bad Request"),
+            h11.Data(data=body),
+            h11.EndOfMessage(),
+        ):
+            self.transport.write(self.conn.send(part) or b"")
+        self.transport.close()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         super().connection_made(transport)
@@ -83,6 +110,20 @@ class _Protocol(H11Protocol):
             self.transport.close()
 
 
+def _rendered(code: str, detail: str = "") -> tuple[bytes, list[tuple[bytes, bytes]]]:
+    """A problem's body and headers, where no application answers; the connection ends with it."""
+    name = uuid.uuid4().hex
+    response = respond(problem_of(code, detail).model_copy(update={"request_id": name}), {"Connection": "close"})
+    add_headers(response.headers, name)
+    return bytes(response.body), response.raw_headers
+
+
+async def _answer_busy(scope: Scope, receive: Receive, send: Send) -> None:
+    body, headers = _rendered("unavailable")
+    await send({"type": "http.response.start", "status": 503, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
 def _is_this_machine(address: str) -> bool:
     try:
         found = ip_address(address.partition("%")[0])
@@ -119,7 +160,7 @@ class _Server(uvicorn.Server):
 
 def server_of(app: Any, connections: Connections = Connections()) -> uvicorn.Server:
     """A server for an application, with the limits of the gateway; it leaves signals alone."""
-    of_this_server = {"open_by_address": Counter(), "most_of_one": connections.each}
+    of_this_server = {"open_by_address": Counter(), "most_of_one": connections.each, "most": connections.most}
     config = uvicorn.Config(
         app,
         http=type("GatewayProtocol", (_Protocol,), of_this_server),
@@ -129,7 +170,6 @@ def server_of(app: Any, connections: Connections = Connections()) -> uvicorn.Ser
         log_config=None,
         access_log=False,
         server_header=False,
-        limit_concurrency=connections.most,
         timeout_keep_alive=IDLE_FOR,
         timeout_graceful_shutdown=ENDS_WITHIN,
     )

@@ -6,19 +6,24 @@ import ast
 import json
 import re
 from collections.abc import Iterator
+from typing import Annotated, Literal
 
 import pytest
 from arrows import ROOT
 from chinese import english_in
+from pydantic import Field, ValidationError
 from typer.testing import CliRunner
 
-from core.reason_details import DETAILS, detail_zh
+from core.fields import AmountMinor, Digest, Id, Message, Quantity, Reason, Time, Title
+from core.reading import reasons_of
+from core.reason_details import DETAILS, detail_zh, field_zh
+from core.reason_details_fields import FIELD_DETAILS
 from core.reason_details_http import HTTP_DETAILS
 from core.reason_texts import HTTP_REASONS, REASONS
 from core.reasons import SENTENCES, in_chinese, refuse
 from core.texts import Help
 from starter import app
-from storefront.problems import body_of, problem_of
+from storefront.problems import ProblemError, body_of, problem_of
 
 ALL = {**REASONS, **HTTP_REASONS}
 NAMES = ("rescue", "X-Workflow-Id", "starter.py", "API", "Idempotency-Key", "Host", "A-Z", "a-z")
@@ -49,9 +54,12 @@ def test_the_details_stay_behind_the_chinese_sentence() -> None:
     assert in_chinese("of_another_version", "Something.") is None
 
 
-def details_in(folder: str, *calls: str) -> Iterator[tuple[str, str]]:
-    """Each detail that these calls give with a reason code, `{}` for what is put in, and where."""
-    for file in sorted((ROOT / folder).rglob("*.py")):
+OF_FILES = {"must be a simple list"}
+
+
+def details_in(folder: str, *calls: str, place: int = 1) -> Iterator[tuple[str, str]]:
+    """Each detail that these calls give at this place, `{}` for what is put in, and where."""
+    for file in sorted((ROOT / folder).glob("*.py") if place == 0 else (ROOT / folder).rglob("*.py")):
         tree = ast.parse(file.read_text(encoding="utf-8"))
         hints: dict[str, set[str]] = {}
         for node in ast.walk(tree):
@@ -59,7 +67,7 @@ def details_in(folder: str, *calls: str) -> Iterator[tuple[str, str]]:
                 hints.setdefault(node.targets[0].id, set()).update(forms(node.value))
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and called_by(node.func) in calls:
-                for given in node.args[1:2]:
+                for given in node.args[place : place + 1]:
                     of_hint = hints.get(given.id, set()) if isinstance(given, ast.Name) else set()
                     for form in {*forms(given), *of_hint}:
                         yield form, f"{file.name}:{node.lineno}"
@@ -93,6 +101,61 @@ def test_a_detail_puts_the_same_in(english: str, chinese: str) -> None:
     assert english_in(chinese, "next", "accounts merchant", "withdrawal.limits") == []
     values = [f"x{number}" for number in range(english.count("{}"))]
     assert detail_zh(english.format(*values)) == chinese.format(*values)
+
+
+@pytest.mark.parametrize(("english", "chinese"), FIELD_DETAILS.items())
+def test_what_is_wrong_with_a_field_puts_the_same_in(english: str, chinese: str) -> None:
+    assert english.count("{}") == chinese.count("{}")
+    values = [f"x{number}" for number in range(english.count("{}"))]
+    assert field_zh(english.format(*values)) == chinese.format(*values)
+
+
+def test_every_rule_of_a_message_is_said_in_chinese() -> None:
+    files = ("core", "core/aftersale")
+    raised = {form for folder in files for form, _ in details_in(folder, "ValueError", place=0)}
+    plain = {form.partition(": ")[2] if re.match(r"[a-z_.]+: ", form) else form for form in raised}
+    assert len(plain) > 25
+    ours = {form for form in plain if form and field_zh(form.replace("{}", "7")) is None}
+    assert ours - OF_FILES == set()
+
+
+class Filled(Message):
+    """A message with a field of each kind."""
+
+    name: Id
+    title: Title
+    note: Reason
+    amount: AmountMinor
+    pieces: Quantity
+    at: Time
+    kind: Literal["a", "b"]
+    digest: Digest
+    lines: tuple[Annotated[Quantity, Field()], ...] = Field(min_length=1)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("name", "x y", "须为 1 至 64 个字母、数字、_ 或 -"),
+        ("name", 7, "须为文本"),
+        ("title", "", "至少 1 个字符"),
+        ("note", "x" * 501, "最多 500 个字符"),
+        ("amount", 0, "不得小于 1"),
+        ("amount", 10**16, "不得大于 1000000000000000"),
+        ("pieces", 1.5, "须为整数"),
+        ("at", "tomorrow", "须为带时区的 RFC 3339 时间，如 2026-11-22T16:00:00+08:00"),
+        ("kind", "c", "可选值：'a' or 'b'"),
+        ("digest", "0", "须为 64 位十六进制的 SHA-256"),
+        ("lines", [], "至少 1 项，现有 0 项"),
+    ],
+)
+def test_a_wrong_field_is_said_in_chinese_with_its_limit(field: str, value: object, said: str) -> None:
+    with pytest.raises(ValidationError) as wrong:
+        Filled.model_validate({field: value})
+    messages = {one["field"]: one["message"] for one in reasons_of(wrong.value)}
+    assert field_zh(messages[field]) == said
+    problem = body_of(ProblemError("malformed", reasons=reasons_of(wrong.value)).problem)
+    assert {one["pointer"]: one["detail_zh"] for one in problem["errors"]}[f"/{field}"] == said
 
 
 def test_codes_in_a_detail_have_names() -> None:

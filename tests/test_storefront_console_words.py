@@ -44,7 +44,20 @@ ONLY_TEXTS = {"collection", "courier", "refund", "refund_by_people"}
 OF_CODES = {
     *("phase", "audit", "receipt", "after_sale", "deadline", "hold", "stage", "case_stage", "case_kind", "case_reason"),
     *("endpoint_state", "endpoint_why", "endpoint_do", "endpoint_said"),
-    *("refund_status", "outcome", "part", "notice", "role", "verb", "field", "hint", "choice", "purpose", "place"),
+    *(
+        "journal",
+        "refund_status",
+        "outcome",
+        "part",
+        "notice",
+        "role",
+        "verb",
+        "field",
+        "hint",
+        "choice",
+        "purpose",
+        "place",
+    ),
     *("carrier", "break_scope", "break_kind", "break_reason"),
     *("review_kind", "nav", "problem", "mode", "trace_answer", "account_change", "row"),
 }

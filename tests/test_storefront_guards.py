@@ -1,152 +1,35 @@
-"""What the gateway refuses before it asks anyone: slow senders, foreign hosts, guessed keys, too many commands."""
+"""What the gateway refuses before it asks anyone: foreign hosts, guessed keys, too many commands, ports in use."""
 
 from __future__ import annotations
 
 import asyncio
 import re
 import socket
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from console_client import console_client
 from databases import Database
 from http_in_process import in_process
-from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
 
 from commands import up
 from config import Settings
 from config.gateway import Connections, parse_connections, parse_hosts, parse_peppers
 from core.errors import Misconfigured, PortInUse
 from ledger.register import Register
-from storefront import bodies, serving
 from storefront.api.documents import document_of
 from storefront.app import application
-from storefront.bodies import object_of
 from storefront.changing import Changes, Sender
 from storefront.headers import VERSION, check_headers, host_in
 from storefront.limits import COMMANDS, READS, WRITES, WRONG_KEYS, Limits
-from storefront.problems import ProblemError, respond
-from storefront.serving import listen, server_of
+from storefront.problems import ProblemError
+from storefront.serving import listen
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 NOTHING: Any = None
-
-
-# --- slow senders ----------------------------------------------------------------------------------------
-
-
-async def echo(request: Request) -> Response:
-    try:
-        return Response(repr(await object_of(request)))
-    except ProblemError as error:
-        return respond(error.problem, error.headers)
-
-
-@asynccontextmanager
-async def connection() -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    """A connection to a server as the gateway's, with one route that reads a body."""
-    listener = listen("127.0.0.1", 0)
-    server = server_of(Starlette(routes=[Route("/", echo, methods=["POST"])]))
-    running = asyncio.create_task(server.serve(sockets=[listener]))
-    reader, writer = await asyncio.open_connection("127.0.0.1", listener.getsockname()[1])
-    try:
-        yield reader, writer
-    finally:
-        writer.close()
-        server.should_exit = True
-        await running
-
-
-async def test_one_address_cannot_take_all_connections(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serving, "_is_this_machine", lambda address: False)
-    listener = listen("127.0.0.1", 0)
-    server = server_of(Starlette(routes=[Route("/", echo, methods=["POST"])]), Connections(100, 2))
-    running = asyncio.create_task(server.serve(sockets=[listener]))
-    port = listener.getsockname()[1]
-    whole = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}"
-    try:
-        taken = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
-        for reader, writer in taken:
-            writer.write(whole)
-            assert (await reader.readline()).startswith(b"HTTP/1.1 200")
-        assert await _answer(port, whole) == b""
-        taken[0][1].close()
-        # The server hears of the end a moment later.
-        assert any([(await _answer(port, whole)).startswith(b"HTTP/1.1 200") for _ in range(100)])
-        taken[1][1].close()
-    finally:
-        server.should_exit = True
-        await running
-
-
-async def _answer(port: int, whole: bytes) -> bytes:
-    """The first line of an answer; empty where the connection is refused."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(whole)
-    try:
-        return await asyncio.wait_for(reader.readline(), 10)
-    except ConnectionError:
-        return b""
-    finally:
-        writer.close()
-
-
-@pytest.mark.parametrize(
-    ("address", "ours"),
-    [("127.0.0.1", True), ("::1", True), ("::ffff:127.0.0.1", True), ("10.0.0.7", False), ("fe80::1%eth0", False)],
-)
-def test_the_proxy_on_this_machine_may_have_more(address: str, ours: bool) -> None:
-    assert serving._is_this_machine(address) is ours
-
-
-@pytest.mark.parametrize("head", [b"", b"POST / HT", b"POST / HTTP/1.1\r\nHost: localhost\r\n"])
-async def test_a_sender_that_never_ends_the_head_is_left(head: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serving, "HEADERS_WITHIN", 0.05)
-    async with connection() as (reader, writer):
-        writer.write(head)
-        assert await asyncio.wait_for(reader.read(), 10) == b""
-
-
-async def test_a_sender_that_never_ends_the_body_is_told_and_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bodies, "ARRIVES_WITHIN", 0.05)
-    async with connection() as (reader, writer):
-        writer.write(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{")
-        answer = await asyncio.wait_for(reader.read(), 10)
-    assert answer.startswith(b"HTTP/1.1 408")
-    assert b'"too_slow"' in answer
-
-
-async def test_a_form_that_never_ends_is_left_too(register: Register, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Anyone may send one: it is read before it is known whose it is."""
-    monkeypatch.setattr(bodies, "ARRIVES_WITHIN", 0.05)
-
-    async def never() -> AsyncIterator[bytes]:
-        yield b"form_"
-        await asyncio.Event().wait()
-
-    headers = {"Content-Type": "application/x-www-form-urlencoded", "Content-Length": "9"}
-    async with console_client(register) as browser:
-        for path in ("/console/sign-in", "/console/preferences"):
-            answer = await asyncio.wait_for(browser.post(path, content=never(), headers=headers), 10)
-            assert (answer.status_code, answer.headers["connection"]) == (408, "close")
-
-
-async def test_a_second_request_on_the_same_connection_has_its_own_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serving, "HEADERS_WITHIN", 0.05)
-    whole = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}"
-    async with connection() as (reader, writer):
-        for _ in range(2):
-            writer.write(whole)
-            assert (await asyncio.wait_for(reader.readuntil(b"{}"), 10)).startswith(b"HTTP/1.1 200")
-        writer.write(whole[:20])
-        assert await asyncio.wait_for(reader.read(), 10) == b""
 
 
 # --- ports -----------------------------------------------------------------------------------------------

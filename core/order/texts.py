@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from core.audit.explain import sentence
 from core.chart import IN_CHINESE
+from core.forms import Forms
 from core.intake import INTAKE_SIGNALS, signals_zh
 from core.merchants import MERCHANT_FROZEN, MERCHANT_SUSPENDED
 from core.order.state import (
@@ -120,6 +121,22 @@ LATE: Mapping[str, Help] = {
 }
 """Where the goods are, by a late scan."""
 
+REFUNDED: Mapping[str, str] = {
+    "no carrier picked it up": "快递未揽收",
+    "never delivered": "未送达",
+    "refused at its delivery": "派送时被拒收",
+    "sent back to its sender": "退回途中",
+    "returned to its sender": "已退回寄件人",
+    "its shipment was called off": "寄件已取消",
+    "not shipped in time": "未按时发货",
+    "the buyer did not collect it": "买家未按时自提",
+    "the merchant cannot ship: {}": "商家无法发货：{}",
+    "prohibited goods: {}": "禁售商品：{}",
+    "chargeback": "拒付",
+    "claim_back": "追回货款",
+}
+"""Why the system itself gives money back, in Chinese, by the form of the refund's reason; `{}` is what people wrote."""
+
 OUTCOMES: Mapping[str, str] = {"conflict": "与已有记账内容不符", "insufficient_funds": "账户余额不足"}
 """Why the ledger refuses one, in Chinese."""
 
@@ -129,6 +146,14 @@ MERCHANT_HELD: Mapping[str, Help] = {
     MERCHANT_SUSPENDED: Help("the merchant is suspended", "商家已被停用"),
 }
 """Why an order of a stopped merchant waits."""
+
+
+def refund_reason(reason: str, language: Language = "en") -> str:
+    """Why a refund was decided. What people wrote stays as it is."""
+    return (_REFUNDED.chinese(reason) if language == "zh" else None) or reason
+
+
+_REFUNDED = Forms(REFUNDED)
 
 
 def screening_sentence(hits: Sequence[ScreeningHit], language: Language = "en") -> str:

@@ -13,6 +13,7 @@ from core.audit.waybills import CARRIERS
 from core.command import Command
 from core.errors import BadInput
 from core.messages import ORDER_COMMANDS, WITHDRAWAL_COMMANDS, Line
+from core.reason_details import field_zh
 from storefront.bodies import message_of
 from storefront.changing import KeptAnswer
 from storefront.console.filling import read_field
@@ -143,8 +144,11 @@ def _read(
 
 
 def detail_of(visit: Visit, detail: str) -> str:
-    """What is wrong with one field; the model says it in English alone."""
-    return detail if visit.language == "en" else visit.words("act.not_accepted")
+    """What is wrong with one field, in the person's language."""
+    if visit.language == "en":
+        return detail
+    said = field_zh(detail)
+    return f"{said}。" if said is not None else visit.words("act.not_accepted")
 
 
 def _form(

@@ -16,6 +16,7 @@ from core.money import format_minor
 from core.order import views
 from core.order.deadlines import next_deadline
 from core.order.state import OrderState
+from core.order.texts import refund_reason
 from core.parcels import Parcel
 from ledger.balances import Money, TransferRow
 from ledger.claims import Claimant
@@ -24,7 +25,7 @@ from storefront.console.charts import ScanLine, scan_line
 from storefront.console.names import account_name, movement_name
 from storefront.console.offers import offers_of_order
 from storefront.console.reading import known_order, state_of_order
-from storefront.console.rendering import render
+from storefront.console.rendering import noted, render
 from storefront.console.visits import Visit, for_people
 from wiring.tracing import looked_at, scans_of, traces_of
 
@@ -98,6 +99,7 @@ async def order_page(visit: Visit) -> Response:
         parcels=await parcel_views(visit, order_id, state),
         happened=sorted(_happened(visit, state, notices, money), key=lambda one: one.at, reverse=True),
         money=money,
+        refund_reason=lambda reason: refund_reason(reason, visit.language),
         account_name=lambda path: account_name(visit, path),
         movement_name=lambda row: movement_name(visit, row),
         workflow=f"{workflow}{order_workflow_id(order_id)}"
@@ -161,8 +163,7 @@ def _happened(visit: Visit, state: OrderState, notices: Sequence[StoredNotice], 
     words = visit.words
     for entry in state.inbox.journal:
         by = f"{words.of('role', entry.actor.role)} {entry.actor.id}" if entry.actor else words.of("role", "system")
-        detail = entry.message or ""
-        yield Happening(entry.at, "command", words.of("verb", entry.verb), entry.outcome, by, detail)
+        yield Happening(entry.at, "command", words.entry(entry.verb), entry.outcome, by, noted(visit, entry))
     for notice in notices:
         if visit.who.is_staff or notice.to == "merchant":
             to = words("order.to_person", role=words.of("role", notice.to))

@@ -12,10 +12,14 @@ from unicodedata import east_asian_width
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
+from core.answers import JournalEntry
 from core.audit.waybills import carrier
 from core.durations import parse_duration
+from core.forms import Forms
 from core.money import format_minor
+from core.reasons import in_chinese
 from core.texts import spell
+from storefront.console.offers import Offer
 from storefront.console.visits import Visit
 from storefront.console.words import TABLE
 from storefront.problems import HttpProblem
@@ -68,6 +72,9 @@ def _common(visit: Visit) -> dict[str, Any]:
     return {
         "t": words,
         "named": words.of,
+        "entry_name": words.entry,
+        "noted": lambda entry: noted(visit, entry),
+        "about_name": lambda offer: about_name(visit, offer),
         "label": words.label,
         "choice": words.choice,
         "hint_of": words.hint,
@@ -102,6 +109,34 @@ def said_of(visit: Visit, problem: HttpProblem) -> str:
         return section[problem.code][visit.language]
     chinese = problem.detail_zh if visit.language == "zh" else None
     return visit.words.plain(chinese or problem.detail)
+
+
+def noted(visit: Visit, entry: JournalEntry) -> str:
+    """What a journal says of an entry: why it was refused, or what was noted with it."""
+    said = entry.message or ""
+    if visit.language == "zh":
+        said = (in_chinese(entry.code, said) if entry.code else None) or _NOTES.chinese(said) or said
+    return visit.words.plain(said)
+
+
+_NOTES = Forms(
+    {
+        "{}: not so any more.": "{}：已不成立。",
+        "Cancelling a workflow cancels no order: send cancel_order.": "取消工作流不会取消订单，请提交 cancel_order。",
+        "Cancelling a workflow calls no withdrawal off: send cancel.": "取消工作流不会取消提现，请提交 cancel。",
+        "It stood in the books before this arrived.": "此前已入账。",
+        "withdrawal {}": "提现 {}",
+        "{} for parcel {}": "{}（包裹 {}）",
+        "{}: {} → {}, case {} is open": "{}：{} → {}，售后 {} 处理中",
+    }
+)
+"""What the system notes, in Chinese."""
+
+
+def about_name(visit: Visit, offer: Offer) -> str:
+    """What people call that which an offer is about: a hold of ours by its words, other ids as they are."""
+    is_ours = offer.verb == "lift_hold" and offer.about in TABLE["hold"]
+    return visit.words.of("hold", offer.about) if is_ours else offer.about
 
 
 def actor_name(visit: Visit, who: str) -> str:

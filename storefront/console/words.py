@@ -57,6 +57,11 @@ class Phrases:
         named = TABLE.get(section, {}).get(code)
         return named[self.language] if named is not None else code.replace("_", " ")
 
+    def entry(self, verb: str) -> str:
+        """What people call an entry of a journal: a command, a deadline that passed, or what the system noted."""
+        sections = (section for section in ("verb", "deadline", "journal", "notice") if verb in TABLE[section])
+        return self.of(next(sections, "verb"), verb)
+
     def label(self, verb: str, name: str) -> str:
         """What people call a field of a command's form."""
         return self.of("field", f"{verb}.{name}" if f"{verb}.{name}" in TABLE["field"] else name)

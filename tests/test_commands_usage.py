@@ -1,0 +1,65 @@
+"""`--lang zh`: a wrong option or argument is said in Chinese, by its name and its limit, as a refusal is."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+import pytest
+from arrows import ROOT
+from typer.testing import CliRunner
+
+from commands.usage import USAGE, in_chinese
+from starter import app
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("orders --limit 0", "'--limit' 的值无效：不得小于 1。"),
+        ("orders --limit x", "'--limit' 的值无效：须为整数。"),
+        ("keys create shop --days 1.5", "'--days' 的值无效：须为整数。"),
+        ("show", "缺少参数 'ID'。"),
+        ("show --colour", "没有选项 --colour。"),
+        ("show A1 --json=3", "选项 '--json' 不带值。"),
+        ("show A1 --lang", "选项 '--lang' 须带值。"),
+        ("policy chekc", "没有命令 'chekc'。是否指 'check'？"),
+        ("orders a b", "多余的参数：a b。"),
+        ("reviews --claim A1", "用法有误：请指明审核人员：--as REVIEWER。"),
+        ("waybill --column x", "用法有误：--column 须与 --file 同用。"),
+    ],
+)
+def test_a_wrong_option_is_named_in_chinese(arguments: str, said: str) -> None:
+    result = CliRunner().invoke(app, ["--lang", "zh", *arguments.split()])
+    assert result.exit_code == 2
+    assert result.stderr.splitlines()[-1] == f"错误：{said}"
+
+
+def test_the_language_of_the_command_itself_counts_too() -> None:
+    result = CliRunner().invoke(app, ["show", "--lang", "zh", "--colour"])
+    assert (result.exit_code, result.stderr.splitlines()[-1]) == (2, "错误：没有选项 --colour。")
+
+
+def test_without_it_the_parser_speaks_as_before_and_a_group_shows_its_help() -> None:
+    assert "Error: No such option: --colour" in CliRunner().invoke(app, ["show", "--colour"]).stderr
+    for before in ([], ["--lang", "zh"]):
+        assert "Usage:" in CliRunner().invoke(app, [*before, "keys"]).output
+
+
+def _bad_parameters() -> Iterator[str]:
+    for file in sorted((ROOT / "commands").glob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "BadParameter":
+                yield from (str(one.value) for one in node.args if isinstance(one, ast.Constant))
+
+
+def test_every_sentence_of_ours_about_usage_is_said_in_chinese() -> None:
+    found = set(_bad_parameters())
+    assert len(found) > 10
+    assert sorted(found - USAGE.keys()) == []
+
+
+@pytest.mark.parametrize(("english", "chinese"), USAGE.items())
+def test_a_sentence_puts_the_same_in(english: str, chinese: str) -> None:
+    values = [f"x{number}" for number in range(english.count("{}"))]
+    assert in_chinese(english.format(*values)) == chinese.format(*values)
