@@ -12,6 +12,7 @@ from bench.drills.command import drill
 from bench.faults.command import faults
 from bench.growth import growth
 from bench.killed import killed
+from bench.kills import kills
 from bench.ledger import ledger
 from bench.midnight import midnight
 from bench.orders import orders
@@ -29,6 +30,7 @@ app.command()(ledger)
 app.command("audit")(audit_bench)
 app.command("screening")(screening_bench)
 app.command()(killed)
+app.command()(kills)
 app.command()(parked)
 app.command()(midnight)
 app.command()(faults)

@@ -40,11 +40,13 @@ class Crowd:
     client: Client
     product: Product
 
-    async def each(self, act: Callable[[str], Awaitable[object]], orders: Sequence[str]) -> float:
+    async def each(
+        self, act: Callable[[str], Awaitable[object]], orders: Sequence[str], clients_at_once: int = CLIENTS
+    ) -> float:
         """Do this with each order, by a few clients at once; seconds."""
         todo, began = iter(orders), time.perf_counter()
         async with asyncio.TaskGroup() as clients:
-            for _ in range(CLIENTS):
+            for _ in range(clients_at_once):
                 clients.create_task(_one_client(act, todo))
         return time.perf_counter() - began
 
@@ -52,6 +54,11 @@ class Crowd:
         """Start an order, and let its parcel arrive; it then waits for the buyer."""
         await self.product.start(order_id)
         await self.product.ship(order_id)
+
+    async def confirm(self, order_id: str) -> None:
+        """Confirm the receipt by a signal, which outlives the worker."""
+        body = {"command_id": f"confirm-{order_id}", "actor": {"role": "buyer", "id": f"b-{order_id}"}}
+        await gateway.signal(self.client, f"order-{order_id}", "confirm_receipt", body)
 
     async def moved(self, what: str) -> int:
         """Orders with this movement, such as `credit`."""
@@ -70,16 +77,24 @@ class Crowd:
                 await asyncio.sleep(LOOK_EVERY)
         return time.perf_counter() - began
 
+    async def until_polled(self, check: Callable[[], None] = lambda: None) -> None:
+        """Wait until a worker, which is another process, begins to poll; `check` raises if it has ended.
+
+        Raises:
+            TimeoutError: none does.
+        """
+        async with asyncio.timeout(POLLS_WITHIN):
+            while (await gateway.workers(self.client)).why_idle:
+                check()
+                await asyncio.sleep(LOOK_EVERY)
+
     @asynccontextmanager
     async def worker(self, program: Sequence[str] = WORKER) -> AsyncIterator[WorkerProgram]:
         """A worker that polls; none of its processes outlives the block."""
         worker = WorkerProgram(self.stack.home, program, "crowd")
         try:
             await worker.start()
-            async with asyncio.timeout(POLLS_WITHIN):
-                while (await gateway.workers(self.client)).why_idle:  # another process begins to poll
-                    worker.check()
-                    await asyncio.sleep(LOOK_EVERY)
+            await self.until_polled(worker.check)
             yield worker
         finally:
             await worker.kill()

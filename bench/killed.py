@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-import gateway
 from bench.crowd import Crowd, crowd
 from bench.engines import happy
 from bench.figures import FigureFile, Figures, show, write
@@ -36,7 +35,7 @@ async def _measure(orders: int, file: Path | None) -> None:
         begun = await people.moved("credit")
         names = [f"K{number:06}" for number in range(orders)]
         await people.each(people.deliver, names)
-        await people.each(lambda order_id: _confirm(people, order_id), names)
+        await people.each(people.confirm, names)
         await people.until_moved("credit", begun + max(1, int(orders * BEFORE)), GIVES_UP_AFTER)
         await worker.kill()
         before = await people.moved("credit")
@@ -71,9 +70,3 @@ async def _steady_rate(people: Crowd, orders: int) -> float:
     """Whole orders a second, of clients that wait for each step."""
     names = [f"R{number:06}" for number in range(orders)]
     return orders / await people.each(lambda order_id: happy(people.product, people.pool, order_id), names)
-
-
-async def _confirm(people: Crowd, order_id: str) -> None:
-    """By a signal, which outlives the worker."""
-    body = {"command_id": f"confirm-{order_id}", "actor": {"role": "buyer", "id": f"b-{order_id}"}}
-    await gateway.signal(people.client, f"order-{order_id}", "confirm_receipt", body)

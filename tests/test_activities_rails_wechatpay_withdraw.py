@@ -99,7 +99,8 @@ async def test_no_believable_answer_is_unknown_and_the_look_up_decides(
     asked = payout_of(fresh(), fresh("sub"))
     await world.fault("bank", verb="payout", match=asked.key, kind=kind)
     assert (await rail.pay(asked)).outcome == "unknown"
-    assert (await rail.query(asked)).outcome == ("paid" if effects else "not_found")
+    looked_up = await rail.query(asked)
+    assert looked_up.outcome == ("paid" if effects else "not_found"), looked_up
     assert await world.payout_effects(asked.account.token) == effects
 
 
