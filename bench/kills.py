@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
 from typing import Annotated, NamedTuple
@@ -21,8 +22,8 @@ from ledger.proofs import prove
 
 ENDS_WITHIN = 120.0
 """Seconds from the last kill until every order is settled."""
-CONFIRMED_WITHIN = 600.0
-"""Seconds of one order, with its worker dead for most of them."""
+STEP_WITHIN = 600.0
+"""Seconds of one step of an order, with its worker dead for most of them."""
 CLIENTS = 48
 AT_WORK = 10
 """Movements between two kills, at least: a worker that has not begun yet shows nothing by its end."""
@@ -105,11 +106,15 @@ async def _measure(orders: int, kill_every: float, dice: random.Random, file: Pa
 
 async def _live(people: Crowd, order_id: str) -> None:
     """From payment to the buyer's word. While its worker is dead an order does not answer; the same again is safe."""
-    async with asyncio.timeout(CONFIRMED_WITHIN):
+    for step in (people.product.start, people.product.ship, people.confirm):
+        await _patiently(step, order_id)
+
+
+async def _patiently(step: Callable[[str], Awaitable[None]], order_id: str) -> None:
+    async with asyncio.timeout(STEP_WITHIN):
         while True:
             with suppress(Unavailable, TimeoutError):
-                await people.deliver(order_id)
-                return await people.confirm(order_id)
+                return await step(order_id)
             await asyncio.sleep(LOOK_EVERY)
 
 
