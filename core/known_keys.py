@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Annotated, Any, Union, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, RootModel
 
 _UNIONS = (Union, type(int | str))
 """`Union[…]`, and what `|` makes."""
@@ -41,7 +41,9 @@ def _inside(annotation: Any, part: str | int) -> Iterator[Any]:
     """What may stand under a key or a number of what the annotation describes."""
     for one in _unwrapped(annotation):
         origin, inner = get_origin(one), get_args(one)
-        if isinstance(one, type) and issubclass(one, BaseModel):
+        if isinstance(one, type) and issubclass(one, RootModel):
+            yield from _inside(one.model_fields["root"].annotation, part)
+        elif isinstance(one, type) and issubclass(one, BaseModel):
             yield from (field.annotation for name, field in one.model_fields.items() if part in {name, field.alias})
         elif isinstance(origin, type) and issubclass(origin, Mapping):
             yield inner[1]

@@ -16,16 +16,50 @@ from __future__ import annotations
 
 import hashlib
 import re
-import tomllib
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import AfterValidator, Field, RootModel
 
 from core.errors import BadInput, Misconfigured, Refused
+from core.fields import Message
 from core.money import parse_amount
+from core.toml_lines import read_toml
 
 _CHANNEL = re.compile(r"[a-z0-9_-]{1,32}")
 _ZERO = re.compile(r"0+(\.0*)?|\.0+")
 _ABSENT = object()
+
+
+def _path(text: str) -> str:
+    if not _is_path(text):
+        raise ValueError("must be a path, such as $id")
+    return text
+
+
+def _with_payment(order: dict[str, Any]) -> dict[str, Any]:
+    if not isinstance(order.get("payment", {}), dict):
+        raise ValueError("payment: must be a table of its fields")
+    return order
+
+
+def _channel(name: str) -> str:
+    if not _CHANNEL.fullmatch(name):
+        raise ValueError("no name of a channel: 1 to 32 of a-z 0-9 _ -")
+    return name
+
+
+_Path = Annotated[str, Field(strict=True), AfterValidator(_path)]
+
+
+class _Table(Message):
+    event: _Path
+    when: dict[_Path, Any] = {}
+    order: Annotated[dict[str, Any], AfterValidator(_with_payment)]
+
+
+class _File(RootModel[dict[Annotated[str, AfterValidator(_channel)], _Table]]):
+    """A mapping for each channel."""
 
 
 class EventMapping(NamedTuple):
@@ -54,28 +88,12 @@ def parse_mappings(text: str) -> dict[str, EventMapping]:
     """The mappings of a file, by channel.
 
     Raises:
-        Misconfigured: it is not TOML, or a mapping lacks a part or has an unknown one.
+        Misconfigured: it is not TOML, or a mapping lacks a part or has an unknown one; says line and key.
     """
-    try:
-        tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise Misconfigured(f"not TOML: {error}") from None
-    return {channel: _mapping(channel, table) for channel, table in tables.items()}
-
-
-def _mapping(channel: str, table: Any) -> EventMapping:
-    if not _CHANNEL.fullmatch(channel):
-        raise Misconfigured(f"{channel[:40]!r} is no channel: 1 to 32 of a-z 0-9 _ -")
-    if not isinstance(table, dict) or (table.keys() ^ {"event", "when", "order"}) - {"when"}:
-        raise Misconfigured(f"{channel}: needs `event` and `order`, may have `when`, and nothing else")
-    event, when, order = table["event"], table.get("when", {}), table["order"]
-    if not isinstance(event, str) or not _is_path(event):
-        raise Misconfigured(f"{channel}.event: must be a path, such as $id")
-    if not isinstance(when, dict) or not all(_is_path(path) for path in when):
-        raise Misconfigured(f"{channel}.when: must name paths, such as {{ '$type' = 'payment.succeeded' }}")
-    if not isinstance(order, dict) or not isinstance(order.get("payment", {}), dict):
-        raise Misconfigured(f"{channel}.order: must be a table of the order's fields")
-    return EventMapping(channel, event, when, order)
+    read, problems = read_toml(_File, text)
+    if read is None:
+        raise Misconfigured("; ".join(map(str, problems)))
+    return {name: EventMapping(name, table.event, table.when, table.order) for name, table in read.root.items()}
 
 
 def read_event(mapping: EventMapping, event: Mapping[str, Any]) -> OrderWanted | Ignored:

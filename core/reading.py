@@ -34,7 +34,7 @@ def reasons_of(error: ValidationError, model: type[BaseModel] | None = None) -> 
     for detail in details:
         if detail["type"] == "too_short" and any(_lies_in(other["loc"], detail["loc"]) for other in details):
             continue  # without the wrong field it is too short; that field has its own reason
-        field = ".".join(_shown(part) for part in detail["loc"])
+        field = ".".join(_shown(part) for part in detail["loc"] if part != _OF_KEY)
         message = _PLAIN.get(detail["type"]) or detail["msg"].removeprefix("Value error, ")
         if detail["type"] == "extra_forbidden" and model is not None:
             message = unknown_key(model, detail["loc"])
@@ -45,6 +45,8 @@ def reasons_of(error: ValidationError, model: type[BaseModel] | None = None) -> 
     return reasons
 
 
+_OF_KEY = "[key]"
+"""Added by pydantic where the key itself is wrong."""
 _PLAIN = {
     "extra_forbidden": "unknown key",
     "tuple_type": "must be a list",

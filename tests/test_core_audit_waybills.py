@@ -443,5 +443,7 @@ def test_a_table_of_carriers_is_read_from_text_and_a_wrong_one_refused() -> None
     )
     assert table.judge("x", "X12345678").answer == "possible"
     assert table.judge("x", "Y12345678").answer == "impossible"
-    with pytest.raises(ValueError, match="colour"):
+    with pytest.raises(ValueError, match="line 2: colour: unknown key"):
         load_carriers('postal_countries = ""\ncolour = "red"\ncarrier = []')
+    with pytest.raises(ValueError, match=r"line 1: postal_countrys: .*mean postal_countries"):
+        load_carriers('postal_countrys = ""\ncarrier = []')

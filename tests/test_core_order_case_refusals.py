@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 import pytest
@@ -152,8 +154,10 @@ def test_a_buyer_opens_no_case_after_the_window_and_an_operator_may() -> None:
     driver.hear("p1", "needs_review", "odd", first_physical_at=driver.now, delivered_at=driver.now)
     driver.hold()
     driver.confirm()
-    driver.advance(8 * DAY)
-    assert code(case(driver)) == "after_sale_window_over"
+    driver.advance(8 * DAY + timedelta(microseconds=7))
+    refused = case(driver)
+    assert code(refused) == "after_sale_window_over"
+    assert re.search(r"It ended at \d{4}-\d\d-\d\d \d\d:\d\d UTC\.", str(refused)), "to the minute, as all times"
     assert code(case(driver, reason="quality")) == "accepted"
     say(driver, "withdraw_after_sale", "buyer")
     answer = driver.send("open_after_sale", "operator", kind="refund_only", reason="damaged")

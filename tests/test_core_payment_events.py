@@ -124,3 +124,20 @@ def test_constants_lists_and_dollars_stand_as_they_are() -> None:
 def test_a_mapping_that_cannot_work_is_refused(text: str) -> None:
     with pytest.raises(Misconfigured):
         parse_mappings(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[c]\nevent = '$id'\norder = {}\nwen = {}", "line 4: c.wen: unknown key; did you mean when?"),
+        ("[c]\norder = {}\nevent = 'id'", "line 3: c.event: must be a path, such as $id"),
+        ("[c]\nevent = '$id'", "line 1: c.order: Field required"),
+        ("[c]\nevent = '$id'\norder = {}\n[Wei]\nevent = '$id'\norder = {}", "line 4: Wei: no name of a channel"),
+        ("[c]\nevent = '$id'\norder = { payment = 1 }", "line 3: c.order: payment: must be a table of its fields"),
+        ("[c\n", "line 1: not TOML"),
+    ],
+)
+def test_what_is_wrong_is_named_by_line_and_key(text: str, said: str) -> None:
+    with pytest.raises(Misconfigured) as refused:
+        parse_mappings(text)
+    assert said in str(refused.value)

@@ -52,7 +52,7 @@ FORM = [
     (RULE + 'order = { ship_within = "soon" }\n', 4, "rules.0.order.ship_within", "duration"),
     (HEAD + '[[rules]]\ndelivery_mode = "drone"\ncommission_bps = 1\n', 3, "rules.0.delivery_mode", "'express'"),
     (OVERRIDE + 'values = { horizn = "1d" }\n', 4, "audit.overrides.0.values", "horizn"),
-    (HEAD + "[withdrawal.limits.XXZ]\nminimum_minor = 1\n", 2, "withdrawal.limits.XXZ.[key]", "ISO 4217"),
+    (HEAD + "[withdrawal.limits.XXZ]\nminimum_minor = 1\n", 2, "withdrawal.limits.XXZ", "ISO 4217"),
 ]
 
 

@@ -36,6 +36,7 @@ from core.aftersale.returns import check_new_number, send_back
 from core.aftersale.state import OPEN, REPLACING, AfterSaleCase, Award, CaseFacts, CaseStage, Said
 from core.command import Command
 from core.reasons import Refusal, refuse
+from core.texts import clock
 
 Check = Callable[[AfterSaleCase, Any, CaseFacts, datetime], Refusal | None]
 Effect = Callable[[AfterSaleCase, Any, CaseFacts, datetime], AfterSaleCase]
@@ -266,7 +267,7 @@ def check_opening(command: OpenAfterSale, facts: CaseFacts, now: datetime) -> Re
     if command.reason == "other" and not command.text:
         return refuse("reason_missing", "`other` needs a text.", field="text")
     if command.actor.role == "buyer" and facts.window_ends_at is not None and now > facts.window_ends_at:
-        return refuse("after_sale_window_over", f"It ended at {facts.window_ends_at.isoformat()}.")
+        return refuse("after_sale_window_over", f"It ended at {clock(facts.window_ends_at)}.")
     refusal = check_evidence(None, command.actor.role, command.evidence) or _check_lines(command, facts)
     if refusal is not None:
         return refusal

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 import re
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,6 +19,7 @@ from pydantic import Field, StringConstraints
 from core.audit.checks import Check, luhn, passes
 from core.audit.normalising import normalise
 from core.fields import Id, Message
+from core.toml_lines import read_toml
 
 Certainty = Literal["check_digit", "prefix", "shape"]
 """Why a carrier is a candidate: a check digit agrees, the shape is its alone, or the shape is one of its own."""
@@ -366,9 +366,12 @@ def load_carriers(text: str) -> CarrierTable:
     """The table from the text of a `carriers.toml`.
 
     Raises:
-        ValueError: not TOML, a field that is wrong or unknown, a pattern that cannot be compiled; final.
+        ValueError: not TOML, a field that is wrong or unknown (says line and key), a pattern that cannot be compiled;
+            final.
     """
-    file = _File.model_validate(tomllib.loads(text), extra="forbid")
+    file, problems = read_toml(_File, text)
+    if file is None:
+        raise ValueError("; ".join(map(str, problems)))
     if len({carrier.id for carrier in file.carrier}) != len(file.carrier):
         raise ValueError("two carriers have the same id")
     return CarrierTable(file.carrier, frozenset(file.postal_countries.split()))
