@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 from contextlib import suppress
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -24,7 +25,9 @@ from statement_samples import (
 from workbooks import workbook
 
 from core.errors import BadInput
-from core.reconciliation.lines import Scope
+from core.reconciliation.breaks import breaks
+from core.reconciliation.lines import OurLine, Scope
+from core.reconciliation.reporting import chargeback_in
 from inbound.statements.base import StatementRead
 from inbound.statements.choosing import READERS, read_foreign
 from inbound.tables import BadFile
@@ -289,3 +292,61 @@ def test_a_row_that_ends_early_is_counted() -> None:
     read = read_foreign("file", f"{head}\n{first}\ntxn_9\n".encode(), "rail")
     assert read is not None
     assert read.left_out["(unnamed)"] == 1
+
+
+WECHAT_DISPUTES = FUNDS.replace(
+    "资金流水总笔数,",
+    "`2026-11-27 15:00:00,`8000000000000000000000000001,`F7,`拒付,`拒付扣款,`支出,`47.80,`541.91,`system,`,`T-1\r\n"
+    "`2026-11-27 15:00:00,`8000000000000000000000000001,`F8,`拒付,`拒付手续费,`支出,`15.00,`526.91,`system,`,`T-1\r\n"
+    "`2026-11-27 15:30:00,`8000000000000000000000000001,`F9,`拒付,`拒付退回,`收入,`47.80,`574.71,`system,`,`T-1\r\n"
+    "`2026-11-27 15:40:00,`8000000000000000000000000002,`F10,`消费者投诉赔付,`赔付,`支出,`5.00,`569.71,`system,`,`\r\n"
+    "资金流水总笔数,",
+    1,
+)
+ALIPAY_DISPUTES = ALIPAY_ACCOUNT.replace(
+    "#导出时间",
+    "1004\t,2026112788000000000000000001\t,T-1\t,茶饼,2026-11-27 15:00:00,,,-47.80,79.71,支付宝,拒付,\r\n"
+    "1005\t,2026112788000000000000000001\t,T-1\t,茶饼,2026-11-27 15:00:00,,,-15.00,64.71,支付宝,拒付服务费,\r\n"
+    "1006\t,2026112788000000000000000001\t,T-1\t,茶饼,2026-11-27 15:30:00,,47.80,,112.51,支付宝,其它,拒付申诉成功\r\n"
+    "1007\t,2026112788000000000000000002\t,\t,,2026-11-27 15:40:00,,,-5.00,107.51,支付宝,其他,投诉赔付\r\n"
+    "#导出时间",
+    1,
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "dispute"),
+    [(WECHAT_DISPUTES, "8000000000000000000000000"), (ALIPAY_DISPUTES, "2026112788000000000000000")],
+)
+def test_disputes_of_a_bill_are_known_by_the_channels_number_and_name_their_payment(text: str, dispute: str) -> None:
+    read = read_foreign("bill.csv", text.encode(), "channel")
+    assert read is not None
+    disputes = [line for line in read.lines if line.kind.startswith("chargeback")]
+    first, second = f"{dispute}001", f"{dispute}002"
+    assert [(line.kind, line.key, line.reference, line.amount_minor) for line in disputes] == [
+        ("chargeback", first, "T-1", 4780),
+        ("chargeback_fee", first, "T-1", 1500),
+        ("chargeback_won", first, "T-1", 4780),
+        ("chargeback", second, None, 500),
+    ]
+    known = {line.kind: line.amount_minor for line in disputes[:3]}
+    ours = [
+        OurLine(kind=kind, key=first, subject="order/A1", amount_minor=amount, currency="CNY", at=disputes[0].at)
+        for kind, amount in known.items()
+    ]
+    now = disputes[-1].at + timedelta(days=30)
+    (unknown,) = breaks("channel", "pay", ours, disputes, now, covered=[])
+    assert (unknown.kind, unknown.key, unknown.reason) == ("chargeback", second, "extra")
+    assert "chargeback" in unknown.helps
+    assert chargeback_in(unknown, disputes[3:]) is None, "it names no payment: a person asks the channel"
+    (found, *_) = breaks("channel", "pay", [], disputes[:2], now, covered=[])
+    report = chargeback_in(found, disputes[:2])
+    assert report is not None
+    assert (report.payments, report.report.amount_minor, report.report.fee_minor) == (("T-1",), 4780, 1500)
+
+
+@pytest.mark.parametrize("text", [WECHAT_DISPUTES, ALIPAY_DISPUTES])
+def test_disputes_are_the_channels_and_no_rails(text: str) -> None:
+    read = read_foreign("bill.csv", text.encode(), "rail")
+    assert read is not None
+    assert not [line for line in read.lines if line.kind.startswith("chargeback")]

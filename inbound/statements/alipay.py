@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from core.reconciliation.lines import Kind, Scope
-from inbound.statements.base import Collector, Row, Source, StatementRead, is_negative, stamp
+from inbound.statements.base import Collector, Row, Source, StatementRead, dispute_in, is_negative, stamp
 
 
 def _named(row: Row, *names: str) -> str:
@@ -51,7 +51,8 @@ class AlipayBusiness:
 
 class AlipayAccount:
     """Account details: the changes of the balance. Refunds have no number of their own here, so they are left out: the
-    business details have it.
+    business details have it. A dispute's key is Alipay's number, its reference the payment's; one that is booked as
+    "other" is known by its remark.
     """
 
     name = "Alipay account details"
@@ -67,7 +68,9 @@ class AlipayAccount:
         for row in source.rows("账务流水号", "业务类型", "发生时间"):
             business = row.cells["业务类型"]
             came, went = _amount(_named(row, "收入金额")), _amount(_named(row, "支出金额"))
-            kind = _account_kind(business, scope, went=bool(went))
+            words = f"{business} {row.first('备注')}" if business in _OTHER else business
+            disputed = dispute_in(words, went=bool(went)) if scope == "channel" else None
+            kind = disputed or _account_kind(business, scope, went=bool(went))
             if kind is None:
                 collector.leave_out(business)
                 continue
@@ -75,8 +78,8 @@ class AlipayAccount:
                 row.line,
                 kind,
                 line_id=row.cells["账务流水号"],
-                key=row.first("商户订单号", "业务流水号"),
-                reference=row.first("业务流水号"),
+                key=row.first(*("业务流水号", "账务流水号") if disputed else ("商户订单号", "业务流水号")),
+                reference=row.first("商户订单号" if disputed else "业务流水号"),
                 amount=went or came,
                 currency="CNY",
                 at=stamp(row.cells["发生时间"]),
@@ -84,6 +87,7 @@ class AlipayAccount:
         return collector.done()
 
 
+_OTHER = ("其它", "其他")
 _ACCOUNT: tuple[tuple[Scope, str, bool, Kind], ...] = (
     ("channel", "在线支付|交易付款|收款", False, "payment"),
     ("channel", "提现|结算", True, "settlement"),

@@ -31,6 +31,22 @@ FIRST_ROWS = 30
 """How many rows are searched for a header; bills have other lines above it."""
 _STAMP = re.compile(r"(\d{4})[-/.](\d\d?)[-/.](\d\d?)(?:[ T](\d\d?):(\d\d)(?::(\d\d))?)?")
 
+_DISPUTED = re.compile("拒付|赔付|投诉|争议")
+_FEE = re.compile("手续费|服务费")
+
+
+def dispute_in(words: str, *, went: bool) -> Kind | None:
+    """What a row of a Chinese channel's bill is about a dispute, by the words of its kind of business.
+
+    The vendors publish no list of these words, and say that they may change: a row without one of them is left out and
+    counted.
+    """
+    if _DISPUTED.search(words) is None:
+        return None
+    if not went:
+        return None if _FEE.search(words) else "chargeback_won"
+    return "chargeback_fee" if _FEE.search(words) else "chargeback"
+
 
 class StatementRead(Message):
     """A file's content: its lines, the period that it covers if it says so, and counts of what was left out."""

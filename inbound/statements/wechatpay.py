@@ -7,11 +7,12 @@ header begins with 总交易单数 or 资金流水总笔数. Amounts are yuan, t
 from __future__ import annotations
 
 from core.reconciliation.lines import Kind, Scope
-from inbound.statements.base import Collector, Row, Source, StatementRead, stamp
+from inbound.statements.base import Collector, Row, Source, StatementRead, dispute_in, stamp
 
 _SUMMARIES = ("总交易单数", "资金流水总笔数")
 _ORDER = ("商户订单号",)
 _WECHAT = ("微信订单号", "微信支付订单号")
+_DISPUTE = ("微信支付业务单号", "资金流水单号")
 _CURRENCIES = {"": "CNY", "人民币": "CNY"}
 
 
@@ -64,8 +65,9 @@ class WechatPayTrades:
 
 
 class WechatPayFunds:
-    """Fund-flow bills: all changes of an account's balance. Rows that are not a payment, refund, settlement or payout
-    (fees, frozen money) are left out and counted.
+    """Fund-flow bills: all changes of an account's balance. Rows that are not a payment, refund, settlement, dispute or
+    payout (fees, frozen money) are left out and counted. A dispute's key is WeChat Pay's number, its reference the
+    payment's.
     """
 
     name = "WeChat Pay fund-flow bill"
@@ -82,7 +84,8 @@ class WechatPayFunds:
             if next(iter(row.cells.values()), "").startswith(_SUMMARIES):
                 break
             about = " ".join(filter(None, (row.first("业务类型"), row.first("业务名称"), row.cells["收支类型"])))
-            kind = _kind(row.first("业务类型", "业务名称"), row.cells["收支类型"], scope)
+            disputed = _dispute(row) if scope == "channel" else None
+            kind = disputed or _kind(row.first("业务类型", "业务名称"), row.cells["收支类型"], scope)
             if kind is None:
                 collector.leave_out(about)
                 continue
@@ -90,8 +93,8 @@ class WechatPayFunds:
                 row.line,
                 kind,
                 line_id=row.cells["资金流水单号"],
-                key=row.first("业务凭证号", "微信支付业务单号"),
-                reference=row.first("微信支付业务单号"),
+                key=row.first(*_DISPUTE if disputed else ("业务凭证号", "微信支付业务单号")),
+                reference=row.first("业务凭证号" if disputed else "微信支付业务单号"),
                 amount=row.first("收支金额(元)", "收支金额（元）"),
                 currency="CNY",
                 at=stamp(row.cells["记账时间"]),
@@ -116,6 +119,12 @@ _KINDS: dict[tuple[Scope, str], tuple[tuple[str, Kind], ...]] = {
 
 def _kind(business: str, direction: str, scope: Scope) -> Kind | None:
     return next((kind for word, kind in _KINDS.get((scope, direction), ()) if word in business), None)
+
+
+def _dispute(row: Row) -> Kind | None:
+    direction = row.cells["收支类型"]
+    words = row.first("业务类型") + row.first("业务名称")
+    return dispute_in(words, went=direction == "支出") if direction in ("支出", "收入") else None
 
 
 def _currency(code: str) -> str:
