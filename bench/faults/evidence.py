@@ -62,11 +62,14 @@ async def collect(
 ) -> Evidence:
     """All evidence. Every server must be up, and no withdrawal may still change."""
     proofs = await prove(pool)
+    register = await _with_tasks(await standings(pool, await _workflows(client)), client)
+    unknown = [fate.withdrawal_id for fate in fates if fate.withdrawal_id not in register]
     return Evidence(
         asked=[Asked(fate.withdrawal_id, fate.merchant_id, fate.amount_minor, fate.token) for fate in fates],
         bank=at_bank(await world.journal("bank")),
         books=await books_of(pool),
-        register=await _with_tasks(await standings(pool, await _workflows(client)), client),
+        register=register,
+        absent={name: await task_of(client, withdrawal_workflow_id(name)) for name in unknown},
         given_minor=given_minor,
         available_minor={row["merchant_id"]: row["balance_minor"] for row in await pool.fetch(_AVAILABLE)},
         breaks=await product_breaks(settings, pool),

@@ -102,6 +102,8 @@ class Evidence:
     given_minor: Mapping[str, int]
     """The amount that each merchant could withdraw."""
     available_minor: Mapping[str, int]
+    absent: Mapping[str, str] = field(default_factory=dict)
+    """What Temporal says of a withdrawal that the register does not know."""
     broken_proofs: Sequence[tuple[str, Any]] = ()
     breaks: Sequence[tuple[str, str]] = ()
     """The breaks of the product's reconciliation: the withdrawal or line, and the break."""
@@ -128,7 +130,8 @@ def judge(evidence: Evidence) -> Verdict:
     for asked in evidence.asked:
         bank = evidence.bank.get(asked.token, AtBank())
         books = evidence.books.get(asked.withdrawal_id, InBooks())
-        breaches = [*_effects(asked, bank, books), *_standing(asked, books, evidence.register.get(asked.withdrawal_id))]
+        found, absent = evidence.register.get(asked.withdrawal_id), evidence.absent.get(asked.withdrawal_id, "")
+        breaches = [*_effects(asked, bank, books), *_standing(asked, books, found, absent)]
         verdict.breaches += breaches
         verdict.double_effects += max(len(bank.payouts_minor) - 1, 0)
         verdict.lost_minor += abs(bank.net_minor - books.net_minor)
@@ -166,12 +169,12 @@ def _effects(asked: Asked, bank: AtBank, books: InBooks) -> Iterator[Breach]:
         yield breach("returns_differ", f"{bank.returned_minor} came back, the books say {books.returned_minor}")
 
 
-def _standing(asked: Asked, books: InBooks, found: InRegister | None) -> Iterator[Breach]:
+def _standing(asked: Asked, books: InBooks, found: InRegister | None, absent: str) -> Iterator[Breach]:
     def breach(kind: str, what: str) -> Breach:
         return Breach(kind, asked.withdrawal_id, what)
 
     if found is None:
-        yield breach("never_began", "the register does not know it")
+        yield breach("never_began", f"the register does not know it {absent}".rstrip())
         return
     if found.workflow not in {"RUNNING", "COMPLETED", "CONTINUED_AS_NEW"}:
         yield breach("workflow_lost", f"its workflow is {found.workflow}")

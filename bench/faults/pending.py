@@ -19,6 +19,8 @@ async def task_of(client: Client, workflow_id: str) -> str:
         found = await client.get_workflow_handle(workflow_id).describe()
     except RPCError as error:
         return f"its workflow cannot be described: {error.message}"
+    if found.status is WorkflowExecutionStatus.COMPLETED:
+        return f"its workflow ended with {await client.get_workflow_handle(workflow_id).result()}"
     if found.status is not WorkflowExecutionStatus.RUNNING:
         return f"its workflow is {found.status.name if found.status else 'unknown'}"
     raw = found.raw_description
