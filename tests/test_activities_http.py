@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import base64
 from datetime import timedelta
+from typing import ClassVar
 
 import pytest
 from malformed_answers import answering, http
@@ -83,3 +86,29 @@ async def test_the_first_wrong_field_is_named_and_its_value_is_not() -> None:
 async def test_a_path_stays_under_the_base() -> None:
     async with answering(http(b'{"n": 7}')) as url, HttpClient(f"{url}/v1/", name="harbor") as client:
         assert (await client.get("/thing")).status == 200
+
+
+async def test_a_login_of_the_address_is_sent_as_such_and_no_cookie_comes_back() -> None:
+    class Asked(asyncio.Protocol):
+        heads: ClassVar[list[str]] = []
+
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            self.transport = transport
+
+        def data_received(self, data: bytes) -> None:
+            self.heads.append(data.decode())
+            assert isinstance(self.transport, asyncio.Transport)
+            self.transport.write(http(b'{"n": 7}', "200 OK", "Set-Cookie: seen=1"))
+            self.transport.close()
+
+    server = await asyncio.get_running_loop().create_server(Asked, "127.0.0.1", 0)
+    address = f"http://ann:p%40ss@127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+    async with server, HttpClient(address, name="harbor") as client:
+        for _ in range(2):
+            await client.get("a thing", {"q": "茶"})
+    login = base64.b64encode(b"ann:p@ss").decode()
+    for head in Asked.heads:
+        assert head.startswith("GET /v1/a%20thing?q=%E8%8C%B6 HTTP/1.1\r\n")
+        assert f"Authorization: Basic {login}\r\n" in head
+        assert "cookie" not in head.lower()
+    assert len(Asked.heads) == 2
