@@ -11,6 +11,8 @@ from typing import Any
 
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from demo.waiting import until
+
 
 @dataclass
 class WebhookReceiver:
@@ -55,12 +57,16 @@ class WebhookReceiver:
         return [(one["data"]["seq"], one["type"]) for one in self.events if one["data"]["subject"] == subject]
 
     async def until(self, subject: str, kind: str) -> list[tuple[int, str]]:
-        """The events of a subject once there is one of this type, or after ten seconds."""
-        for _ in range(200):
-            if any(kind == found for _, found in self.about(subject)):
-                break
-            await asyncio.sleep(0.05)
-        return self.about(subject)
+        """The events of a subject once there is one of this type.
+
+        Raises:
+            Unavailable: none comes in time.
+        """
+
+        async def came() -> list[tuple[int, str]]:
+            return self.about(subject)
+
+        return await until(came, lambda found: any(kind == one for _, one in found))
 
 
 @asynccontextmanager

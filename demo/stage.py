@@ -6,7 +6,6 @@ time.
 
 from __future__ import annotations
 
-import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from core.messages import Actor, Address, Line, Order, Payment, Withdrawal
 from core.money import share_bps
 from core.policy import parse_policy
 from demo.numbers import printed_number
+from demo.waiting import until
 from ledger.register import Register
 from local.client import WorldClient
 from local.postgres import Postgres
@@ -240,13 +240,15 @@ class StagedOrder:
         await self.stage.world.add_scans(self.carrier, self.waybill, scans, digits)
 
     async def pushed(self) -> str:
-        """Kuaidi100 pushes the parcel's trace; returns the push's outcome, or `nothing` if there is no push."""
-        for _ in range(100):
-            if body := await self.stage.world.pushed(self.waybill):
-                assert self.stage.take_push is not None
-                return str((await self.stage.take_push("kuaidi100", body, {})).outcome)
-            await asyncio.sleep(0.1)
-        return "nothing"
+        """Kuaidi100 pushes the parcel's trace; returns the push's outcome.
+
+        Raises:
+            Unavailable: there is no push.
+        """
+        body = await until(lambda: self.stage.world.pushed(self.waybill))
+        assert body is not None
+        assert self.stage.take_push is not None
+        return str((await self.stage.take_push("kuaidi100", body, {})).outcome)
 
     async def travel(self) -> None:
         """Picked up, carried for three days, delivered to the buyer's city."""
@@ -284,12 +286,13 @@ class StagedOrder:
         """The order's own view."""
         return dict(await self.handle.query("order"))
 
-    async def until(self, reached: Callable[[dict[str, Any]], bool], within_s: float = 10.0) -> None:
-        """Wait, without skipping time, until the order's state fits; at most this long."""
-        for _ in range(round(within_s / 0.05)):
-            if reached(await self.state()):
-                return
-            await asyncio.sleep(0.05)
+    async def until(self, reached: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """The order's state once it fits; no time is skipped.
+
+        Raises:
+            Unavailable: it does not fit in time; the message has the last state.
+        """
+        return await until(self.state, reached)
 
     # --- withdrawals -----------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ import pytest
 from ledger_samples import NOW, a_withdrawal, an_attempt, bound, earned
 from temporalio.testing import ActivityEnvironment
 from temporalio.worker import Worker
+from waiting import until
 from withdrawal_stage import STRICT, WithdrawalStage
 
 from activities.by_name import ByName
@@ -220,11 +221,7 @@ async def test_the_number_is_in_no_table_no_file_no_history_and_no_log(
 
 async def _written(server: Postgres, text: str) -> None:
     """Once the server has written a text to its disk: some moments after the commit, since tests give up durability."""
-    for _ in range(100):
-        if _files_with(server, text):
-            return
-        await asyncio.sleep(0.05)
-    raise AssertionError(f"nobody wrote {text!r} to the disk")
+    await until(lambda: asyncio.to_thread(_files_with, server, text))
 
 
 def _files_with(server: Postgres, text: str) -> list[str]:

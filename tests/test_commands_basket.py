@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 
 import pytest
 from command_line import ask, refusal, run
 from up_stack import REST, a_basket, play, shown, started
+from waiting import until_so
 
 pytestmark = pytest.mark.usefixtures("up")
 
@@ -72,10 +72,7 @@ def test_the_rest_of_a_payment_goes_back_to_the_buyer_once() -> None:
     assert "waits for another person" in run("unclaimed").stdout
     answers = [ask(*give_back, *said, "operator:bob") for _ in range(1)]
     assert (answers[0]["outcome"], answers[0]["amount_minor"]) == ("owed", REST)
-    deadline = time.monotonic() + 20
-    while (view := ask("basket", reference))["returns"][0]["state"] != "arrived":
-        assert time.monotonic() < deadline, view["returns"]
-        time.sleep(0.1)
+    view = until_so(lambda: ask("basket", reference), lambda view: view["returns"][0]["state"] == "arrived")
     assert (view["rest_minor"], view["returned_minor"]) == (0, REST)
     assert refusal(*give_back, *said, "operator:eve") == "nothing_unclaimed"
     assert ask(*give_back, *said, "operator:eve", "--id", answers[0]["id"])["outcome"] == "already"

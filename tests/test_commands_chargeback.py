@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 from command_line import ask, refusal, run
 from up_stack import a_basket, fresh_order, play, shown, started
+from waiting import until_so
 
 pytestmark = pytest.mark.usefixtures("up")
 SAID = ("--as", "operator:o-1")
@@ -112,10 +112,7 @@ def test_a_statement_matches_what_was_booked_and_with_apply_reports_what_was_not
     assert breaks(compare()) == unknown
     rows.append(f"d2,chargeback_won,du-1,{total / 100:.2f},CNY,{at},{payment}")
     assert breaks(compare("--apply")) == unknown | {("extra", "chargeback_won", "du-1")}
-    deadline = time.monotonic() + 10
-    while breaks(compare()) != unknown:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    until_so(lambda: breaks(compare()), lambda found: found == unknown)
     assert stages([order]) == [("won", total)]
     loaded = next(one for one in reversed(ask("loads")["loads"]) if one["name"] == channel and one["lines"] == 3)
     for person in ("operator:o-1", "operator:o-2"):

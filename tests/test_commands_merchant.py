@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 
 import pytest
 from command_line import ask, ask_any, refusal, run
 from up_stack import fresh_order, fresh_waybill, numbers, scan, settled, ship, shown, started
+from waiting import until_so
 
 pytestmark = pytest.mark.usefixtures("up")
 BY = ("--by", "operator:ann", "--reason", "looks odd")
@@ -51,10 +51,7 @@ def test_a_hold_for_a_freeze_that_is_over_goes_by_itself() -> None:
     order = started()
     freeze = '{"name": "merchant_frozen", "scope": "credit", "reason": "came late"}'
     ask("send", "place_hold", order["order_id"], "--as", "operator:ann", "--body", freeze)
-    give_up_at = time.monotonic() + 20
-    while "merchant_frozen" in holds(order) and time.monotonic() < give_up_at:
-        pass  # each look is a query
-    assert "merchant_frozen" not in holds(order)
+    until_so(lambda: holds(order), lambda found: "merchant_frozen" not in found)
 
 
 def test_a_frozen_merchant_withdraws_nothing() -> None:
@@ -153,7 +150,4 @@ def test_a_hold_on_a_settled_order_keeps_its_money_from_being_withdrawn() -> Non
 
 
 def _until_available(merchant: str, amount: int) -> None:
-    give_up_at = time.monotonic() + 20
-    while ask("balance", merchant)["balances"][0]["available_minor"] != amount:
-        assert time.monotonic() < give_up_at, ask("balance", merchant)
-        time.sleep(0.1)
+    until_so(lambda: ask("balance", merchant), lambda found: found["balances"][0]["available_minor"] == amount)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 from command_line import ask, run
 from order_bodies import order_body
 from vendor_adapters import fresh, plain
+from waiting import until, until_so
 
 from config import load
 from core.messages import Scan
@@ -43,15 +43,14 @@ def seen(order: dict[str, Any], *stages: str) -> list[Scan]:
     ]
 
 
-def first_scan(order_id: str, within: float = 20.0) -> str:
+def first_scan(order_id: str) -> str:
     """When the order's parcel was first seen, once the order knows."""
-    give_up_at = time.monotonic() + within
-    while True:
+
+    def seen_at() -> Any:
         found = ask("show", order_id)["state"]["parcels"][0]
-        if at := found["pushed_physical_at"] or (found["verdict"] or {}).get("first_physical_at"):
-            return str(at)
-        assert time.monotonic() < give_up_at, found
-        time.sleep(0.1)
+        return found["pushed_physical_at"] or (found["verdict"] or {}).get("first_physical_at")
+
+    return str(until_so(seen_at))
 
 
 def push(tmp_path: Path, vendor: Vendor, body: bytes, headers: dict[str, str]) -> Any:
@@ -115,11 +114,9 @@ def test_a_shipment_is_subscribed_and_what_the_provider_pushes_reaches_it(tmp_pa
     async def pushed() -> bytes:
         async with WorldClient(load().needed("world_url")) as world:
             await world.add_scans("yto", waybill, seen(order, "picked_up"))
-            for _ in range(200):
-                if body := await world.pushed(waybill):
-                    return body
-                await asyncio.sleep(0.05)
-        raise AssertionError("never subscribed")
+            body = await until(lambda: world.pushed(waybill))
+            assert body is not None
+            return body
 
     answered = push(tmp_path, "kuaidi100", asyncio.run(pushed()), {})
     assert json.loads(answered.stdout)["orders"] == ["P4"]

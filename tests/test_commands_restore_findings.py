@@ -13,6 +13,7 @@ from reconciliation_stage import own_world, stage
 from staged_orders import delivered, late
 from temporalio.client import Client
 from temporalio.worker import Worker
+from waiting import until
 from withdrawal_stage import STRICT, WithdrawalStage
 
 import gateway
@@ -63,20 +64,21 @@ async def proven(stage: WithdrawalStage) -> dict[str, Any]:
 
 async def listed(stage: WithdrawalStage, workflow_id: str, phase: str) -> None:
     """Wait until the list of Temporal, which lags, has it."""
-    for _ in range(400):
-        if any((one.workflow_id, one.phase) == (workflow_id, phase) for one in await gateway.newest(stage.client, 1)):
-            return
-    raise AssertionError(f"Temporal never lists {workflow_id} as {phase}")
+    await until(
+        lambda: gateway.newest(stage.client, 1),
+        lambda newest: any((one.workflow_id, one.phase) == (workflow_id, phase) for one in newest),
+    )
 
 
 async def agree(order_stage: Stage, order: StagedOrder) -> None:
     """Wait until an order that has just moved agrees: it publishes its phase a moment before or after its record."""
-    for _ in range(400):
+
+    async def disagreement() -> Any:
         seen = await sightings.sighting(order_stage.client, order.handle.id)
         assert seen is not None
-        if await restore_findings._side(order_stage.client, order_stage.register, seen) is None:
-            return
-    raise AssertionError(f"{order.handle.id} never agrees: {seen}")
+        return await restore_findings._side(order_stage.client, order_stage.register, seen)
+
+    await until(disagreement, lambda found: found is None)
 
 
 async def test_two_sides_that_agree_are_one_row(stage: WithdrawalStage) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
+from waiting import WITHIN
 
 from commands.up import _watch
 from core.errors import Unavailable
@@ -34,7 +35,7 @@ async def test_a_server_that_dies_ends_it_and_is_named_with_its_log(tmp_path: Pa
     assert not watching.done()
     sleeper.stop()
     with pytest.raises(Unavailable, match="sleeper of the local stack has ended by itself") as caught:
-        await asyncio.wait_for(watching, 10)
+        await asyncio.wait_for(watching, WITHIN)
     assert str(sleeper.log_file) in str(caught.value)
 
 
@@ -44,6 +45,6 @@ async def test_one_that_is_told_to_end_ends_without_a_word(tmp_path: Path) -> No
     try:
         watching = asyncio.create_task(_watch(stop, [sleeper]))
         stop.set()
-        await asyncio.wait_for(watching, 10)
+        await asyncio.wait_for(watching, WITHIN)
     finally:
         sleeper.stop()

@@ -20,6 +20,7 @@ from temporalio.client import Client
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.service import RPCError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkerDeploymentConfig
+from waiting import until
 
 import gateway
 import gateway.sending
@@ -46,11 +47,11 @@ async def _nothing() -> None:
 
 async def _until(client: Client, right: Callable[[str | None], bool]) -> str | None:
     """Why no task is taken, once that is as expected."""
-    for _ in range(100):
-        if right(why := (await gateway.workers(client)).why_idle):
-            return why
-        await asyncio.sleep(0.2)
-    raise AssertionError(why)
+
+    async def why_idle() -> str | None:
+        return (await gateway.workers(client)).why_idle
+
+    return await until(why_idle, right)
 
 
 @pytest.fixture(scope="module")
@@ -71,12 +72,8 @@ async def client(server: Temporal) -> AsyncIterator[Client]:
 async def namespace(server: Temporal, client: Client, name: str) -> Client:
     request = RegisterNamespaceRequest(namespace=name, workflow_execution_retention_period=Duration(seconds=86400))
     await client.workflow_service.register_namespace(request)
-    for _ in range(100):
-        try:
-            return await gateway.connect(Settings(temporal_address=server.address, temporal_namespace=name))
-        except (Misconfigured, RPCError):
-            await asyncio.sleep(0.2)
-    raise AssertionError("the namespace does not come")
+    settings = Settings(temporal_address=server.address, temporal_namespace=name)
+    return await until(lambda: gateway.connect(settings), despite=(Misconfigured, RPCError))
 
 
 async def test_a_workflow_whose_task_fails_again_and_again_is_named(server: Temporal, client: Client) -> None:
@@ -85,10 +82,7 @@ async def test_a_workflow_whose_task_fails_again_and_again_is_named(server: Temp
     assert (await prove_progress(mine)).holds
     async with worker:
         await mine.start_workflow("Stuck", id="order-A1", task_queue=TASK_QUEUE)
-        for _ in range(120):
-            if found := await gateway.failing(mine, 20):
-                break
-            await asyncio.sleep(0.5)
+        found = await until(lambda: gateway.failing(mine, 20))
         assert [(one.workflow_id, one.why) for one in found] == [("order-A1", "WorkflowWorkerUnhandledFailure")]
         proof = await prove_progress(mine)
         assert not proof.holds

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 from databases import Database
+from waiting import until, until_so
 
 from bench.line import Line
 from core.errors import DatabaseUnavailable, Misconfigured, Unavailable
@@ -45,13 +46,14 @@ def demote(server: Postgres, demoted: bool) -> None:
 
 async def settled(server: Postgres, demoted: bool) -> None:
     """Wait until a new session sees it."""
-    for _ in range(100):
+
+    async def read_only() -> bool:
         connection = await asyncpg.connect(server.owner_dsn)
-        read_only = await connection.fetchval("SHOW default_transaction_read_only")
+        setting = await connection.fetchval("SHOW default_transaction_read_only")
         await connection.close()
-        if (read_only == "on") is demoted:
-            return
-    raise AssertionError("the server does not reload")
+        return bool(setting == "on")
+
+    await until(read_only, lambda found: found is demoted)
 
 
 async def test_sessions_of_a_demoted_primary_are_given_up_and_the_next_try_finds_the_primary(
@@ -250,10 +252,7 @@ def bouncer(database: Database, tmp_path: Path) -> Iterator[int]:
                 folder.chmod(0o755)
         tmp_path.chmod(0o755)
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/", **options)
-    for _ in range(100):
-        if accepts(port):
-            break
-        time.sleep(0.05)
+    until_so(lambda: accepts(port))
     yield port
     process.terminate()
     process.wait()

@@ -17,6 +17,7 @@ import pytest_asyncio
 from databases import Database
 from http_in_process import in_process
 from replicas import Standby
+from waiting import until
 
 from bench.drills.archived import Archived
 from bench.line import Line
@@ -77,10 +78,7 @@ async def test_reads_go_to_the_replica_that_follows(primary: Archived, standby: 
         assert await _is_standby(reads)
         register = Register(reads.as_pool)
         await Register(pool).policies.keep("default", "h1", "text")
-        for _ in range(400):
-            if await register.policies.newest("default") is not None:
-                break
-        stored = await register.policies.newest("default")
+        stored = await until(lambda: register.policies.newest("default"))
         assert stored is not None
         assert stored.text == "text"
         assert await register.orders.rows(limit=1) == []
@@ -162,10 +160,7 @@ async def test_a_replica_that_goes_away_is_not_missed(
             assert gauges["replica_used"] == 0.0
         finally:
             await asyncio.to_thread(standby.start)
-        for _ in range(400):
-            if await _is_standby(reads):
-                break
-            await asyncio.sleep(0.02)
+        await until(lambda: _is_standby(reads))
         assert not reads.is_away
 
 

@@ -7,8 +7,7 @@ import signal
 import stat
 import subprocess
 import sys
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
+from waiting import until_so
 
 from config import Settings
 from config.account_keys import ACCOUNT_KEYS_FILE
@@ -59,13 +59,6 @@ class Holder:
     def end(self, sign: signal.Signals) -> None:
         self.process.send_signal(sign)
         self.process.communicate()
-
-
-def until(happened: Callable[[], bool], within: float = 60.0) -> None:
-    give_up_at = time.monotonic() + within
-    while not happened() and time.monotonic() < give_up_at:
-        time.sleep(0.1)
-    assert happened()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -155,8 +148,8 @@ def test_a_temporary_stack_leaves_nothing_even_when_its_program_is_killed() -> N
     home, data = holder.home, LocalStack(holder.home).postgres.data
     left = [pids.read(home / f"{name}.json") for name in running(home)]
     holder.end(signal.SIGKILL)
-    until(lambda: not home.exists() and not data.exists())
-    until(lambda: not any(one is not None and pids.is_running(one) for one in left))
+    until_so(lambda: not home.exists() and not data.exists())
+    until_so(lambda: not any(one is not None and pids.is_running(one) for one in left))
 
 
 async def test_a_temporary_stack_leaves_nothing() -> None:

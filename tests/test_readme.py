@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any, NamedTuple
 import pytest
 from command_line import WRAPPER, ask, serving
 from up_stack import Up, a_basket, fresh_waybill, scan, ship, shown, started
+from waiting import until_so
 
 from config import STACK_FILE
 from docs import examples
@@ -134,10 +134,7 @@ def test_an_after_sale_case_goes_as_its_page_says(environment: dict[str, str]) -
     assert done.returncode == 0, done.stdout + done.stderr
     assert "refund/case-1" in done.stdout
     # The channel's answer comes a moment after the decision.
-    give_up_at = time.monotonic() + 20
-    while "refund/case-1/paid" not in str(ask("show", order["order_id"])):
-        assert time.monotonic() < give_up_at
-        time.sleep(0.1)
+    until_so(lambda: str(ask("show", order["order_id"])), lambda view: "refund/case-1/paid" in view)
 
 
 def test_goods_after_the_refund_are_claimed_back_as_the_page_says(environment: dict[str, str]) -> None:
@@ -157,10 +154,11 @@ def test_goods_after_the_refund_are_claimed_back_as_the_page_says(environment: d
 
 def until_refunded(order_id: str) -> None:
     """Wait until the buyer has the money."""
-    give_up_at = time.monotonic() + 20
-    while [refund["status"] for refund in shown(order_id, "refunded")["state"]["refunds"]] != ["arrived"]:
-        assert time.monotonic() < give_up_at
-        time.sleep(0.1)
+
+    def statuses() -> list[str]:
+        return [refund["status"] for refund in shown(order_id, "refunded")["state"]["refunds"]]
+
+    until_so(statuses, lambda found: found == ["arrived"])
 
 
 def _of(order: dict[str, Any], verb: str, who: str, body: dict[str, Any]) -> tuple[str, ...]:

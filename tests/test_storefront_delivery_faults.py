@@ -19,6 +19,7 @@ import pytest
 from consumer import FAILING, OK, Consumer
 from hooks import Hooks, consumers, got, order_kept
 from sizes import SOAK_EXAMPLES
+from waiting import WITHIN
 
 from core.errors import Unavailable
 from core.webhooks import PostAnswer
@@ -136,7 +137,7 @@ async def test_a_fault_at_each_await_point_of_delivery_loses_no_event(
             for name, owner in POINTS.items():
                 planted.setattr(owner, name, strike.around(name, getattr(owner, name)))
             hooks.deliveries = hooks.another()
-            consumer, wanted = await asyncio.wait_for(_life(hooks, strike, f"m-{point.replace('_', '-')}"), 30)
+            consumer, wanted = await asyncio.wait_for(_life(hooks, strike, f"m-{point.replace('_', '-')}"), WITHIN)
         assert strike.struck[point] == 1, point
         assert set(got(consumer)) == wanted, point
         assert order_kept(consumer), (point, got(consumer))

@@ -14,6 +14,7 @@ from hooks import VAULT, Hooks, consumers, got
 from http_stack import Http, fresh_key, keyed
 from pydantic import ValidationError
 from standardwebhooks import Webhook
+from waiting import WITHIN
 
 from core.errors import Refused
 from core.reading import reasons_of
@@ -307,12 +308,12 @@ async def test_a_merchant_that_lets_its_tests_hang_waits_alone(desk: EndpointDes
     own, other = [await desk.get(name) for name in ("m-1", "m-2")]
     tasks = [asyncio.create_task(slow.test(own, hooks.clock())) for _ in range(POSTS_AN_OWNER)]
     for _ in tasks:
-        await asyncio.wait_for(hanging.began.acquire(), 5)
+        await asyncio.wait_for(hanging.began.acquire(), WITHIN)
     with pytest.raises(ProblemError) as refused:
-        await asyncio.wait_for(slow.test(own, hooks.clock()), 5)
+        await asyncio.wait_for(slow.test(own, hooks.clock()), WITHIN)
     assert refused.value.problem.code == "too_many_requests"
     tasks.append(asyncio.create_task(slow.test(other, hooks.clock())))
-    await asyncio.wait_for(hanging.began.acquire(), 5)
+    await asyncio.wait_for(hanging.began.acquire(), WITHIN)
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

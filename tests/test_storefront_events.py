@@ -17,6 +17,7 @@ from databases import Database
 from ledger_samples import NOW, an_order, opened
 from starlette.requests import ClientDisconnect
 from starlette.types import Message
+from waiting import WITHIN
 
 from config import Settings
 from core.api_keys import RANDOM_BYTES, key_id_of, make_key
@@ -92,7 +93,7 @@ async def door(
             yield Door(client, service, database, owners)
         service.streams.end()
         server.should_exit = True
-        await asyncio.wait_for(task, 5)
+        await asyncio.wait_for(task, WITHIN)
 
 
 async def _next(lines: AsyncIterator[str]) -> dict[str, str]:
@@ -195,7 +196,7 @@ async def test_a_key_has_a_few_streams_and_gets_room_back(door: Door) -> None:
     async with door.stream(key):
         refused = await door.get("/v1/events/stream", key)
         assert (refused["status"], refused["code"]) == (429, "too_many_requests")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(WITHIN):
         while door.service.streams.open:
             await door.client.get("/healthz")
     async with door.stream(key):
@@ -209,7 +210,7 @@ async def test_waits_of_one_key_leave_connections_to_others(door: Door, path: st
     one, other = [await door.key(number, scopes=("events:read", "notices:read")) for number in (1, 2)]
     headers = {"Authorization": f"Bearer {one}"}
     waiting = asyncio.create_task(door.client.get(f"{path}?wait=20", headers=headers))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(WITHIN):
         while not door.service.waits.taken:
             await door.client.get("/healthz")
     refused = await door.get(f"{path}?wait=20", one)
@@ -222,7 +223,7 @@ async def test_waits_of_one_key_leave_connections_to_others(door: Door, path: st
 
 
 async def _free(door: Door) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(WITHIN):
         while door.service.waits.taken:
             await door.client.get("/healthz")
 
@@ -231,7 +232,7 @@ async def test_a_reader_that_goes_away_or_a_server_that_ends_ends_the_wait(door:
     headers = {"Authorization": f"Bearer {await door.key(1)}"}
     for gone in (True, False):
         waiting = asyncio.create_task(door.client.get("/v1/events?wait=20", headers=headers))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(WITHIN):
             while not door.service.waits.taken:
                 await door.client.get("/healthz")
         if gone:

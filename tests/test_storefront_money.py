@@ -17,6 +17,7 @@ from http_stack import Answered, Http, fresh_key, keyed
 from temporalio.client import Client
 from up_stack import fresh_order, settled, started
 from vendor_adapters import fresh, plain
+from waiting import until_so
 
 from config import Settings, load
 from core.messages import Scan
@@ -33,13 +34,9 @@ pytestmark = pytest.mark.usefixtures("up")
 BY = ("--by", "operator:ann", "--reason", "papers seen")
 
 
-def answered(shop: Http, key: str, within: float = 20.0) -> Answered:
+def answered(shop: Http, key: str) -> Answered:
     """What became of a request."""
-    give_up_at = time.monotonic() + within
-    while (found := shop.get(f"/v1/requests/{key}")).body.get("code") == "under_way":
-        assert time.monotonic() < give_up_at
-        time.sleep(0.2)
-    return found
+    return until_so(lambda: shop.get(f"/v1/requests/{key}"), lambda found: found.body.get("code") != "under_way")
 
 
 def test_a_merchant_withdraws_over_http(http_client: httpx2.Client) -> None:

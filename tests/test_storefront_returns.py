@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 from command_line import ask
 from up_stack import fresh_waybill, scan, settled, ship, started
 from vendor_adapters import fresh, plain
+from waiting import until_so
 
 from core.messages import Scan
 from local.dialects import push_of
@@ -53,13 +53,13 @@ def signed(order: dict[str, Any], waybill: str, *seen: tuple[str, float]) -> tup
     return push_of("kuaidi100", "yto", waybill, plain(scans))
 
 
-def state(order: dict[str, Any], holds: Callable[[dict[str, Any]], bool], within: float = 20.0) -> dict[str, Any]:
+def state(order: dict[str, Any], holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
     """The order's state, once it is so."""
-    give_up_at = time.monotonic() + within
-    while not holds(found := ask("show", order["order_id"])["state"]):
-        assert time.monotonic() < give_up_at, json.dumps(found["cases"])
-        time.sleep(0.1)
-    return dict(found)
+
+    def found() -> dict[str, Any]:
+        return dict(ask("show", order["order_id"])["state"])
+
+    return until_so(found, holds)
 
 
 def case_of(found: dict[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from waiting import WITHIN
 
 from config.gateway import Connections
 from ledger.register import Register
@@ -76,7 +77,7 @@ async def _answer(port: int, whole: bytes) -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(whole)
     try:
-        return await asyncio.wait_for(reader.readline(), 10)
+        return await asyncio.wait_for(reader.readline(), WITHIN)
     except ConnectionError:
         return b""
     finally:
@@ -96,14 +97,14 @@ async def test_a_sender_that_never_ends_the_head_is_left(head: bytes, monkeypatc
     monkeypatch.setattr(serving, "HEADERS_WITHIN", 0.05)
     async with connection() as (reader, writer):
         writer.write(head)
-        assert await asyncio.wait_for(reader.read(), 10) == b""
+        assert await asyncio.wait_for(reader.read(), WITHIN) == b""
 
 
 async def test_a_sender_that_never_ends_the_body_is_told_and_left(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bodies, "ARRIVES_WITHIN", 0.05)
     async with connection() as (reader, writer):
         writer.write(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{")
-        answer = await asyncio.wait_for(reader.read(), 10)
+        answer = await asyncio.wait_for(reader.read(), WITHIN)
     assert answer.startswith(b"HTTP/1.1 408")
     assert b'"too_slow"' in answer
 
@@ -119,7 +120,7 @@ async def test_a_form_that_never_ends_is_left_too(register: Register, monkeypatc
     headers = {"Content-Type": "application/x-www-form-urlencoded", "Content-Length": "9"}
     async with console_client(register) as browser:
         for path in ("/console/sign-in", "/console/preferences"):
-            answer = await asyncio.wait_for(browser.post(path, content=never(), headers=headers), 10)
+            answer = await asyncio.wait_for(browser.post(path, content=never(), headers=headers), WITHIN)
             assert (answer.status_code, answer.headers["connection"]) == (408, "close")
 
 
@@ -140,14 +141,14 @@ def _problem_in(answer: bytes) -> tuple[int, str, str]:
 async def test_what_is_no_http_gets_a_problem_too(sent: bytes) -> None:
     async with connection() as (reader, writer):
         writer.write(sent)
-        answer = await asyncio.wait_for(reader.read(), 10)
+        answer = await asyncio.wait_for(reader.read(), WITHIN)
     assert _problem_in(answer) == (400, "application/problem+json", "unreadable")
 
 
 async def test_a_server_that_is_full_says_so_as_a_problem() -> None:
     async with connection(Connections(1, 1)) as (reader, writer):
         writer.write(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}")
-        answer = await asyncio.wait_for(reader.read(), 10)
+        answer = await asyncio.wait_for(reader.read(), WITHIN)
     assert _problem_in(answer) == (503, "application/problem+json", "unavailable")
     assert b"retry-after: " in answer.lower()
 
@@ -182,6 +183,6 @@ async def test_a_second_request_on_the_same_connection_has_its_own_time(monkeypa
     async with connection() as (reader, writer):
         for _ in range(2):
             writer.write(whole)
-            assert (await asyncio.wait_for(reader.readuntil(b"{}"), 10)).startswith(b"HTTP/1.1 200")
+            assert (await asyncio.wait_for(reader.readuntil(b"{}"), WITHIN)).startswith(b"HTTP/1.1 200")
         writer.write(whole[:20])
-        assert await asyncio.wait_for(reader.read(), 10) == b""
+        assert await asyncio.wait_for(reader.read(), WITHIN) == b""

@@ -14,6 +14,7 @@ from statement_lines import both_sides
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.worker import Worker
+from waiting import WITHIN, until
 from withdrawal_stage import STRICT, WithdrawalStage
 
 import gateway
@@ -131,7 +132,7 @@ async def test_a_drop_that_is_set_back_ends_as_the_register_says(stage: Withdraw
         for point in points:
             await stage.reset(handle, run_id, point)
             newest = stage.client.get_workflow_handle(handle.id)
-            assert await asyncio.wait_for(answered(newest), 20) == ended, point
+            assert await asyncio.wait_for(answered(newest), WITHIN) == ended, point
     assert await row(stage, "r") == first
     assert (await cost(database), await stage.effects()) == (spent, 1)
 
@@ -327,18 +328,11 @@ def test_looks_become_rarer() -> None:
 
 
 async def _until(stage: WithdrawalStage, key: str, state: str) -> None:
-    for _ in range(200):
-        found = await stage.register.drops.get(f"{key}{stage.number}")
-        if found is not None and found.state == state:
-            return
-        await asyncio.sleep(0.05)
-    raise AssertionError(f"the drop never became {state}")
+    await until(
+        lambda: stage.register.drops.get(f"{key}{stage.number}"),
+        lambda found: found is not None and found.state == state,
+    )
 
 
 async def _journal(handle: WorkflowHandle[Any, Any], lines: int) -> list[dict[str, Any]]:
-    for _ in range(200):
-        found: list[dict[str, Any]] = await handle.query("journal")
-        if len(found) >= lines:
-            return found
-        await asyncio.sleep(0.05)
-    raise AssertionError(f"the journal never had {lines} lines")
+    return await until(lambda: handle.query("journal"), lambda found: len(found) >= lines)

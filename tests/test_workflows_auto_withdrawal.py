@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,6 +10,7 @@ import pytest
 import pytest_asyncio
 from temporalio.client import ScheduleHandle, ScheduleIntervalSpec, ScheduleSpec, WorkflowFailureError
 from temporalio.testing import ActivityEnvironment
+from waiting import until
 from withdrawal_stage import WithdrawalStage
 
 import gateway
@@ -52,12 +52,8 @@ async def _delete(stage: WithdrawalStage) -> None:
 
 async def ran(handle: ScheduleHandle, times: int = 1) -> list[str]:
     """The ids of the workflows that the schedule has started, once there are so many."""
-    for _ in range(200):
-        recent = (await handle.describe()).info.recent_actions
-        if len(recent) >= times:
-            return [getattr(one.action, "workflow_id", "") for one in recent]
-        await asyncio.sleep(0.05)
-    raise AssertionError("the schedule starts nothing")
+    known = await until(handle.describe, lambda found: len(found.info.recent_actions) >= times)
+    return [getattr(one.action, "workflow_id", "") for one in known.info.recent_actions]
 
 
 # --- by schedule -----------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from datetime import timedelta
 import pytest
 import pytest_asyncio
 from databases import Database, line_to
+from waiting import WITHIN
 from withdrawal_stage import WithdrawalStage
 
 import workflows.running
@@ -80,7 +81,7 @@ async def test_a_withdrawal_behind_a_bad_line_is_paid_once(
         handle = await stage.start()
         state = await stage.phase(handle, "paid")
         if faults is not None:
-            await asyncio.wait_for(faults, 10)
+            await asyncio.wait_for(faults, WITHIN)
     assert await stage.effects() == 1
     assert len(state["attempts"]) == 1
     booked = await database.pool.fetch(

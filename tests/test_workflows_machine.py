@@ -11,6 +11,7 @@ import pytest
 from temporalio import workflow
 from temporalio.client import WorkflowFailureError
 from temporalio.worker import Worker
+from waiting import WITHIN
 from withdrawal_driver import asked
 from withdrawal_stage import WithdrawalStage
 
@@ -136,9 +137,9 @@ async def test_a_workflow_that_fails_answers_the_command_that_waits_for_it(money
         handle = await client.start_workflow("Lost", id=queue, task_queue=queue)
         with pytest.raises(Refused) as refused:
             await asyncio.wait_for(
-                gateway.send(client, handle.id, "cancel", money_stage.command("merchant", "m-7")), 10
+                gateway.send(client, handle.id, "cancel", money_stage.command("merchant", "m-7")), WITHIN
             )
         with pytest.raises(WorkflowFailureError) as failed:
-            await asyncio.wait_for(handle.result(), 10)
+            await asyncio.wait_for(handle.result(), WITHIN)
     assert refused.value.code == "unknown_order"
     assert getattr(failed.value.cause, "type", None) == "unknown_order"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from order_stage import Play
-from staged_orders import code_of, delivered, report_scan, resolve_refund, shipped, until
+from staged_orders import code_of, delivered, report_scan, resolve_refund, shipped
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowFailureError
 
@@ -35,7 +35,7 @@ async def _happy_history(order: StagedOrder) -> list[str]:
     picked_up = (at - timedelta(hours=10), "picked_up", origin)
     await order.scans_at(picked_up, (at + timedelta(minutes=1), "delivered", target))
     await order.ship()
-    await until(order, lambda state: state["audit"] == "approved")
+    await order.until(lambda state: state["audit"] == "approved")
     await order.send("confirm_receipt", "buyer")
     await order.days(8)
     await order.handle.result()
@@ -179,7 +179,7 @@ async def test_what_is_not_shipped_in_time_goes_back_and_the_rest_goes_on(play: 
     parcel = {"parcel_id": "p1", "carrier": "sandbox", "waybill": order.waybill, "lines": lines}
     await order.send("report_shipment", "merchant", parcels=[parcel])
     await order.travel()
-    state = await until(order, lambda state: bool(state["refunds"]))
+    state = await order.until(lambda state: bool(state["refunds"]))
     assert [refund["cause"] for refund in state["refunds"]] == ["ship_by"]
     await order.send("confirm_receipt", "buyer")
     await order.days(8)
@@ -194,7 +194,7 @@ async def test_a_pushed_scan_is_judged_at_once(play: Play) -> None:
     returning = {**body["scans"][0], "code": "2", "stage": "returning"}
     body["scans"].append(returning)
     await gateway.send(order.stage.client, order.handle.id, "report_scan", order.command(**body))
-    state = await until(order, lambda state: state["audit"] == "rejected")
+    state = await order.until(lambda state: state["audit"] == "rejected")
     assert state["parcels"][0]["verdict"]["returned_at"]
     assert await order.refused("cancel_order", "buyer", reason="no") == "already_moving"
 
@@ -210,7 +210,7 @@ async def test_nonsense_from_a_carrier_is_never_a_verdict(kind: str, play: Play)
     assert (state["phase"], state["audit"]) == ("shipped", "collecting")
     await order.travel()
     await order.days(1)
-    await until(order, lambda state: state["audit"] == "approved")
+    await order.until(lambda state: state["audit"] == "approved")
 
 
 @pytest.mark.parametrize("kind", ["html", "garbage", "cut", "status_after_effect", "status_before_effect"])
@@ -231,7 +231,7 @@ async def test_a_terminated_order_is_rescued_and_nothing_is_posted_twice(play: P
     await gateway.opened(await gateway.start_order(order.stage.client, order.order, rescue=True))
     await order.travel()
     await order.send("confirm_receipt", "buyer")
-    await until(order, lambda state: state["phase"] == "credited")
+    await order.until(lambda state: state["phase"] == "credited")
     money = await order.stage.register.balances.of_order(order.name)
     references = Counter(transfer.reference for transfer in money.transfers)
     assert references[f"order/{order.name}/fund"] == 1
@@ -244,7 +244,7 @@ async def test_a_reset_changes_no_money(play: Play) -> None:
     order = play()
     await delivered(order)
     await order.send("confirm_receipt", "buyer")
-    await until(order, lambda state: state["phase"] == "credited")
+    await order.until(lambda state: state["phase"] == "credited")
     before = await order.stage.register.balances.of_order(order.name)
     run = (await order.handle.describe()).run_id
     request = ResetWorkflowExecutionRequest(
@@ -255,6 +255,6 @@ async def test_a_reset_changes_no_money(play: Play) -> None:
         request_id=f"reset-{order.name}",
     )
     await order.stage.client.workflow_service.reset_workflow_execution(request)
-    await until(order, lambda state: state["phase"] != "opening")
+    await order.until(lambda state: state["phase"] != "opening")
     after = await order.stage.register.balances.of_order(order.name)
     assert [t.reference for t in after.transfers] == [t.reference for t in before.transfers]

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from order_stage import Play
+from waiting import until
 
 import gateway
 from core.errors import Refused
@@ -40,20 +41,11 @@ async def _money(play: StagedOrder) -> tuple[int, int, int]:
 
 
 async def _closed(play: StagedOrder, *, closed: bool = True) -> None:
-    for _ in range(200):
-        row = await play.stage.register.orders.row(play.name)
-        if row is not None and row.closed == closed:
-            return
-        await asyncio.sleep(0.05)
-    raise AssertionError(f"{play.name}: closed is not {closed}")
+    await until(lambda: play.stage.register.orders.row(play.name), lambda row: row is not None and row.closed == closed)
 
 
 async def _frozen(play: StagedOrder) -> None:
-    for _ in range(200):
-        if (await _money(play))[1]:
-            return
-        await asyncio.sleep(0.05)
-    raise AssertionError(f"nothing is frozen for {play.name}")
+    await until(lambda: _money(play), lambda money: money[1])
 
 
 async def test_a_case_of_a_closed_order_freezes_and_is_paid_out_of_what_is_frozen(play: Play) -> None:
@@ -174,12 +166,10 @@ async def _transfers(play: StagedOrder) -> dict[str, int]:
 
 
 async def _until_refunded(play: StagedOrder, amount_minor: int) -> None:
-    for _ in range(200):
-        row = await play.stage.register.orders.row(play.name)
-        if row is not None and row.refunded_minor == amount_minor:
-            return
-        await asyncio.sleep(0.05)
-    raise AssertionError(f"{play.name}: {row}")
+    await until(
+        lambda: play.stage.register.orders.row(play.name),
+        lambda row: row is not None and row.refunded_minor == amount_minor,
+    )
 
 
 @pytest.mark.parametrize("stood", ["escrow", "settled"])

@@ -17,7 +17,7 @@ from databases import Database
 from order_crash_stage import CrashStage, approved, open_crash_stage, reported, travelled, until
 
 import gateway
-from core.errors import Refused
+from core.errors import Refused, Unavailable
 from core.reading import content_hash
 from demo.stage import StagedOrder
 from ledger.payout_accounts import Binding
@@ -155,7 +155,7 @@ async def _ending(order: StagedOrder, wanted: str) -> str:
         row = await order.stage.register.orders.row(order.name)
         return "unknown" if row is None else row.phase if row.closed or row.phase in RESTING else f"{row.phase}, open"
 
-    with contextlib.suppress(AssertionError):
+    with contextlib.suppress(Unavailable):
         await until(phase, lambda got: got == wanted)
     return await phase()
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from order_stage import Play
+from waiting import until
 
 from core.aftersale.deadlines import CASE_REMINDER
 from core.aftersale.deadlines import PASSING as CASE_PASSING
@@ -28,17 +28,6 @@ undelivered_end = "12h"
 State = dict[str, Any]
 
 
-async def until(order: StagedOrder, so: Callable[[State], bool]) -> State:
-    """The state once it is so."""
-    state: State = {}
-    for _ in range(200):
-        state = await order.state()
-        if so(state):
-            return state
-        await asyncio.sleep(0.05)
-    raise AssertionError(f"it never came to that: {state}")
-
-
 async def skip(order: StagedOrder, length: timedelta) -> None:
     await order.days(length / timedelta(days=1))
 
@@ -46,7 +35,7 @@ async def skip(order: StagedOrder, length: timedelta) -> None:
 async def deadline(order: StagedOrder, name: str) -> datetime:
     """When it is; passes those that come before."""
     for _ in range(20):
-        due = (await until(order, lambda state: state["next_deadline"] is not None))["next_deadline"]
+        due = (await order.until(lambda state: state["next_deadline"] is not None))["next_deadline"]
         at = datetime.fromisoformat(due["at"])
         if due["name"] == name:
             return at
@@ -118,7 +107,7 @@ async def held_until(order: StagedOrder) -> None:
 async def credited(order: StagedOrder) -> None:
     await delivered(order)
     await order.send("confirm_receipt", "buyer")
-    await until(order, lambda state: state["phase"] == "credited")
+    await order.until(lambda state: state["phase"] == "credited")
 
 
 async def rejected(order: StagedOrder) -> None:
@@ -136,7 +125,7 @@ async def refunding(order: StagedOrder) -> None:
     await order.stage.world.plan_refunds(order.order.payment.reference, "processing", looks=None)
     await order.start()
     await order.send("cancel_order", "buyer", reason="no longer wanted")
-    await until(order, lambda state: state["refunds"][0]["status"] == "booked")
+    await order.until(lambda state: state["refunds"][0]["status"] == "booked")
 
 
 async def ready(order: StagedOrder) -> None:
@@ -207,19 +196,16 @@ async def test_a_deadline_passes_when_it_is_due_and_not_before(name: str, play: 
     await live(order)
     at = await deadline(order, name)
     await skip(order, at - order.now - MINUTES)
-    state = await until(order, lambda state: state["next_deadline"] is not None)
+    state = await order.until(lambda state: state["next_deadline"] is not None)
     if isinstance(then, tuple):
         assert then not in await notified(order)
     else:
         assert not then(state)
     await skip(order, 2 * MINUTES)
     if isinstance(then, tuple):
-        for _ in range(100):
-            if then in await notified(order):
-                return
-            await asyncio.sleep(0.05)
-        raise AssertionError(f"{then} is not among {await notified(order)}")
-    await until(order, then)
+        await until(lambda: notified(order), lambda found: then in found)
+    else:
+        await order.until(then)
 
 
 def test_every_deadline_of_the_core_is_passed_here() -> None:

@@ -17,6 +17,7 @@ from temporalio.api.common.v1 import Payload
 from temporalio.client import WorkflowFailureError, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
 from temporalio.common import RawValue
 from temporalio.service import RPCError
+from waiting import WITHIN, until
 
 import gateway
 from demo.stage import StagedOrder
@@ -51,7 +52,7 @@ FORMS: dict[str, list[Any]] = {
 async def _goes_on(play: StagedOrder) -> None:
     """It is not wedged: it lives on to its end."""
     await play.send("cancel_order", "buyer", reason="enough")
-    await asyncio.wait_for(play.handle.result(), 20)
+    await asyncio.wait_for(play.handle.result(), WITHIN)
     failed = [
         e for e in (await play.handle.fetch_history()).events if e.HasField("workflow_task_failed_event_attributes")
     ]
@@ -64,12 +65,9 @@ async def test_every_malformed_signal_is_in_the_journal_and_wedges_nothing(play:
     for arguments in FORMS.values():
         await order.handle.signal("confirm_receipt", args=arguments)
     await order.handle.signal("confirm_reciept", {"command_id": "typo"})
-    journal: list[dict[str, Any]] = []
-    for _ in range(200):
-        journal = await order.handle.query("journal")
-        if len(journal) >= len(FORMS) + 1:
-            break
-        await asyncio.sleep(0.05)
+    journal: list[dict[str, Any]] = await until(
+        lambda: order.handle.query("journal"), lambda found: len(found) >= len(FORMS) + 1
+    )
     assert [entry["outcome"] for entry in journal] == ["refused"] * (len(FORMS) + 1)
     assert [entry["code"] for entry in journal] == ["malformed"] * len(FORMS) + ["unknown_verb"]
     await _goes_on(order)
@@ -97,7 +95,7 @@ async def test_an_update_that_no_worker_could_answer_makes_its_order_deaf_for_no
     large = asyncio.create_task(order.handle.execute_update("place_hold", body, rpc_timeout=timedelta(seconds=1)))
     await asyncio.sleep(0.2)
     hold = order.send("place_hold", "operator", name="y", scope="credit", reason="seen")
-    assert (await asyncio.wait_for(hold, 5))["outcome"] == "accepted"
+    assert (await asyncio.wait_for(hold, 15))["outcome"] == "accepted"
     with pytest.raises((RPCError, WorkflowUpdateRPCTimeoutOrCancelledError)):
         await large
     assert [hold["name"] for hold in (await order.state())["holds"]] == ["y"]
@@ -111,7 +109,7 @@ async def test_every_malformed_start_fails_at_once_as_an_invalid_order(form: str
             order.stage.client.execute_workflow(
                 "OrderWorkflow", args=FORMS[form], id=f"order-{order.name}", task_queue="dakuan"
             ),
-            20,
+            WITHIN,
         )
     assert gateway.refusal_in(failed.value).code == "invalid_order"
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from order_stage import Play
+from waiting import until
 
 import gateway
 from core.errors import Refused
@@ -46,12 +47,7 @@ async def _available(play: StagedOrder) -> int:
 
 
 async def _closed(play: StagedOrder) -> None:
-    for _ in range(200):
-        row = await play.stage.register.orders.row(play.name)
-        if row is not None and row.closed:
-            return
-        await asyncio.sleep(0.05)
-    raise AssertionError(f"{play.name} is not closed")
+    await until(lambda: play.stage.register.orders.row(play.name), lambda row: row is not None and row.closed)
 
 
 async def test_a_settled_order_is_refunded_by_two_people_out_of_what_its_merchant_has(play: Play) -> None:

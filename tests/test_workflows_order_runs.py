@@ -17,6 +17,7 @@ from temporalio.api.enums.v1 import ResetReapplyExcludeType
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.worker import Replayer
+from waiting import WITHIN
 
 import gateway
 from core.errors import Refused
@@ -299,7 +300,7 @@ async def test_a_reset_to_any_point_moves_no_money_again(stage: CrashStage) -> N
         points = [e.event_id for e in history.events if e.HasField("workflow_task_completed_event_attributes")]
         for point in points:
             await reset(order, run_id, point)
-            result = await asyncio.wait_for(order.handle.result(), 20)
+            result = await asyncio.wait_for(order.handle.result(), WITHIN)
             assert result["phase"] == "settled", point
     assert await stage.references() == money
     assert set(money.values()) == {1}

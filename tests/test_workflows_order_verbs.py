@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import pytest
 from order_stage import Play
 from staged_orders import claimed, delivered, late, report_scan, resolve_refund, shipped
+from waiting import until
 
 import gateway
 from core.errors import Refused
@@ -289,14 +289,12 @@ VERBS: dict[str, Prepare] = {
 
 async def _journaled(play: StagedOrder, command_id: str, count: int) -> list[str]:
     """Outcomes of a command in the journal, once there are as many."""
-    outcomes: list[str] = []
-    for _ in range(200):
+
+    async def outcomes() -> list[str]:
         journal = await play.handle.query("journal")
-        outcomes = [entry["outcome"] for entry in journal if entry.get("command_id") == command_id]
-        if len(outcomes) >= count:
-            return outcomes
-        await asyncio.sleep(0.05)
-    raise AssertionError(f"{command_id} is not in the journal {count} times: {journal}")
+        return [entry["outcome"] for entry in journal if entry.get("command_id") == command_id]
+
+    return await until(outcomes, lambda found: len(found) >= count)
 
 
 def test_there_is_a_test_for_every_verb() -> None:

@@ -13,6 +13,7 @@ import pytest_asyncio
 from databases import Database
 from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError
+from waiting import WITHIN, until
 
 import gateway
 from activities.policies import ParsedPolicies
@@ -35,8 +36,6 @@ from local.temporal import Temporal
 from wiring.activities import wire
 from wiring.database import register_policies
 from worker import build_worker
-
-PATIENCE = 20.0
 
 
 class Ledger:
@@ -117,24 +116,14 @@ async def end(order: StagedOrder) -> None:
         await order.handle.terminate()
 
 
-async def until(order: StagedOrder, holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-    state: dict[str, Any] = {}
-    for _ in range(int(PATIENCE / 0.05)):
-        state = await order.state()
-        if holds(state):
-            return state
-        await asyncio.sleep(0.05)
-    raise AssertionError(f"it never came to that: {state}")
-
-
 async def under_way(order: StagedOrder, activity: str) -> str:
     """Wait until a posting is a regular activity that is tried again and again; its summary."""
-    for _ in range(int(PATIENCE / 0.05)):
-        for one in await gateway.retries(order.stage.client, order.handle.id):
-            if one["activity"] == activity:
-                return str(one["summary"])
-        await asyncio.sleep(0.05)
-    raise AssertionError(f"{activity} is not tried")
+
+    async def summaries() -> list[str]:
+        tried = await gateway.retries(order.stage.client, order.handle.id)
+        return [str(one["summary"]) for one in tried if one["activity"] == activity]
+
+    return (await until(summaries))[0]
 
 
 async def approved(order: StagedOrder) -> None:
@@ -143,7 +132,7 @@ async def approved(order: StagedOrder) -> None:
     await order.ship()
     await order.travel()
     await order.days(0.6)
-    await until(order, lambda state: state["audit"] == "approved")
+    await order.until(lambda state: state["audit"] == "approved")
 
 
 async def test_what_arrives_while_the_credit_is_posted_cannot_stop_it_any_more(
@@ -160,9 +149,9 @@ async def test_what_arrives_while_the_credit_is_posted_cannot_stop_it_any_more(
         await order.send("report_scan", "carrier", carrier="sandbox", waybill=order.waybill, provider="x", scans=[scan])
         await order.send("place_hold", "operator", name="later", scope="payout", reason="a tip")
         ledger.away.clear()
-        state = await until(order, lambda state: state["phase"] == "credited")
+        state = await order.until(lambda state: state["phase"] == "credited")
         assert (state["audit"], state["receipt"]["status"]) == ("approved", "confirmed")
-        await until(order, lambda state: state["recorded_revision"] == state["revision"])
+        await order.until(lambda state: state["recorded_revision"] == state["revision"])
     notices = await database.pool.fetch(
         "SELECT name FROM notices WHERE subject = $1 ORDER BY seq", f"order/{order.name}"
     )
@@ -176,10 +165,10 @@ async def test_an_order_whose_funding_the_ledger_refuses_goes_on_when_its_hold_i
     async with play() as order:
         ledger.refusing.add("fund")
         await gateway.start_order(order.stage.client, order.order)
-        await until(order, lambda state: bool(state.get("holds")))
+        await order.until(lambda state: bool(state.get("holds")))
         ledger.refusing.clear()
-        await asyncio.wait_for(order.send("lift_hold", "operator", name="ledger_disagrees", reason="put right"), 10)
-        state = await until(order, lambda state: state["phase"] == "awaiting_shipment")
+        await asyncio.wait_for(order.send("lift_hold", "operator", name="ledger_disagrees", reason="put right"), WITHIN)
+        state = await order.until(lambda state: state["phase"] == "awaiting_shipment")
         assert state["funded"]
 
 
@@ -203,7 +192,7 @@ async def test_a_shipment_whose_number_is_being_claimed_beats_the_deadline_that_
         await order.days(0.006)
         away.set()
         await order.days(0.002)
-        await asyncio.wait_for(shipment, PATIENCE)
+        await asyncio.wait_for(shipment, WITHIN)
         assert (await order.state())["phase"] == "shipped"
 
 
@@ -223,15 +212,15 @@ async def test_what_arrives_while_a_number_is_claimed_and_recorded_is_not_lost(
     async with play() as order:
         await order.start()
         shipment = asyncio.create_task(order.ship())
-        await asyncio.wait_for(recorded.wait(), PATIENCE)
+        await asyncio.wait_for(recorded.wait(), WITHIN)
         if arrives == "junk":
             await order.handle.signal("ship_it", {})
         elif arrives == "cancellation":
             await order.handle.cancel()
         await asyncio.sleep(0.3)
         seen.set()
-        await asyncio.wait_for(shipment, PATIENCE)
-        state = await until(order, lambda state: state["recorded_revision"] == state["revision"])
+        await asyncio.wait_for(shipment, WITHIN)
+        state = await order.until(lambda state: state["recorded_revision"] == state["revision"])
         assert state["phase"] == "shipped"
         verbs = [entry["verb"] for entry in await order.handle.query("journal")]
         assert verbs.count("report_shipment") == 1
@@ -252,7 +241,7 @@ async def test_what_overtakes_a_try_that_was_recorded_and_lost_keeps_its_notice_
     """A worker claimed a number, recorded the shipment and died before it reported; a hold is decided first."""
     async with play() as order:
         await order.start()
-        await until(order, lambda state: state["recorded_revision"] == state["revision"])
+        await order.until(lambda state: state["recorded_revision"] == state["revision"])
         register, number = order.stage.register, order.new_waybill()
         known = await register.orders.known(order.name)
         assert known is not None
@@ -268,7 +257,7 @@ async def test_what_overtakes_a_try_that_was_recorded_and_lost_keeps_its_notice_
         assert claimed.standing is not None
         assert claimed.standing.kept
         await order.send("place_hold", "operator", name="risk", scope="credit", reason="a tip")
-        await until(order, lambda state: state["recorded_revision"] == state["revision"])
+        await order.until(lambda state: state["recorded_revision"] == state["revision"])
         assert not any(one.uses for one in await register.claims.claimants(number))
         await order.ship()
         known = await register.orders.known(order.name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,6 +15,7 @@ from ledger_samples import NOW, an_order
 from reconciliation_stage import own_world, paid, stage
 from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.worker import Replayer, Worker
+from waiting import until
 from withdrawal_stage import STRICT, WithdrawalStage
 
 import gateway
@@ -193,10 +193,7 @@ async def test_a_schedule_compares_by_itself(stage: WithdrawalStage) -> None:
         assert await gateway.schedule_reconciliation(stage.client, "rail", "sandbox", DAY, timedelta(hours=3))
         assert not await gateway.schedule_reconciliation(stage.client, "rail", "sandbox", DAY, timedelta(hours=3))
         await stage.client.get_schedule_handle("reconciliation-rail-sandbox").trigger()
-        for _ in range(200):
-            if runs := await stage.register.breaks.last_runs():
-                break
-            await asyncio.sleep(0.05)
+        runs = await until(stage.register.breaks.last_runs)
         assert [(run.name, run.breaks) for run in runs] == [("sandbox", 0)]
         assert await gateway.unschedule_reconciliation(stage.client, "rail", "sandbox")
         assert not await gateway.unschedule_reconciliation(stage.client, "rail", "sandbox")

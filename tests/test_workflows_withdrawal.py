@@ -14,6 +14,7 @@ from signing_keys import ROOT, a_signer, public
 from temporalio.client import Client, WorkflowFailureError, WorkflowUpdateFailedError
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.worker import Replayer
+from waiting import until
 from withdrawal_stage import POLICY, WithdrawalStage, kill
 
 import gateway
@@ -311,16 +312,13 @@ async def test_a_worker_killed_while_the_bank_works_pays_once(stage: WithdrawalS
     process = stage.worker_process()
     try:
         handle = await stage.start()
-        for _ in range(1200):
-            if await stage.world.asked("bank", "payout", stage.token) or process.poll() is not None:
-                break
-            await asyncio.sleep(0.05)
+        await until(lambda: stage.world.asked("bank", "payout", stage.token))
         assert process.poll() is None
     finally:
         kill(process)
     async with stage.worker():
         # Temporal misses the lost try when its time is up; then it is looked up, never sent again at once.
-        await stage.until(handle, lambda state: state["phase"] != "submitting", seconds=40)
+        await stage.until(handle, lambda state: state["phase"] != "submitting")
         await stage.skip(handle, minutes=2)
         await stage.phase(handle, "paid")
     assert (await stage.available(), await stage.effects()) == (4_990_000, 1)
@@ -400,10 +398,8 @@ async def test_a_request_to_cancel_the_workflow_leaves_no_money_reserved_for_eve
         handle = await stage.start(LARGE)
         await stage.phase(handle, "in_approval")
         await handle.cancel()
-        for _ in range(100):
-            if (journal := await handle.query("journal")) and journal[-1]["verb"] == "cancel_workflow":
-                break
-            await asyncio.sleep(0.05)
+        journal = await stage.journal(handle, 1)
+        assert journal[-1]["verb"] == "cancel_workflow"
         await stage.send(handle, "cancel", "merchant")
         assert (await handle.result())["phase"] == "cancelled"
     assert await stage.available() == 5_000_000

@@ -10,6 +10,7 @@ from typing import Any
 
 from databases import Database
 from temporalio.client import WorkflowHandle
+from waiting import until
 from withdrawal_stage import WithdrawalStage
 
 from core.ids import TASK_QUEUE, WITHDRAWAL_WORKFLOW
@@ -30,11 +31,7 @@ async def _started(stage: WithdrawalStage, withdrawal_id: str, **fields: Any) ->
 
 
 async def _died(folder: Path, effect: str) -> None:
-    for _ in range(600):
-        if await asyncio.to_thread((folder / effect).exists):
-            return
-        await asyncio.sleep(0.05)
-    raise AssertionError(f"no worker died of {effect}")
+    await until(lambda: asyncio.to_thread((folder / effect).exists))
 
 
 async def _says(
@@ -73,7 +70,7 @@ async def test_what_the_bank_says_between_a_closing_and_its_report_contradicts_n
         await _died(tmp_path, "return")
         await _says(stage, handles[1], "returned", "ev-2", 2_500)
         for handle, wanted in zip(handles, ([10_000], [4_000, 2_500], []), strict=True):
-            await stage.until(handle, _booked(wanted), seconds=30)
+            await stage.until(handle, _booked(wanted))
         assert [await stage.reasons(handle) for handle in handles] == [[], [], ["paid_after_failed"]]
         for handle in handles:
             await handle.terminate()
@@ -99,7 +96,7 @@ async def test_a_cancel_between_an_attempt_and_its_report_comes_too_late(
         cancel = stage.command("merchant")
         await handle.signal("cancel", cancel)
         assert (await approving)["outcome"] in {"accepted", "duplicate"}
-        await stage.until(handle, lambda state: state.get("booked") == "paid", seconds=30)
+        await stage.until(handle, lambda state: state.get("booked") == "paid")
         journal = await handle.query("journal")
         assert await stage.reasons(handle) == []
         await handle.terminate()

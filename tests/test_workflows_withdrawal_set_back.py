@@ -11,6 +11,7 @@ from databases import Database
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHandle
 from temporalio.worker import Replayer
+from waiting import WITHIN
 from withdrawal_stage import WithdrawalStage
 
 from worker import plugin
@@ -71,7 +72,7 @@ async def tasks(handle: Handle) -> list[int]:
 async def end_of(stage: WithdrawalStage, handle: Handle) -> dict[str, Any]:
     """How its newest run ends; a handle waits for the run that it began with."""
     newest = stage.client.get_workflow_handle(handle.id)
-    return dict(await asyncio.wait_for(newest.result(), 20))
+    return dict(await asyncio.wait_for(newest.result(), WITHIN))
 
 
 async def run_of(handle: Handle) -> str:

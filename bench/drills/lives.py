@@ -108,7 +108,7 @@ async def begin(life: Life) -> None:
         return
     await _travelled(order)
     await order.ship()
-    await order.until(lambda state: state["audit"] == "approved", 60)
+    await order.until(lambda state: state["audit"] == "approved")
     if life.kind == "held":
         await order.send("place_hold", "operator", name="risk", scope="credit", reason="unusual")
     if life.withdrawal_id is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -16,6 +15,7 @@ from core.messages import Actor
 from demo.stage import COMMISSION_BPS, StagedOrder
 from demo.stories.orders import happy
 from demo.stories.outcomes import Chapter, Outcome, ending, money, settled, start_and_ship
+from demo.waiting import until
 from ledger.pool import open_pool
 from ledger.register import Register
 
@@ -35,12 +35,8 @@ async def _available(play: StagedOrder) -> int:
 
 
 async def _once(read: Callable[[], Awaitable[int]], wanted: int) -> int:
-    """An amount once it is as wanted, or after ten seconds as it is."""
-    for _ in range(100):
-        if await read() == wanted:
-            break
-        await asyncio.sleep(0.1)
-    return await read()
+    """An amount once it is as wanted."""
+    return await until(read, lambda amount: amount == wanted)
 
 
 async def _second_order(play: StagedOrder) -> str:

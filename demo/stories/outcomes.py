@@ -6,12 +6,12 @@ read from register and ledger.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 
 from core.messages import Order
 from core.money import format_minor
 from demo.stage import StagedOrder
+from demo.waiting import until
 
 Outcome = tuple[str, str]
 Story = Callable[[StagedOrder], Awaitable[Outcome]]
@@ -61,17 +61,10 @@ async def confirm_and_settle(play: StagedOrder) -> None:
 
 
 async def ending(play: StagedOrder) -> str:
-    """How the order ended, from the register and the ledger. It waits up to ten seconds for the last posting."""
+    """How the order ended, from the register and the ledger. It waits for the last posting."""
     register, order = play.stage.register, play.order
-    for _ in range(100):
-        row = await register.orders.row(order.order_id)
-        if row is not None and row.closed:
-            break
-        await asyncio.sleep(0.1)
-    if row is None:
-        return "never registered"
-    if not row.closed:
-        return f"open: {row.phase}, audit {row.audit}, receipt {row.receipt}"
+    row = await until(lambda: register.orders.row(order.order_id), lambda row: row is not None and row.closed)
+    assert row is not None
     if row.phase == "settled":
         available = await register.withdrawals.available(order.merchant_id, order.currency)
         return f"settled; merchant has {money(order, available)}"

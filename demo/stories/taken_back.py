@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 from typing import Any
 
@@ -11,6 +10,7 @@ from core.money import share_bps
 from demo.stage import StagedOrder
 from demo.stories.outcomes import Chapter, Outcome, confirm_and_settle, ending, money
 from demo.stories.withdrawals import earn, withdraw_all
+from demo.waiting import until
 from local.stripe import dispute_event
 
 TAKEN_BACK = Chapter()
@@ -39,12 +39,9 @@ async def _merchant(play: StagedOrder) -> str:
 
 
 async def _closed(play: StagedOrder, stage: str) -> None:
-    """Wait until the order is closed again, its last case at this stage; ten seconds at most."""
-    for _ in range(100):
-        row, state = await play.stage.register.orders.row(play.name), await play.state()
-        if row is not None and row.closed and state["closed"] and state["cases"][-1]["stage"] == stage:
-            return
-        await asyncio.sleep(0.1)
+    """Wait until the order is closed again, its last case at this stage."""
+    await play.until(lambda state: state["closed"] and state["cases"][-1]["stage"] == stage)
+    await until(lambda: play.stage.register.orders.row(play.name), lambda row: row is not None and row.closed)
 
 
 async def _settled(play: StagedOrder) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,6 +11,7 @@ from temporalio.client import WorkflowHandle
 from demo.stage import StagedOrder
 from demo.stories.orders import happy
 from demo.stories.outcomes import Chapter, Outcome, ending, given_back, money
+from demo.waiting import until
 from ledger.payout_accounts import Binding
 
 WECHATPAY = Chapter()
@@ -39,13 +39,12 @@ async def _withdraw_all(play: StagedOrder, rail: str) -> WorkflowHandle[Any, Any
 
 
 async def _until(handle: WorkflowHandle[Any, Any], so: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-    """The withdrawal's state once it fits, or its state after ten seconds."""
-    for _ in range(100):
-        state = dict(await handle.query("withdrawal"))
-        if so(state):
-            break
-        await asyncio.sleep(0.1)
-    return state
+    """The withdrawal's state once it fits."""
+
+    async def state() -> dict[str, Any]:
+        return dict(await handle.query("withdrawal"))
+
+    return await until(state, so)
 
 
 async def _come_to(handle: WorkflowHandle[Any, Any], *phases: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,11 +9,12 @@ from typing import Any
 from temporalio.client import ScheduleHandle, ScheduleIntervalSpec, ScheduleSpec, WorkflowHandle
 
 import gateway
-from core.errors import Refused, Unavailable
+from core.errors import Refused
 from core.messages import AutomaticWithdrawals
 from demo.stage import StagedOrder
 from demo.stories.orders import happy
 from demo.stories.outcomes import Chapter, Outcome, money
+from demo.waiting import until
 from gateway.schedules import create_schedule, latest_run, schedule_of
 from ledger.payout_accounts import Binding
 
@@ -57,13 +57,12 @@ async def _available(play: StagedOrder) -> int:
 
 
 async def _until(handle: Handle, so: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-    """The withdrawal's state once it fits, or its state after ten seconds."""
-    for _ in range(100):
-        state = dict(await handle.query("withdrawal"))
-        if so(state):
-            break
-        await asyncio.sleep(0.1)
-    return state
+    """The withdrawal's state once it fits."""
+
+    async def state() -> dict[str, Any]:
+        return dict(await handle.query("withdrawal"))
+
+    return await until(state, so)
 
 
 async def _come_to(handle: Handle) -> dict[str, Any]:
@@ -227,9 +226,8 @@ async def withdrawal_by_schedule(play: StagedOrder) -> Outcome:
 
 async def _run_of(schedule: ScheduleHandle) -> str:
     """The workflow that the schedule has started."""
-    for _ in range(200):
-        workflow_id = latest_run(await schedule.describe())
-        if workflow_id is not None:
-            return workflow_id
-        await asyncio.sleep(0.05)
-    raise Unavailable("the schedule starts nothing")
+
+    async def latest() -> str | None:
+        return latest_run(await schedule.describe())
+
+    return str(await until(latest))

@@ -5,7 +5,6 @@ One worker at a time polls its task queue. `order_stage` is the stage that most 
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import itertools
 import json
@@ -20,6 +19,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
+import waiting
 from databases import Database
 from temporalio.client import Client, Interceptor, OutboundInterceptor, StartWorkflowInput, WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
@@ -65,8 +65,6 @@ PATIENT = QUICK.replace('"quick"', '"patient"').replace('"1s"', '"1h"')
 """Asks the carrier once: 200 parcels that are asked every second keep the machine busy with that alone."""
 RECOVERS_WITHIN = 120.0
 """Seconds of waiting."""
-LOOK_AFTER, LOOK_AT_LEAST_EVERY, LESS_OFTEN = 0.1, 0.5, 1.25
-"""Seconds, and a factor: twenty orders that are asked ten times a second keep workers and server busy with that."""
 
 
 class Hasty(Interceptor):
@@ -200,22 +198,16 @@ async def until(ask: Callable[[], Awaitable[T]], holds: Callable[[T], bool]) -> 
 
     Temporal refuses to ask an order whose task died with three workers, until its task was done.
     """
-    got: T | Unavailable | RPCError | None = None
-    waited, pause = 0.0, LOOK_AFTER
-    while waited < RECOVERS_WITHIN:
+
+    async def asked() -> T:
         try:
-            answer = got = await ask()
-            if holds(answer):
-                return answer
-        except Unavailable as error:
-            got = error
+            return await ask()
         except RPCError as error:
             if error.status != RPCStatusCode.FAILED_PRECONDITION:
                 raise
-            got = error
-        await asyncio.sleep(pause)
-        waited, pause = waited + pause, min(pause * LESS_OFTEN, LOOK_AT_LEAST_EVERY)
-    raise AssertionError(f"it never came to that: {got}")
+            raise Unavailable(str(error)) from error
+
+    return await waiting.until(asked, holds, within=RECOVERS_WITHIN, despite=(Unavailable,))
 
 
 async def approved(order: StagedOrder) -> None:

@@ -17,6 +17,7 @@ from command_line import WIDE
 from databases import Database
 from temporalio.client import Client
 from typer.testing import CliRunner, Result
+from waiting import until
 from withdrawal_stage import WithdrawalStage
 
 import gateway
@@ -39,10 +40,7 @@ async def own_world(tmp_path: Path, rails_folder: Path) -> AsyncIterator[WorldCl
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()
-    for _ in range(1000):
-        if server.started:
-            break
-        await asyncio.sleep(0.01)
+    await until(lambda: asyncio.sleep(0, server.started))
     async with WorldClient(f"http://{LOOPBACK}:{config.port}") as client:
         yield client
     server.should_exit = True

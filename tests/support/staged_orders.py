@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
 from typing import Any, Literal
 
 import gateway
@@ -43,7 +41,7 @@ async def late(play: StagedOrder) -> None:
             body["actor"] = {"role": "operator", "id": person}
             await gateway.refund_order(play.stage.client, play.order, body)
         if part is not None:
-            await until(play, lambda state: [one["status"] for one in state["refunds"]] == ["arrived"])
+            await play.until(lambda state: [one["status"] for one in state["refunds"]] == ["arrived"])
     await play.until(lambda state: state["phase"] == "refunded")
     scan = {"at": play.now.isoformat(), "code": "80", "stage": "delivered"}
     await play.send("report_scan", "carrier", carrier="sandbox", waybill=play.waybill, scans=[scan], provider="test")
@@ -53,16 +51,6 @@ async def claimed(play: StagedOrder) -> None:
     """An operator claims back what is with the buyer already."""
     await late(play)
     await play.send("open_claim_back", "operator", reason="the carrier delivered it")
-
-
-async def until(play: StagedOrder, so: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-    """The state once it is so."""
-    for _ in range(200):
-        state = await play.state()
-        if so(state):
-            return state
-        await asyncio.sleep(0.05)
-    raise AssertionError(f"it never came to that: {state}")
 
 
 async def report_scan(play: StagedOrder) -> dict[str, Any]:
@@ -77,5 +65,5 @@ async def resolve_refund(play: StagedOrder) -> dict[str, Any]:
     play.paid_with(f"refuse-{play.name}")
     await play.start()
     await play.send("cancel_order", "buyer", reason="no")
-    await until(play, lambda state: state["refunds"][0]["status"] == "failed")
+    await play.until(lambda state: state["refunds"][0]["status"] == "failed")
     return {"role": "operator", "cause": "cancel", "outcome": "arrived", "reference": "B-7", "reason": "paid by hand"}

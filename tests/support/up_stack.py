@@ -12,7 +12,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from typing import Any
 import pytest
 from command_line import ask
 from order_bodies import order_body
+from waiting import until_so
 
 from config import STACK_FILE, load
 from core.messages import Scan
@@ -175,13 +175,9 @@ def play(act: Callable[[WorldClient], Awaitable[Any]]) -> None:
     asyncio.run(playing())
 
 
-def shown(subject: str, phase: str, within: float = 20.0) -> dict[str, Any]:
+def shown(subject: str, phase: str) -> dict[str, Any]:
     """What `show` says once the subject has come to a phase."""
-    give_up_at = time.monotonic() + within
-    while (view := ask("show", subject))["state"]["phase"] != phase:
-        assert time.monotonic() < give_up_at, view["state"]["phase"]
-        time.sleep(0.1)
-    return view
+    return until_so(lambda: ask("show", subject), lambda view: view["state"]["phase"] == phase)
 
 
 def settled(**changes: Any) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import itertools
 import json
@@ -30,6 +29,7 @@ from temporalio.testing import TimeSkipper
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 from temporalio.workflow import SandboxImportNotificationPolicy
+from waiting import until
 
 import gateway
 from activities.by_name import ByName
@@ -133,39 +133,29 @@ class WithdrawalStage:
 
     # --- looking ---------------------------------------------------------------------------------------
 
-    async def until(
-        self, handle: WorkflowHandle[Any, Any], holds: Callable[[dict[str, Any]], bool], *, seconds: float = 40
-    ) -> dict[str, Any]:
-        """The state once it fits."""
-        state: dict[str, Any] = {}
-        for pause in _pauses(seconds):
-            with contextlib.suppress(Unavailable):  # the worker of a test may be dead just now
-                state = dict(await gateway.query(self.client, handle.id, "withdrawal"))
-                if holds(state):
-                    return state
-            await asyncio.sleep(pause)
-        raise AssertionError(f"it never came to that: {state}")
+    async def until(self, handle: WorkflowHandle[Any, Any], holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """The state once it fits. The worker of a test may be dead meanwhile."""
+
+        async def state() -> dict[str, Any]:
+            return dict(await gateway.query(self.client, handle.id, "withdrawal"))
+
+        return await until(state, holds, despite=(Unavailable,))
 
     async def journal(self, handle: WorkflowHandle[Any, Any], entries: int) -> list[dict[str, Any]]:
         """The journal once it has this many entries: a signal is answered after the register was asked."""
-        journal: list[dict[str, Any]] = []
-        for pause in _pauses(15):
-            journal = await handle.query("journal")
-            if len(journal) >= entries:
-                return journal
-            await asyncio.sleep(pause)
-        raise AssertionError(f"the journal has no {entries} entries: {journal}")
+        return await until(lambda: handle.query("journal"), lambda found: len(found) >= entries)
 
     async def phase(self, handle: WorkflowHandle[Any, Any], *phases: str) -> dict[str, Any]:
         """The state once it is in one of these phases, in the register as well."""
         state = await self.until(handle, lambda state: state["phase"] in phases)
         withdrawal_id = state["withdrawal"]["withdrawal_id"]
-        for _ in range(100):
-            row = await self.register.withdrawals.row(withdrawal_id)
-            if state["phase"] == "refused" or (row is not None and row.state_name == state["phase"]):
-                return dict(await handle.query("withdrawal"))
-            await asyncio.sleep(0.05)
-        raise AssertionError(f"the register does not know that it is {state['phase']}")
+        if state["phase"] != "refused":
+            await until(
+                lambda: self.register.withdrawals.row(withdrawal_id),
+                lambda row: row is not None and row.state_name == state["phase"],
+                despite=(Unavailable,),  # the line to the database may be cut just now
+            )
+        return dict(await handle.query("withdrawal"))
 
     async def available(self) -> int:
         return await self.register.withdrawals.available(self.merchant, "CNY")
@@ -301,15 +291,6 @@ class WithdrawalStage:
             "DAKUAN_BANK_URL": f"{self.world.url}/bank",
             "PYTHONPATH": str(PROJECT),
         }
-
-
-def _pauses(seconds: float) -> Iterator[float]:
-    """The pause before each further look: short at first, then longer, since each look is a task of the worker."""
-    pause = 0.03
-    while seconds > 0:
-        yield pause
-        seconds -= pause
-        pause = min(1.3 * pause, 0.3)
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:
