@@ -15,7 +15,7 @@ from bench.faults.judging import Asked, AtBank, Evidence, InBooks, InRegister
 from bench.faults.pending import task_of
 from bench.faults.plan import Fate
 from config import Settings
-from core.ids import withdrawal_workflow_id
+from core.ids import order_workflow_id, withdrawal_workflow_id
 from core.reconciliation.lines import Break, Comparison
 from ledger.proofs import prove
 from ledger.register import Register
@@ -46,6 +46,7 @@ SELECT withdrawal_id, state_name, closed, next_deadline_name,
 FROM withdrawals
 WHERE $1 OR NOT closed
 """
+_SETTLED = "SELECT split_part(reference, '/', 2) AS order_id FROM movements WHERE reference LIKE 'order/%/settle'"
 _AVAILABLE = """
 SELECT split_part(path, '/', 2) AS merchant_id, balance_minor FROM accounts WHERE path LIKE 'merchant/%/available'
 """
@@ -63,14 +64,17 @@ async def collect(
     """All evidence. Every server must be up, and no withdrawal may still change."""
     proofs = await prove(pool)
     register = await _with_tasks(await standings(pool, await _workflows(client)), client)
-    unknown = [fate.withdrawal_id for fate in fates if fate.withdrawal_id not in register]
+    unknown = [fate for fate in fates if fate.withdrawal_id not in register]
+    settled = {row["order_id"] for row in await pool.fetch(_SETTLED)}
+    # The money of an order that is not settled is not its merchant's yet. That it never was is a breach of its own.
+    unearned = {fate.merchant_id for fate in fates if fate.order_id is not None and fate.order_id not in settled}
     return Evidence(
         asked=[Asked(fate.withdrawal_id, fate.merchant_id, fate.amount_minor, fate.token) for fate in fates],
         bank=at_bank(await world.journal("bank")),
         books=await books_of(pool),
         register=register,
-        absent={name: await task_of(client, withdrawal_workflow_id(name)) for name in unknown},
-        given_minor=given_minor,
+        absent={fate.withdrawal_id: await _never_began(fate, client) for fate in unknown},
+        given_minor={merchant: given for merchant, given in given_minor.items() if merchant not in unearned},
         available_minor={row["merchant_id"]: row["balance_minor"] for row in await pool.fetch(_AVAILABLE)},
         breaks=await product_breaks(settings, pool),
         broken_proofs=[(proof.name, proof.evidence) for proof in proofs if not proof.holds],
@@ -109,6 +113,14 @@ async def standings(
         )
         for row in await pool.fetch(_REGISTER, not only_open)
     }
+
+
+async def _never_began(fate: Fate, client: Client) -> str:
+    """What Temporal has of it, and of the order whose money it was to pay out."""
+    own = await task_of(client, withdrawal_workflow_id(fate.withdrawal_id))
+    if fate.order_id is None:
+        return own
+    return f"{own}; its order: {await task_of(client, order_workflow_id(fate.order_id))}"
 
 
 async def _with_tasks(found: dict[str, InRegister], client: Client) -> dict[str, InRegister]:
