@@ -15,7 +15,7 @@ import pytest
 from arrows import ROOT
 from chromium import Visitor, apart, visitor
 from command_line import ask
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page
 from up_stack import fresh_waybill, play, scan, settled, ship, shown, started
 
 from core.messages import Scan
@@ -238,3 +238,32 @@ def test_a_reviewer_claims_a_review_sees_both_sides_and_decides(
     assert decided["actor"] == {"role": "reviewer", "id": "rui"}
     assert found["state"]["parcels"][0]["audit"] == "rejected"
     assert rui.complaints == []
+
+
+def click(page: Page, selector: str) -> None:
+    """Press the mouse where an element is seen: what lies above it would get the click."""
+    box = page.locator(selector).bounding_box()
+    assert box is not None, selector
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+def test_someone_signs_in_chooses_a_language_and_a_theme_and_leaves_by_mouse(
+    chromium: Browser, console_url: str, width: int
+) -> None:
+    page = chromium.new_context(locale="en-US", viewport={"width": width, "height": 800}).new_page()
+    browser = Visitor(page, console_url)
+    browser.watch()
+    browser.go("/console/sign-in")
+    with page.expect_navigation():
+        click(page, "button[value=ann]")
+    for chosen, lang, theme in (("zh", "zh-Hans", "auto"), ("dark", "zh-Hans", "dark"), ("en", "en", "dark")):
+        click(page, ".person summary")
+        with page.expect_navigation():
+            click(page, f".sheet button[value={chosen}]")
+        assert page.evaluate("[document.documentElement.lang, document.documentElement.dataset.theme]") == [lang, theme]
+    click(page, ".person summary")
+    with page.expect_navigation():
+        click(page, "form[action='/console/sign-out'] button")
+    assert page.locator("button[value=ann]").count() == 1
+    assert browser.complaints == []
