@@ -78,7 +78,7 @@ def _why(visit: Visit, one: Review) -> str:
         return screening_sentence(hits, language)
     if one.kind == "arbitration":
         kind, reason = (visit.words.of(f"case_{what}", evidence.get(what)) for what in ("kind", "reason"))
-        return f"{kind}: {reason}"
+        return f"{kind}{'：' if visit.language == 'zh' else ': '}{reason}"
     against = {found["rule"]: found.get("evidence", {}) for found in (one.verdict or {}).get("findings", ())}
     return joined(
         (sentence(rule, "fail", {**against, **evidence}.get(rule, {}), language) for rule in one.reasons), language
