@@ -21,6 +21,8 @@ LONG = 2_000
 """Movements after which a plan that reads all of them shows."""
 MERCHANTS = 400
 """So many that a scan of all accounts shows."""
+NEW = 100_000
+"""Movements from this number on are each of a merchant of its own, who has no account yet."""
 FEW = 40
 """Rows that one movement of two legs may read: its accounts, its reference, its foreign keys, what a merchant sees."""
 
@@ -32,7 +34,8 @@ ROWS_READ = (
 
 
 def _movement(number: int) -> Movement:
-    legs = [Leg("psp/bench", f"merchant/{number % MERCHANTS}/available", 95), Leg("psp/bench", "income/commission", 5)]
+    merchant = number % MERCHANTS if number < NEW else number
+    legs = [Leg("psp/bench", f"merchant/{merchant}/available", 95), Leg("psp/bench", "income/commission", 5)]
     return adjustment(f"bench/{number}", "CNY", NOW, legs)
 
 
@@ -73,6 +76,15 @@ async def test_a_session_reads_as_little_when_the_books_have_become_long(databas
             assert await _rows_read_for(session, 10_001 + begin) <= FEW
             await database.owner.execute("ANALYZE")
             assert await _rows_read_for(session, 20_001 + begin) <= FEW
+
+
+async def test_opening_an_account_reads_no_other(database: Database) -> None:
+    await database.owner.execute("ANALYZE")  # on empty books, and nothing makes the session plan again
+    async with database.owner.acquire() as session:
+        assert await _rows_read_for(session, NEW) <= FEW
+        for begin in range(0, LONG, 500):
+            await Book(database.owner).post_all([_movement(number) for number in range(begin, begin + 500)])
+        assert await _rows_read_for(session, NEW + 1) <= FEW
 
 
 async def test_an_orders_movement_reads_as_little_when_the_books_have_become_long(

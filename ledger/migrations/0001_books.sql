@@ -110,7 +110,8 @@ BEGIN
     SELECT w.path, w.currency, account_kind(w.path), account_guarded(w.path),
            CASE WHEN account_guarded(w.path) THEN 0 END
     FROM (SELECT split_part(k, ' ', 1) AS path, split_part(k, ' ', 2) AS currency FROM unnest(p_keys) AS k) AS w
-    WHERE NOT EXISTS (SELECT FROM accounts a WHERE a.path = w.path AND a.currency = w.currency)
+    -- No EXISTS: as a join the planner may begin at all accounts. The currency is hidden from it, as in `post`.
+    WHERE (SELECT a.id FROM accounts a WHERE a.path = w.path AND a.currency || '' = w.currency) IS NULL
     ORDER BY w.path COLLATE "C", w.currency COLLATE "C"
     ON CONFLICT ON CONSTRAINT accounts_path_currency_key DO NOTHING;
 END $$;

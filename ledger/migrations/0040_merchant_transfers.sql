@@ -114,8 +114,12 @@ BEGIN
         OFFSET 0
     ) AS t
     CROSS JOIN LATERAL (
-        SELECT merchant_of(t.debit, p_references[t.i], t.credit) AS debtor,
-               merchant_of(t.credit, p_references[t.i], t.debit) AS creditor OFFSET 0
+        SELECT CASE WHEN t.debit LIKE 'merchant/%' THEN split_part(t.debit, '/', 2)
+                    WHEN t.debit NOT LIKE ALL ('{psp/%,rail/%,income/%,expense/%}')
+                    THEN merchant_of(t.debit, p_references[t.i], t.credit) END AS debtor,
+               CASE WHEN t.credit LIKE 'merchant/%' THEN split_part(t.credit, '/', 2)
+                    WHEN t.credit NOT LIKE ALL ('{psp/%,rail/%,income/%,expense/%}')
+                    THEN merchant_of(t.credit, p_references[t.i], t.debit) END AS creditor OFFSET 0
     ) AS m
     -- One row where both accounts are the same merchant's.
     CROSS JOIN LATERAL (VALUES
