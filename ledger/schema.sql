@@ -3185,8 +3185,12 @@ BEGIN
         OFFSET 0
     ) AS t
     CROSS JOIN LATERAL (
-        SELECT merchant_of(t.debit, p_references[t.i], t.credit) AS debtor,
-               merchant_of(t.credit, p_references[t.i], t.debit) AS creditor OFFSET 0
+        SELECT CASE WHEN t.debit LIKE 'merchant/%' THEN split_part(t.debit, '/', 2)
+                    WHEN t.debit NOT LIKE ALL ('{psp/%,rail/%,income/%,expense/%}')
+                    THEN merchant_of(t.debit, p_references[t.i], t.credit) END AS debtor,
+               CASE WHEN t.credit LIKE 'merchant/%' THEN split_part(t.credit, '/', 2)
+                    WHEN t.credit NOT LIKE ALL ('{psp/%,rail/%,income/%,expense/%}')
+                    THEN merchant_of(t.credit, p_references[t.i], t.debit) END AS creditor OFFSET 0
     ) AS m
     -- One row where both accounts are the same merchant's.
     CROSS JOIN LATERAL (VALUES
@@ -3369,7 +3373,8 @@ BEGIN
     SELECT w.path, w.currency, account_kind(w.path), account_guarded(w.path),
            CASE WHEN account_guarded(w.path) THEN 0 END
     FROM (SELECT split_part(k, ' ', 1) AS path, split_part(k, ' ', 2) AS currency FROM unnest(p_keys) AS k) AS w
-    WHERE NOT EXISTS (SELECT FROM accounts a WHERE a.path = w.path AND a.currency = w.currency)
+    -- No EXISTS: as a join the planner may begin at all accounts. The currency is hidden from it, as in `post`.
+    WHERE (SELECT a.id FROM accounts a WHERE a.path = w.path AND a.currency || '' = w.currency) IS NULL
     ORDER BY w.path COLLATE "C", w.currency COLLATE "C"
     ON CONFLICT ON CONSTRAINT accounts_path_currency_key DO NOTHING;
 END $function$;
@@ -3894,27 +3899,17 @@ AS $function$
 DECLARE
     v_movements  INT := cardinality(p_references);
     v_legs       INT := cardinality(p_leg_of);
-    -- The accounts of the call, one position each; balances only of the guarded ones.
+    -- What the legs may touch, `path currency`. Then the accounts of the call in the order of their ids, one position each,
+    -- and the positions by key; balances only of the guarded ones.
+    v_wanted     TEXT[] := '{}';
     v_keys       TEXT[];
+    v_at         JSONB;
     v_ids        BIGINT[];
     v_signs      INT[];
     v_balances   BIGINT[];
-    v_before     BIGINT[];
-    -- By leg: its currency, and the positions of its debit, its credit, and the receivable that its credit repays.
-    v_currencies TEXT[] := '{}';
-    -- By leg that takes back: the order's frozen account, and the positions of what is taken before anything is owed.
+    -- By leg that takes back: the order's frozen account. By leg that settles: what the merchant's deposit must hold.
     v_frozen     TEXT[] := '{}';
-    v_frozen_at  INT[];
-    v_has_at     INT[];
-    v_deposit_at INT[];
-    -- By leg that freezes or gives back: the position of the account of which it moves at most what is there.
-    v_most_at    INT[];
-    -- By leg that settles: what the merchant's deposit must hold, and the position of the deposit.
-    v_required   BIGINT[];
-    v_topup_at   INT[];
-    v_debit_at   INT[];
-    v_credit_at  INT[];
-    v_owed_at    INT[];
+    v_required   BIGINT[] := '{}';
     -- The movements in the order of their references. By movement: its first leg, the hash that is stored, the answer.
     v_order      INT[];
     v_first      INT[] := array_fill(NULL::INT, ARRAY[v_movements]);
@@ -3945,6 +3940,16 @@ DECLARE
     v_part       BIGINT;
     v_debit      INT;
     v_credit     INT;
+    v_merchant   TEXT;
+    v_currency   TEXT;
+    -- Of the current leg: positions of its debit and its credit, and of what may take their place.
+    v_debit_at   INT;
+    v_credit_at  INT;
+    v_frozen_at  INT;
+    v_has_at     INT;
+    v_deposit_at INT;
+    v_owed_at    INT;
+    v_topup_at   INT;
 BEGIN
     IF v_movements = 0 THEN
         RETURN;
@@ -3960,74 +3965,55 @@ BEGIN
         IF v_first[v_i] IS NULL THEN
             v_first[v_i] := v_k;
         END IF;
-        v_currencies[v_k] := p_currencies[v_i];
-        v_frozen[v_k] := CASE WHEN p_debits[v_k] LIKE 'merchant/%/receivable' AND p_references[v_i] LIKE 'order/%'
-                              THEN 'order/' || split_part(p_references[v_i], '/', 2) || '/frozen' END;
-        IF p_credits[v_k] LIKE 'merchant/%/available' AND split_part(p_references[v_i], '/', 3) = 'settle' THEN
-            v_required[v_k] := nullif(deposit_required(split_part(p_credits[v_k], '/', 2), p_currencies[v_i]), 0);
-        ELSE
-            v_required[v_k] := NULL;
+        CONTINUE WHEN p_amounts[v_k] = 0; -- a leg of nothing touches none
+        v_currency := ' ' || p_currencies[v_i];
+        v_wanted := array_append(v_wanted, p_debits[v_k] || v_currency);
+        v_wanted := array_append(v_wanted, p_credits[v_k] || v_currency);
+        IF p_credits[v_k] LIKE 'merchant/%/available' THEN
+            -- Where a merchant gets available money, what that merchant owes is one of the accounts.
+            v_merchant := left(p_credits[v_k], -9);
+            v_wanted := array_append(v_wanted, v_merchant || 'receivable' || v_currency);
+            IF split_part(p_references[v_i], '/', 3) = 'settle' THEN
+                v_required[v_k] := nullif(
+                    deposit_required(split_part(p_credits[v_k], '/', 2), p_currencies[v_i]), 0);
+                IF v_required[v_k] IS NOT NULL THEN
+                    v_wanted := array_append(v_wanted, v_merchant || 'deposit' || v_currency);
+                END IF;
+            END IF;
+        END IF;
+        IF p_debits[v_k] LIKE 'merchant/%/receivable' AND p_references[v_i] LIKE 'order/%' THEN
+            v_merchant := left(p_debits[v_k], -10);
+            v_frozen[v_k] := 'order/' || split_part(p_references[v_i], '/', 2) || '/frozen' || v_currency;
+            v_wanted := array_append(v_wanted, v_frozen[v_k]);
+            v_wanted := array_append(v_wanted, v_merchant || 'available' || v_currency);
+            v_wanted := array_append(v_wanted, v_merchant || 'deposit' || v_currency);
         END IF;
     END LOOP;
 
-    -- The accounts of the call in the order of their keys, and by leg the positions of those that it may touch, found by
-    -- halves. Where a merchant gets available money, what that merchant owes is one of them.
-    WITH paths AS MATERIALIZED (
-        SELECT l.leg, l.debit || l.currency AS debit, l.credit || l.currency AS credit,
-               CASE WHEN l.credit LIKE 'merchant/%/available' THEN left(l.credit, -9) || 'receivable' || l.currency END
-                   AS owed,
-               l.frozen || l.currency AS frozen,
-               CASE WHEN l.frozen IS NOT NULL THEN left(l.debit, -10) || 'available' || l.currency END AS has,
-               CASE WHEN l.frozen IS NOT NULL THEN left(l.debit, -10) || 'deposit' || l.currency END AS deposit,
-               CASE WHEN l.credit LIKE 'order/%/frozen' OR l.debit LIKE 'order/%/frozen'
-                    THEN l.debit || l.currency END AS most,
-               CASE WHEN l.required IS NOT NULL THEN left(l.credit, -9) || 'deposit' || l.currency END AS topup
-        FROM unnest(p_debits, p_credits, p_amounts, v_currencies, v_frozen, v_required)
-             WITH ORDINALITY AS g (debit, credit, amount, currency, frozen, required, leg)
-        -- A leg of nothing touches none.
-        CROSS JOIN LATERAL (SELECT g.leg, CASE WHEN g.amount <> 0 THEN ' ' || g.currency END AS currency,
-                                   g.debit, g.credit, g.frozen, g.required) AS l
-    ), keys AS MATERIALIZED (
-        SELECT array_agg(DISTINCT k.key COLLATE "C" ORDER BY k.key COLLATE "C") AS sorted
-        FROM paths p
-        CROSS JOIN LATERAL unnest(ARRAY[p.debit, p.credit, p.owed, p.frozen, p.has, p.deposit, p.topup]) AS k (key)
-        WHERE k.key IS NOT NULL
-    )
-    SELECT k.sorted, l.debits, l.credits, l.owed, l.frozen, l.has, l.deposits, l.most, l.topups
-    INTO v_keys, v_debit_at, v_credit_at, v_owed_at, v_frozen_at, v_has_at, v_deposit_at, v_most_at, v_topup_at
-    FROM keys k
-    CROSS JOIN LATERAL (
-        SELECT array_agg(width_bucket(p.debit COLLATE "C", k.sorted) ORDER BY p.leg) AS debits,
-               array_agg(width_bucket(p.credit COLLATE "C", k.sorted) ORDER BY p.leg) AS credits,
-               array_agg(width_bucket(p.owed COLLATE "C", k.sorted) ORDER BY p.leg) AS owed,
-               array_agg(width_bucket(p.frozen COLLATE "C", k.sorted) ORDER BY p.leg) AS frozen,
-               array_agg(width_bucket(p.has COLLATE "C", k.sorted) ORDER BY p.leg) AS has,
-               array_agg(width_bucket(p.deposit COLLATE "C", k.sorted) ORDER BY p.leg) AS deposits,
-               array_agg(width_bucket(p.most COLLATE "C", k.sorted) ORDER BY p.leg) AS most,
-               array_agg(width_bucket(p.topup COLLATE "C", k.sorted) ORDER BY p.leg) AS topups
-        FROM paths p
-    ) AS l;
-    -- The lateral query keeps the accounts on the inner side: on empty books a join over all keys was planned as a scan of
-    -- all accounts.
+    -- Read the balances under the locks: they cannot change until this transaction ends. The lateral queries keep the
+    -- accounts on the inner side, and lock one after the other in the order of their ids. Where an account is missing,
+    -- none is locked: it is opened first. The currency is hidden from the planner: on empty books it chose the index of
+    -- ids and currencies, and a session that kept that plan read every account of the currency.
     FOR v_n IN 1..2 LOOP
-        SELECT array_agg(a.id ORDER BY k.n), array_agg(a.sign ORDER BY k.n) INTO v_ids, v_signs
-        FROM unnest(v_keys) WITH ORDINALITY AS k (key, n)
-        CROSS JOIN LATERAL (
-            SELECT c.id, CASE WHEN c.kind IN ('liability', 'income') THEN 1 ELSE -1 END AS sign FROM accounts c
-            WHERE c.path = split_part(k.key, ' ', 1) AND c.currency = split_part(k.key, ' ', 2) OFFSET 0
-        ) AS a;
-        EXIT WHEN cardinality(v_ids) = cardinality(v_keys) OR v_keys IS NULL;
+        SELECT array_agg(w.key), array_agg(w.id), array_agg(w.sign), array_agg(b.balance_minor),
+               jsonb_object_agg(w.key, w.n)
+        INTO v_keys, v_ids, v_signs, v_balances, v_at
+        FROM (
+            SELECT k.key, a.id, a.sign, row_number() OVER by_id AS n,
+                   count(a.id) OVER everything = count(*) OVER everything AS whole
+            FROM (SELECT DISTINCT u.key COLLATE "C" AS key FROM unnest(v_wanted) AS u (key)) AS k
+            LEFT JOIN LATERAL (
+                SELECT c.id, CASE WHEN c.kind IN ('liability', 'income') THEN 1 ELSE -1 END AS sign FROM accounts c
+                WHERE c.path = split_part(k.key, ' ', 1) AND c.currency || '' = split_part(k.key, ' ', 2) OFFSET 0
+            ) AS a ON TRUE
+            WINDOW everything AS (), by_id AS (ORDER BY a.id)
+        ) AS w
+        LEFT JOIN LATERAL (
+            SELECT c.balance_minor FROM accounts c WHERE w.whole AND c.id = w.id AND c.guarded FOR NO KEY UPDATE
+        ) AS b ON TRUE;
+        EXIT WHEN array_position(v_ids, NULL) IS NULL;
         PERFORM open_accounts(v_keys);
     END LOOP;
-
-    -- Read the balances under the locks: they cannot change until this transaction ends. The lateral query locks one
-    -- account after the other, in the order of their ids.
-    SELECT array_agg(a.balance_minor ORDER BY w.n) INTO v_balances
-    FROM (SELECT u.id, u.n FROM unnest(v_ids) WITH ORDINALITY AS u (id, n) ORDER BY u.id) AS w
-    LEFT JOIN LATERAL (
-        SELECT c.balance_minor FROM accounts c WHERE c.id = w.id AND c.guarded FOR NO KEY UPDATE
-    ) AS a ON TRUE;
-    v_before := v_balances;
 
     SELECT array_agg(m.request_hash ORDER BY r.n), array_agg(r.n ORDER BY r.reference COLLATE "C", r.n)
     INTO v_stored, v_order
@@ -4059,8 +4045,23 @@ BEGIN
         v_k := v_first[v_i];
         WHILE v_k <= v_legs AND p_leg_of[v_k] = v_i LOOP
             v_amount := p_amounts[v_k];
-            IF v_most_at[v_k] IS NOT NULL THEN
-                v_amount := least(v_amount, v_balances[v_most_at[v_k]]);
+            v_currency := ' ' || p_currencies[v_i];
+            v_debit_at := (v_at -> (p_debits[v_k] || v_currency))::INT;
+            v_credit_at := (v_at -> (p_credits[v_k] || v_currency))::INT;
+            v_owed_at := NULL;
+            IF p_credits[v_k] LIKE 'merchant/%/available' THEN
+                v_merchant := left(p_credits[v_k], -9);
+                v_owed_at := (v_at -> (v_merchant || 'receivable' || v_currency))::INT;
+                v_topup_at := (v_at -> (v_merchant || 'deposit' || v_currency))::INT;
+            END IF;
+            IF v_frozen[v_k] IS NOT NULL THEN
+                v_merchant := left(p_debits[v_k], -10);
+                v_frozen_at := (v_at -> v_frozen[v_k])::INT;
+                v_has_at := (v_at -> (v_merchant || 'available' || v_currency))::INT;
+                v_deposit_at := (v_at -> (v_merchant || 'deposit' || v_currency))::INT;
+            END IF;
+            IF p_credits[v_k] LIKE 'order/%/frozen' OR p_debits[v_k] LIKE 'order/%/frozen' THEN
+                v_amount := least(v_amount, v_balances[v_debit_at]);
                 IF v_amount = 0 AND p_amounts[v_k] > 0 THEN
                     v_outcomes[v_i] := 'insufficient_funds';
                     v_accounts[v_i] := p_debits[v_k];
@@ -4070,22 +4071,22 @@ BEGIN
             -- One transfer for each place that the money comes from, or goes to.
             WHILE v_amount <> 0 LOOP
                 v_part := v_amount;
-                v_debit := v_debit_at[v_k];
-                IF v_frozen_at[v_k] IS NOT NULL THEN
-                    v_debit := CASE WHEN v_balances[v_frozen_at[v_k]] > 0 THEN v_frozen_at[v_k]
-                                    WHEN v_balances[v_has_at[v_k]] > 0 THEN v_has_at[v_k]
-                                    WHEN v_balances[v_deposit_at[v_k]] > 0 THEN v_deposit_at[v_k]
+                v_debit := v_debit_at;
+                IF v_frozen[v_k] IS NOT NULL THEN
+                    v_debit := CASE WHEN v_balances[v_frozen_at] > 0 THEN v_frozen_at
+                                    WHEN v_balances[v_has_at] > 0 THEN v_has_at
+                                    WHEN v_balances[v_deposit_at] > 0 THEN v_deposit_at
                                     ELSE v_debit END;
-                    IF v_debit <> v_debit_at[v_k] THEN
+                    IF v_debit <> v_debit_at THEN
                         v_part := least(v_part, v_balances[v_debit]);
                     END IF;
                 END IF;
-                v_credit := v_credit_at[v_k];
-                IF v_balances[v_owed_at[v_k]] > 0 THEN
-                    v_credit := v_owed_at[v_k];
+                v_credit := v_credit_at;
+                IF v_balances[v_owed_at] > 0 THEN
+                    v_credit := v_owed_at;
                     v_part := least(v_part, v_balances[v_credit]);
-                ELSIF v_balances[v_topup_at[v_k]] < v_required[v_k] THEN
-                    v_credit := v_topup_at[v_k];
+                ELSIF v_balances[v_topup_at] < v_required[v_k] THEN
+                    v_credit := v_topup_at;
                     v_part := least(v_part, v_required[v_k] - v_balances[v_credit]);
                 END IF;
                 v_n := v_n + 1;
@@ -4154,13 +4155,8 @@ BEGIN
         PERFORM note_merchant_transfers(
             p_references, p_occurred_at, p_linked_to, v_keys, w_ids, w_indexes,
             t_movements, t_legs, t_debits, t_credits, t_amounts);
-        -- The arrays are one row, so that the update begins there: a join could begin at all accounts.
-        UPDATE accounts a SET balance_minor = c.balances[width_bucket(a.id, c.ids)]
-        FROM (
-            SELECT array_agg(u.id ORDER BY u.id) AS ids, array_agg(u.balance ORDER BY u.id) AS balances
-            FROM unnest(v_ids, v_balances, v_before) AS u (id, balance, before) WHERE u.balance <> u.before
-        ) AS c
-        WHERE a.id = ANY (c.ids);
+        UPDATE accounts a SET balance_minor = v_balances[width_bucket(a.id, v_ids)]
+        WHERE a.id = ANY (v_ids) AND a.balance_minor <> v_balances[width_bucket(a.id, v_ids)];
     END IF;
     RETURN QUERY SELECT * FROM unnest(v_outcomes, v_accounts, v_shorts);
 END $function$;
