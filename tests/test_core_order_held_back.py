@@ -16,7 +16,7 @@ from core.order.steps import OrderStep
 from core.reasons import Refusal
 from core.records import LedgerFacts
 from core.states import Hold
-from core.steps import Posted, PostingOutcome
+from core.steps import Post, Posted, PostingOutcome
 
 BROUGHT = 12_941
 """What the order of the samples brings its merchant."""
@@ -101,6 +101,29 @@ def test_what_was_charged_back_and_won_is_kept_again_by_a_hold_that_stands(amoun
     assert frozen(driver) == (0, kept)
     driver.lift()
     assert (frozen(driver), driver.state.closed) == ((kept, 0), True)
+
+
+@pytest.mark.parametrize("withdrawn", [0, 400])
+def test_a_worker_that_dies_once_a_dispute_is_won_freezes_again_what_is_there(withdrawn: int) -> None:
+    driver = settled()
+    driver.hold(scope="payout")
+    opened = {"case_reference": "d-1", "amount_minor": 1000, "outcome": "opened"}
+    assert isinstance(driver.send("report_chargeback", "operator", **opened), Answer)
+
+    def dies(step: OrderStep) -> None:
+        """It has posted this, and nobody heard of it; then the merchant withdraws, and the next worker posts again."""
+        driver.during, driver._unheard = None, True
+        assert isinstance(step, Post)
+        assert (step.movement.kind, driver.books.post(step.movement)) == ("chargeback_won", "posted")
+        driver.books.balances["available"] -= withdrawn
+        driver.books.balances["rail"] = withdrawn
+
+    driver.during = dies
+    for _again in range(2):
+        driver.send("report_chargeback", "operator", case_reference="d-1", outcome="won")
+    assert frozen(driver) == (0, BROUGHT - withdrawn)
+    driver.lift()
+    assert (frozen(driver), driver.state.closed) == ((BROUGHT - withdrawn, 0), True)
 
 
 def test_a_case_that_ends_leaves_what_a_hold_still_keeps() -> None:

@@ -268,6 +268,31 @@ async def test_a_freeze_and_withdrawals_at_once_share_what_there_is(
     assert (posted.outcome, frozen + sum(reserved), has) == ("posted", 950, 0)
 
 
+async def test_what_a_dispute_took_of_frozen_money_and_gave_back_is_frozen_again_at_most_once(
+    database: Database, book: Book, register: Register
+) -> None:
+    """The same freeze many times at once, beside a withdrawal: what was there is frozen or reserved, and no more."""
+    await settled_order(register, book)
+    await bound(register)
+    await book.post(_freeze(950))
+    taken = Taken(place="merchant", merchant_minor=285, commission_minor=15)
+    dispute: dict[str, Any] = {"k": 1, "channel": "wechat", "merchant_id": "m-1", **AT}
+    assert (await book.post(movements.chargeback("A1", taken=taken, **dispute))).outcome == "posted"
+    assert await _balances(database, "order/A1/frozen", HAS, OWES) == [665, 0, 0]
+    won = movements.chargeback_won("A1", k=1, **AT)
+    assert [(await book.post(won)).outcome for _ in range(2)] == ["posted", "exists"]
+    assert await _balances(database, "order/A1/frozen", HAS, OWES) == [665, 285, 0]
+    withdrawing = asyncio.create_task(
+        register.withdrawals.reserve(a_withdrawal("W1", 100), WithdrawalPolicy(minimum_minor=1), now=NOW)
+    )
+    answers = await asyncio.gather(*(book.post(_freeze(285, k=2)) for _ in range(8)))
+    await withdrawing
+    assert sorted(one.outcome for one in answers) == ["exists"] * 7 + ["posted"]
+    frozen, has = await _balances(database, "order/A1/frozen", HAS)
+    reserved = await database.balance("withdrawal/W1/reserved")
+    assert (frozen + reserved, has) == (950, 0)
+
+
 async def test_released_money_is_available_again_and_repays_first(
     database: Database, book: Book, register: Register
 ) -> None:
