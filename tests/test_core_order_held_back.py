@@ -103,6 +103,19 @@ def test_what_was_charged_back_and_won_is_kept_again_by_a_hold_that_stands(amoun
     assert (frozen(driver), driver.state.closed) == ((kept, 0), True)
 
 
+def test_what_was_frozen_after_a_chargeback_is_released_once_that_was_won() -> None:
+    """The channel took nothing of it: it is frozen yet when what was taken comes back."""
+    driver = settled()
+    opened = {"case_reference": "d-1", "amount_minor": 12_000, "outcome": "opened"}
+    assert isinstance(driver.send("report_chargeback", "operator", **opened), Answer)
+    left = driver.books.of("available")
+    driver.hold(scope="all")
+    assert (left > 0, frozen(driver)) == (True, (0, left))
+    driver.send("report_chargeback", "operator", case_reference="d-1", outcome="won")
+    driver.lift()
+    assert (frozen(driver), driver.state.closed) == ((BROUGHT, 0), True)
+
+
 @pytest.mark.parametrize("withdrawn", [0, 400])
 def test_a_worker_that_dies_once_a_dispute_is_won_freezes_again_what_is_there(withdrawn: int) -> None:
     driver = settled()

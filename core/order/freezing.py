@@ -51,8 +51,12 @@ def _split(state: OrderState, case: AfterSaleCase) -> Split:
 
 def to_freeze_minor(state: OrderState) -> int:
     """The disputed amount that was not requested to be frozen yet."""
-    asked = state.freeze.asked_minor if state.freeze is not None else 0
-    return max(0, disputed_minor(state) - asked)
+    return max(0, disputed_minor(state) - (_asked(state.freeze) if state.freeze is not None else 0))
+
+
+def _asked(freeze: Frozen) -> int:
+    """What was requested, without what a channel took and gave back since."""
+    return max(0, freeze.asked_minor - freeze.again_minor)
 
 
 def release_due(state: OrderState) -> bool:
@@ -68,7 +72,8 @@ def next_number(state: OrderState) -> int:
 def note_frozen(state: OrderState, number: int, amount_minor: int) -> OrderState:
     """The order once the books froze up to this amount, or had nothing to freeze."""
     before = state.freeze or Frozen(number=number)
-    return state.changed(freeze=before.changed(number=number, asked_minor=before.asked_minor + amount_minor))
+    asked = _asked(before) + amount_minor
+    return state.changed(freeze=before.changed(number=number, asked_minor=asked, again_minor=0))
 
 
 def note_claimed(state: OrderState, amount_minor: int) -> OrderState:
@@ -84,15 +89,15 @@ def note_claimed(state: OrderState, amount_minor: int) -> OrderState:
 
 def note_given_back(state: OrderState, amount_minor: int) -> OrderState:
     """The order once a channel gave this much of the merchant's back: it is available, and is frozen again if it is
-    kept still. What the channel took came from what was frozen first.
+    kept still. What was frozen meanwhile is frozen yet: it must be released once nothing is kept.
     """
     if state.freeze is None:
         return state
-    asked = max(0, state.freeze.asked_minor - amount_minor)
-    return state.changed(freeze=state.freeze.changed(asked_minor=asked))
+    again = state.freeze.again_minor + amount_minor
+    return state.changed(freeze=state.freeze.changed(again_minor=min(again, state.freeze.asked_minor)))
 
 
 def note_released(state: OrderState) -> OrderState:
     """The order once nothing is frozen for it."""
-    released = {"asked_minor": 0, "claimed_minor": 0}
+    released = {"asked_minor": 0, "claimed_minor": 0, "again_minor": 0}
     return state.changed(freeze=state.freeze.changed(**released) if state.freeze is not None else None)

@@ -159,6 +159,8 @@ class Frozen(Part):
     number: int
     asked_minor: int = 0
     claimed_minor: int = Field(default=0, exclude_if=_is_zero)
+    again_minor: int = Field(default=0, exclude_if=_is_zero)
+    """What a channel gave back since: it is available, and is to be frozen again if it is kept still."""
 
 
 class Receipt(Part):
