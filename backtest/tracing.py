@@ -11,6 +11,7 @@ first order of each kind is lived in both ways.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, NoReturn
@@ -80,7 +81,29 @@ def _refuse(*_: Any, **__: Any) -> NoReturn:
     raise Untraceable
 
 
-class TracedTime(datetime):
+class _Compared:
+    """Comparisons, each as one question: is this less than the other and so many microseconds more?"""
+
+    __slots__ = ()
+
+    def __lt__(self, other: Any) -> bool:
+        return self._less(other, 0)
+
+    def __le__(self, other: Any) -> bool:
+        return self._less(other, 1)
+
+    def __gt__(self, other: Any) -> bool:
+        return not self._less(other, 1)
+
+    def __ge__(self, other: Any) -> bool:
+        return not self._less(other, 0)
+
+    @abstractmethod
+    def _less(self, other: Any, more: int) -> bool:
+        """Whether this is less than the other and `more` microseconds."""
+
+
+class TracedTime(_Compared, datetime):
     """A time of the record and a distance from it."""
 
     trail: Trail
@@ -102,18 +125,6 @@ class TracedTime(datetime):
         if isinstance(other, TracedTime):
             return _span(self.trail, self.of, other.of, self.by - other.by)
         return self + -other if isinstance(other, timedelta | TracedSpan) else _refuse()
-
-    def __lt__(self, other: Any) -> bool:
-        return self._less(other, 0)
-
-    def __le__(self, other: Any) -> bool:
-        return self._less(other, 1)
-
-    def __gt__(self, other: Any) -> bool:
-        return not self._less(other, 1)
-
-    def __ge__(self, other: Any) -> bool:
-        return not self._less(other, 0)
 
     def _less(self, other: Any, more: int) -> bool:
         if not isinstance(other, TracedTime):
@@ -155,7 +166,7 @@ def _span(trail: Trail, one: int, other: int, by: int) -> TracedSpan | timedelta
     return timedelta(microseconds=by) if one == other else TracedSpan(trail, one, other, by)
 
 
-class TracedSpan:
+class TracedSpan(_Compared):
     """From one time of the record to another, and something more. It is no `timedelta`, so none passes for it."""
 
     __slots__ = ("by", "one", "other", "trail")
@@ -185,27 +196,15 @@ class TracedSpan:
     def __rsub__(self, more: Any) -> Any:
         return -self + more
 
-    def __lt__(self, other: Any) -> bool:
-        return self._less(other, 0)
-
-    def __le__(self, other: Any) -> bool:
-        return self._less(other, 1)
-
-    def __gt__(self, other: Any) -> bool:
-        return not self._less(other, 1)
-
-    def __ge__(self, other: Any) -> bool:
-        return not self._less(other, 0)
-
-    def _less(self, than: Any, more: int) -> bool:
-        if isinstance(than, timedelta):
-            return self.trail.less(self.one, self.other, than // MICROSECOND - self.by + more)
-        if not isinstance(than, TracedSpan):
+    def _less(self, other: Any, more: int) -> bool:
+        if isinstance(other, timedelta):
+            return self.trail.less(self.one, self.other, other // MICROSECOND - self.by + more)
+        if not isinstance(other, TracedSpan):
             raise Untraceable
-        by = than.by - self.by + more
-        if self.other == than.other:
-            return self.trail.less(self.one, than.one, by)
-        return self.trail.less(than.other, self.other, by) if self.one == than.one else _refuse()
+        by = other.by - self.by + more
+        if self.other == other.other:
+            return self.trail.less(self.one, other.one, by)
+        return self.trail.less(other.other, self.other, by) if self.one == other.one else _refuse()
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, TracedSpan | timedelta):

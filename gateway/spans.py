@@ -41,7 +41,7 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS",
 OTHER_METHOD = "HTTP"
 """Anyone may send any word as a method. A name of its own for each would fill the receiver's index of names."""
 _HANDLED = re.compile(r"((?:HandleSignal|HandleUpdate|ValidateUpdate|HandleQuery|QueryWorkflow):)(.*)", re.DOTALL)
-"""Spans of what a workflow is sent: whoever may write to the namespace chooses the name."""
+"""Spans of what a workflow is sent: any writer to the namespace chooses the name."""
 OTHER_MESSAGE = "other"
 MESSAGES = frozenset(
     {*ORDER_COMMANDS, *WITHDRAWAL_COMMANDS, "signals of a burst"}

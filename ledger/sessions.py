@@ -83,7 +83,7 @@ class Session(asyncpg.Connection):
 
     async def _end_where_dead(self) -> None:
         """End the session unless its server answers soon. After a time-out the driver has the statement cancelled, and
-        whatever comes next (a ROLLBACK, the release to the pool) would wait for that: over a dead line, for as long as
+        the next call (a ROLLBACK, the release to the pool) would wait for that: over a dead line, for as long as
         the statement did.
         """
         try:

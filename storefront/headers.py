@@ -47,7 +47,7 @@ def check_headers(request: Request, hosts: Container[str]) -> None:
 
 def read_absolute(scope: Scope) -> None:
     """Take the path and the host out of a target such as `http://pay.example/v1/orders`, as proxies write it. Such a
-    host counts, whatever the header says (RFC 9112, 3.2.2).
+    host counts, not the one of the header (RFC 9112, 3.2.2).
     """
     found = _ABSOLUTE.fullmatch(scope["raw_path"]) if scope.get("raw_path") else None
     if found is None:

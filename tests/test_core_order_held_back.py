@@ -124,7 +124,7 @@ def test_a_worker_that_dies_once_a_dispute_is_won_freezes_again_what_is_there(wi
     assert isinstance(driver.send("report_chargeback", "operator", **opened), Answer)
 
     def dies(step: OrderStep) -> None:
-        """It has posted this, and nobody heard of it; then the merchant withdraws, and the next worker posts again."""
+        """It posts this and dies before it says so; the merchant withdraws, and the next worker posts again."""
         driver.during, driver._unheard = None, True
         assert isinstance(step, Post)
         assert (step.movement.kind, driver.books.post(step.movement)) == ("chargeback_won", "posted")
