@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -61,10 +62,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Give every worker that a test builds as many, also where it says another number."""
+    """Give every worker that a test builds as many workflows, also where it says another number; hear a Ctrl-C."""
     cached = config.getoption("--cached-workflows")
     if cached is not None:
         remember_only(cached)
+    _hear_ctrl_c()
+
+
+def _hear_ctrl_c() -> None:
+    """A shell lets a run in the background ignore SIGINT, and every program that a test starts and interrupts, too."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_unconfigure() -> None:

@@ -75,14 +75,18 @@ def test_a_listener_runs_until_ctrl_c_and_ends_in_peace(up: Up) -> None:
         pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         home = os.environ | {"DAKUAN_HOME": str(up.home)}
         with subprocess.Popen(program, cwd=PROJECT, env=home, **pipes) as run:
-            assert run.stdout is not None
-            assert run.stderr is not None
-            assert run.stdout.readline().startswith(f"Events go to {consumer.url}")
-            consumer.secret = run.stdout.readline().strip()
-            order = started()["order_id"]
-            assert f"order/{order} 1  200" in run.stderr.readline()
-            run.send_signal(signal.SIGINT)
-            _, errors = run.communicate(timeout=30)
+            try:
+                assert run.stdout is not None
+                assert run.stderr is not None
+                assert run.stdout.readline().startswith(f"Events go to {consumer.url}")
+                consumer.secret = run.stdout.readline().strip()
+                order = started()["order_id"]
+                first = run.stderr.readline()
+                run.send_signal(signal.SIGINT)
+                _, errors = run.communicate(timeout=60)
+            finally:
+                run.kill()  # else a failure would wait for its end
+    assert f"order/{order} 1  200" in first
     assert run.returncode in {0, 130}
     assert "Traceback" not in errors
     assert consumer.forged == 0

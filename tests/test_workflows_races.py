@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
@@ -36,6 +37,8 @@ from local.temporal import Temporal
 from wiring.activities import wire
 from wiring.database import register_policies
 from worker import build_worker
+
+NUMBERS = itertools.count(1)
 
 
 class Ledger:
@@ -81,7 +84,7 @@ def ledger(monkeypatch: pytest.MonkeyPatch) -> Ledger:
 
 @pytest_asyncio.fixture
 async def play(
-    temporal: Temporal, world: WorldClient, database: Database, ledger: Ledger, request: pytest.FixtureRequest
+    temporal: Temporal, world: WorldClient, database: Database, ledger: Ledger
 ) -> AsyncIterator[Callable[[], Any]]:
     settings = Settings(
         temporal_address=temporal.address,
@@ -94,7 +97,9 @@ async def play(
     await gateway.register_search_attributes(client)
     register = Register(database.pool)
     await register_policies(register, settings)
-    stage = Stage(client, world, register, seed=7, tag=f"race-{abs(hash(request.node.name)) % 10**6}")
+    # Each test's parcels are its own: the stand-in carrier, which all share, knows where earlier ones have been.
+    number = next(NUMBERS)
+    stage = Stage(client, world, register, seed=2000 + number, tag=f"race-{number}")
     played: list[StagedOrder] = []
 
     @asynccontextmanager
