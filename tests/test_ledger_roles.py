@@ -63,6 +63,7 @@ TABLES = (
     "statement_periods",
     "reconciliation_breaks",
     "reconciliation_runs",
+    "reconciled",
     "movement_kinds",
     "movement_legs",
     "stored_legs",
