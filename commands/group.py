@@ -79,6 +79,8 @@ def _said_in(arguments: Sequence[str]) -> Iterator[None]:
     """Say a wrong option in Chinese, where these arguments ask for that."""
     try:
         yield
+    except (typer.Exit, typer.Abort):
+        raise  # nothing is wrong: help was shown, or a command has its exit code
     except Exception as error:
         from commands import usage  # only here: most runs have nothing wrong
 
