@@ -50,6 +50,36 @@ def test_both_times_are_chinas_and_a_wrong_weekday_does_not_matter() -> None:
 
 
 @pytest.mark.parametrize(
+    "written",
+    [
+        "2023年3月26日 15:37:57",
+        "2023年03月26日15:37:57",
+        "20230326153757",
+        "1679816277",
+        "1679816277000",
+        "2023-03-26T15:37:57.000+08",
+        "2023-03-26 15:37:57,123",
+        "2023-03-26\u00a015:37:57",
+        "２０２３-03-26 15：37：57",
+        "Sun Mar 26 15:37:57 GMT+08:00 2023",
+        "Sun Mar 26 07:37:57 UTC 2023",
+    ],
+)
+def test_a_time_is_read_in_every_form_that_vendors_write(written: str) -> None:
+    assert local_time(written) == datetime(2023, 3, 26, 7, 37, 57, tzinfo=UTC)
+
+
+def test_a_day_may_end_at_twenty_four_hours() -> None:
+    assert local_time("2023-03-26 24:00:00") == datetime(2023, 3, 26, 16, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("empty", ["1970-01-01 08:00:00", "1900-01-01 00:00:00", "2023-03-26 24:30:00"])
+def test_a_time_that_stands_for_none_is_none(empty: str) -> None:
+    with pytest.raises(UnreadableAnswer):
+        local_time(empty)
+
+
+@pytest.mark.parametrize(
     "text", ["", "Thu Mär 26 15:37:57 CST 2023", "Thu Feb 30 15:37:57 CST 2023", "٢٠٢٣-03-26 15:37:57"]
 )
 def test_what_is_no_time_is_none(text: str) -> None:

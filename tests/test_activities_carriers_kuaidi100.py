@@ -106,6 +106,21 @@ def test_an_event_without_a_time_is_left_out_and_named(when: str) -> None:
         answered(event(when))
 
 
+@pytest.mark.parametrize("state", ["0", "3", None])
+@pytest.mark.parametrize("data", [[], None, ""])
+def test_a_known_number_without_an_event_is_no_word_about_the_parcel(state: str | None, data: object) -> None:
+    """State 0 is a parcel in transit: only a failure says that there is no record."""
+    with pytest.raises(UnreadableAnswer, match="without a single event"):
+        answered(state=state, data=data)
+
+
+@pytest.mark.parametrize("oldest_first", [False, True])
+def test_the_newest_event_has_the_parcels_state_wherever_it_is_listed(oldest_first: bool) -> None:
+    events = [event("2026-11-23 10:00:00"), event("2026-11-22 16:00:00")]
+    trace = answered(*(reversed(events) if oldest_first else events), state="3")
+    assert [scan.stage for scan in trace.scans] == ["in_transit", "delivered"]
+
+
 @pytest.mark.parametrize(
     ("code", "message", "answer"),
     [

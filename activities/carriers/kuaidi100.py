@@ -284,8 +284,9 @@ def read_answer(reply: Reply, query: TraceQuery) -> Trace:
     if (answer.nu or "").strip().upper() != query.waybill.upper():
         raise UnreadableAnswer("answered about another waybill")
     scans, unread = _scans(answer)
-    if unread and not scans:
-        raise UnreadableAnswer(unread[0])
+    if not scans:
+        # Only a failure with its own code says that the carrier has no record; its state 0 is a parcel in transit.
+        raise UnreadableAnswer(unread[0] if unread else "a parcel that it knows, without a single event")
     contact: Literal["matched"] | None = "matched" if query.phone_last4 and needs_phone(query.carrier) else None
     carrier = carrier_called(answer.com, PROVIDER)
     return found(query, PROVIDER, scans, with_unread(None, unread), carrier=carrier, contact=contact)
@@ -318,25 +319,29 @@ def _lacking(query: TraceQuery, code: str) -> Lacking | None:
 
 
 def _scans(answer: _Answer) -> tuple[list[Scan], list[str]]:
-    """The scans, and why some events cannot be read. The newest event comes first, and has the parcel's state."""
-    scans: list[Scan] = []
-
-    def take(item: object) -> None:
-        event = entry_of(item, _Event, PROVIDER)
-        scans.append(_scan(event, None if scans else answer.state))
-
-    _, unread = read_each(answer.data, take)
-    return scans, unread
+    """The scans, and why some events cannot be read. The newest event has the parcel's state, wherever it is listed."""
+    events, unread = read_each(answer.data, _dated)
+    newest = max(range(len(events)), key=lambda i: (events[i][0], -i), default=0)
+    return [
+        _scan(at, event, answer.state if index == newest else None) for index, (at, event) in enumerate(events)
+    ], unread
 
 
-def _scan(event: _Event, state: str | None) -> Scan:
+def _dated(item: object) -> tuple[datetime, _Event]:
+    event = entry_of(item, _Event, PROVIDER)
+    at = local_time(event.ftime or event.time)
+    _scan(at, event, None)  # an event that cannot become a scan is skipped
+    return at, event
+
+
+def _scan(at: datetime, event: _Event, state: str | None) -> Scan:
     """One event; `state` is the parcel's if this is its newest event."""
     code = event.statusCode or _NAMED.get(event.status or "") or state or "0"
     stage = _stage(code)
     if stage == "delivered" and state == "4":
         stage = "returned"  # the sender signed for it: only the parcel's own state shows that
     place = event.areaName or event.location
-    return scan_of(local_time(event.ftime or event.time), code, stage, place, event.context)
+    return scan_of(at, code, stage, place, event.context)
 
 
 def _stage(code: str) -> Stage:

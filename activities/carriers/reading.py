@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Annotated, Any, TypeVar
@@ -26,10 +27,18 @@ CHINA = timezone(timedelta(hours=8))
 """The meaning of the vendors' "CST", and the zone of a time that names none."""
 
 _PLAIN = re.compile(
-    r"(\d{4})([-/.])(\d\d?)\2(\d\d?)(?: +|T)(\d\d?):(\d\d)(?::(\d\d)(?:\.\d{1,9})?)? ?(Z|[+-]\d\d:?\d\d)?", re.ASCII
+    r"(\d{4})(?:([-/.])(\d\d?)\2(\d\d?)(?: +|T)|年(\d\d?)月(\d\d?)日 *)"
+    r"(\d\d?):(\d\d)(?::(\d\d)(?:[.,]\d{1,9})?)? ?(Z|[+-]\d\d(?::?\d\d)?)?",
+    re.ASCII,
 )
-_JAVA = re.compile(r"[A-Za-z]{3} ([A-Za-z]{3}) +(\d\d?) (\d\d):(\d\d):(\d\d) CST (\d{4})", re.ASCII)
-_OFFSET = re.compile(r"([+-])(\d\d):?(\d\d)", re.ASCII)
+_DIGITS = re.compile(r"(2\d{3})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)", re.ASCII)
+_EPOCH = re.compile(r"(1\d{9})(\d{3})?", re.ASCII)
+"""Seconds since 1970, or milliseconds: from 2001 to 2033."""
+_JAVA = re.compile(
+    r"[A-Za-z]{3} ([A-Za-z]{3}) +(\d\d?) (\d\d):(\d\d):(\d\d) (?:CST|(?:GMT|UTC)([+-]\d\d:\d\d)?) (\d{4})", re.ASCII
+)
+_OFFSET = re.compile(r"([+-])(\d\d):?(\d\d)?", re.ASCII)
+_FIRST_YEAR = 2000
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _BRACKETED = re.compile(r"\s*【([\u4e00-\u9fff]{1,10}(?:市|自治州|地区|盟))】")
 _NUMBER = re.compile(r"[A-Z0-9-]{1,64}")
@@ -94,9 +103,10 @@ def with_unread(detail: str | None, unread: list[str]) -> str | None:
 
 
 def local_time(text: str | None, offset: str | None = None) -> datetime:
-    """A vendor's time: `2025-01-09 19:22:16`, `2025/1/9 19:22`, RFC 3339, or `Thu Mar 26 15:37:57 CST 2023`.
+    """A vendor's time: `2025-01-09 19:22:16`, `2025/1/9 19:22`, `2025年1月9日 19:22`, `20250109192216`, RFC 3339,
+    `Thu Mar 26 15:37:57 CST 2023`, or seconds or milliseconds since 1970.
 
-    The weekday of the last form is often wrong and is ignored.
+    The weekday is often wrong and is ignored.
 
     Args:
         offset: the zone of a time that names none, such as `+02:00`; China's by default.
@@ -104,19 +114,31 @@ def local_time(text: str | None, offset: str | None = None) -> datetime:
     Raises:
         UnreadableAnswer: it is not such a time.
     """
-    text = (text or "").strip()
+    text = unicodedata.normalize("NFKC", text or "").strip()
     try:
-        if found := _JAVA.fullmatch(text):
-            month, day, hour, minute, second, year = found.groups()
-            at = datetime(int(year), _MONTHS.index(month.lower()) + 1, int(day), int(hour), int(minute), int(second))  # noqa: DTZ001  # its zone follows
-            return at.replace(tzinfo=CHINA).astimezone(UTC)
         if found := _PLAIN.fullmatch(text):
-            year, _, month, day, hour, minute, second, zone = found.groups()
-            at = datetime(int(year), int(month), int(day), int(hour), int(minute), int(second or 0))  # noqa: DTZ001  # its zone follows
-            return at.replace(tzinfo=_zone(zone or offset)).astimezone(UTC)
+            year, _, month, day, month_zh, day_zh, hour, minute, second, zone = found.groups()
+            return _moment(year, month or month_zh, day or day_zh, hour, minute, second or "0", _zone(zone or offset))
+        if found := _JAVA.fullmatch(text):
+            name, day, hour, minute, second, zone, year = found.groups()
+            month = str(_MONTHS.index(name.lower()) + 1)
+            return _moment(year, month, day, hour, minute, second, _zone(zone or (None if "CST" in text else "Z")))
+        if found := _DIGITS.fullmatch(text):
+            return _moment(*found.groups(), _zone(offset))
+        if found := _EPOCH.fullmatch(text):
+            return datetime.fromtimestamp(int(found[1]), UTC)
     except (ValueError, OverflowError):
         pass
     raise UnreadableAnswer(f"{text[:40]!r} is no time")
+
+
+def _moment(year: str, month: str, day: str, hour: str, minute: str, second: str, zone: timezone) -> datetime:
+    """In UTC. Some carriers end a day with 24:00:00, and write an empty time as 1970 or 1900."""
+    if int(year) < _FIRST_YEAR:
+        raise ValueError("a time that stands for none")
+    midnight = (hour, minute, int(second)) == ("24", "00", 0)
+    at = datetime(int(year), int(month), int(day), 0 if midnight else int(hour), int(minute), int(second), tzinfo=zone)
+    return (at + timedelta(days=1) if midnight else at).astimezone(UTC)
 
 
 def _zone(offset: str | None) -> timezone:
@@ -127,7 +149,7 @@ def _zone(offset: str | None) -> timezone:
     found = _OFFSET.fullmatch(offset)
     if found is None:
         raise ValueError("no offset")
-    distance = timedelta(hours=int(found[2]), minutes=int(found[3]))
+    distance = timedelta(hours=int(found[2]), minutes=int(found[3] or 0))
     return timezone(distance if found[1] == "+" else -distance)
 
 
