@@ -74,6 +74,15 @@ def test_an_answer_of_another_day_is_none_of_now() -> None:
     assert heard(pushed, known=(earlier(10, 80),)).carrier_says == "nothing"
 
 
+def test_no_source_need_know_the_numbers_of_a_carrier_outside_the_table() -> None:
+    verdict = heard(no(), known=(earlier(10, 80),), carrier="other", carrier_name="阿强快运")
+    assert verdict.carrier_says == "doubtful"
+    week = verdict_on(
+        traces=(no(200),), parcel=a_parcel(no_trace=(earlier(10, 80),), carrier="other", carrier_name="x"), now=200
+    )
+    assert (week.outcome, week.reasons) == ("needs_review", ("carrier_known", "trace_exists"))
+
+
 def test_a_number_that_is_likelier_anothers_is_not_absent() -> None:
     verdict = heard(no(waybill="YT9693083639795"), known=(earlier(10, 80),), waybill="YT9693083639795")
     assert (verdict.carrier_says, verdict.doubts) == ("doubtful", ("other_carrier_likelier",))

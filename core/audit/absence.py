@@ -44,7 +44,7 @@ def carrier_word(case: Case) -> CarrierWord:
     said_no = any(trace.answer in ("no_trace", "bad_number") for trace in fresh)
     # One provider knows the number and refuses the digits: another's "no" proves nothing then.
     known = case.run or any(trace.answer == "found" for trace in fresh)
-    if not said_no or known or _likelier_anothers(case) or outage(case):
+    if not said_no or known or not _can_be_asked(case) or _likelier_anothers(case) or outage(case):
         return "doubtful"
     silences = remember(case.parcel.no_trace, fresh)
     if not strong(silences):
@@ -78,7 +78,9 @@ def strong(silences: Iterable[NoTrace]) -> tuple[NoTrace, ...]:
 
 def looked_apart(case: Case, silences: Sequence[NoTrace]) -> bool:
     """Whether one good question was answered twice with a no, far enough apart."""
-    return any(entry.last_at - entry.first_at >= case.policy.no_trace_apart for entry in strong(silences))
+    return _can_be_asked(case) and any(
+        entry.last_at - entry.first_at >= case.policy.no_trace_apart for entry in strong(silences)
+    )
 
 
 def doubts(case: Case) -> tuple[Doubt, ...]:
@@ -98,6 +100,11 @@ def doubts(case: Case) -> tuple[Doubt, ...]:
     if _likelier_anothers(case):
         found["other_carrier_likelier"] = None
     return tuple(found)
+
+
+def _can_be_asked(case: Case) -> bool:
+    """Whether the table knows the carrier. No source need know the numbers of another one."""
+    return known_carrier(case.parcel.carrier) is not None
 
 
 def _digits_unknown(case: Case) -> bool:
