@@ -37,7 +37,13 @@ def tracker(*details: dict[str, Any] | None, **fields: Any) -> dict[str, Any]:
     }
 
 
-def detail(status: str, status_detail: str | None = None, **fields: Any) -> dict[str, Any]:
+@pytest.mark.parametrize("place", ["NEW YORK", ["NEW YORK"], {"city": ["NEW YORK"]}])
+def test_an_odd_place_loses_no_event(place: object) -> None:
+    trace = answered(tracker(detail("delivered", tracking_location=place)), "ups", "1Z1")
+    assert [(scan.stage, scan.city) for scan in trace.scans] == [("delivered", None)]
+
+
+def detail(status: Any, status_detail: str | None = None, **fields: Any) -> dict[str, Any]:
     return {"status": status, "status_detail": status_detail, "datetime": "2026-11-22T08:00:00Z", **fields}
 
 
@@ -140,7 +146,7 @@ def test_easyposts_accounts_and_services_are_their_carriers(name: str | None, ca
 
 
 def test_a_bad_event_spoils_no_other() -> None:
-    bad = [detail("in_transit", datetime=""), detail("in_transit", tracking_location="Seattle"), None]
+    bad = [detail("in_transit", datetime=""), detail(["in_transit"]), None]
     raw = json.dumps(
         {
             "description": "tracker.updated",

@@ -69,6 +69,11 @@ def test_a_time_is_read_in_every_form_that_vendors_write(written: str) -> None:
     assert local_time(written) == datetime(2023, 3, 26, 7, 37, 57, tzinfo=UTC)
 
 
+@pytest.mark.parametrize("zone", ["GMT+9", "UTC+09:00", "+0900", "+09:00", "9", "+9"])
+def test_a_zone_is_read_in_every_form(zone: str) -> None:
+    assert local_time("2023-03-26 16:37:57", zone) == datetime(2023, 3, 26, 7, 37, 57, tzinfo=UTC)
+
+
 def test_a_day_may_end_at_twenty_four_hours() -> None:
     assert local_time("2023-03-26 24:00:00") == datetime(2023, 3, 26, 16, tzinfo=UTC)
 

@@ -114,6 +114,18 @@ def test_a_known_number_without_an_event_is_no_word_about_the_parcel(state: str 
         answered(state=state, data=data)
 
 
+@pytest.mark.parametrize("odd", [["浙江"], {"name": "浙江"}, True, 1.5])
+def test_an_odd_description_loses_no_event(odd: object) -> None:
+    trace = answered(event(statusCode=301.0, areaName=odd, context=odd, location=odd))
+    assert [(scan.stage, scan.code, scan.city) for scan in trace.scans] == [("delivered", "301", None)]
+
+
+@pytest.mark.parametrize("odd", [["301"], True, {"code": 301}])
+def test_an_event_whose_code_cannot_be_read_is_left_out(odd: object) -> None:
+    trace = answered(event("2026-11-22 09:00:00", statusCode="103"), event(statusCode=odd))
+    assert [scan.stage for scan in trace.scans] == ["picked_up"]
+
+
 @pytest.mark.parametrize("oldest_first", [False, True])
 def test_the_newest_event_has_the_parcels_state_wherever_it_is_listed(oldest_first: bool) -> None:
     events = [event("2026-11-23 10:00:00"), event("2026-11-22 16:00:00")]

@@ -18,6 +18,7 @@ from activities.carriers.reading import (
     VendorEvents,
     VendorList,
     VendorText,
+    VendorWords,
     entry_of,
     local_time,
     number_of,
@@ -97,10 +98,10 @@ _BAD_NUMBER = frozenset({4005})
 
 class _Checkpoint(Message):
     checkpoint_time: VendorText = None
-    message: VendorText = None
-    city: VendorText = None
-    state: VendorText = None
-    location: VendorText = None
+    message: VendorWords = None
+    city: VendorWords = None
+    state: VendorWords = None
+    location: VendorWords = None
     tag: VendorText = None
     subtag: VendorText = None
 

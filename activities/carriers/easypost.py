@@ -11,16 +11,20 @@ import hmac
 import unicodedata
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Annotated, Any, Final
+
+from pydantic import BeforeValidator
 
 from activities.carriers.asking import Question, Questions, without_digits
 from activities.carriers.base import Checked, PushContent, Pushed, Silence, TraceQuery, found, nothing_found, silent
 from activities.carriers.reading import (
     VendorEvents,
     VendorText,
+    VendorWords,
     entry_of,
     local_time,
     number_of,
+    only_object,
     read_each,
     scan_of,
     with_unread,
@@ -125,18 +129,18 @@ _HEAVIEST_OZ = 1_000_000
 
 
 class _Place(Message):
-    city: VendorText = None
-    state: VendorText = None
-    country: VendorText = None
+    city: VendorWords = None
+    state: VendorWords = None
+    country: VendorWords = None
 
 
 class _Event(Message):
     datetime: VendorText = None
-    message: VendorText = None
+    message: VendorWords = None
     status: VendorText = None
     status_detail: VendorText = None
     carrier_code: VendorText = None
-    tracking_location: _Place | None = None
+    tracking_location: Annotated[_Place | None, BeforeValidator(only_object)] = None
 
 
 class _Tracker(Message):

@@ -24,6 +24,7 @@ from activities.carriers.reading import (
     VendorEvents,
     VendorList,
     VendorText,
+    VendorWords,
     entry_of,
     form_of,
     local_time,
@@ -98,8 +99,8 @@ _PUSHES = frozenset({"101", "102"})
 
 class _Event(Message):
     AcceptTime: VendorText = None
-    AcceptStation: VendorText = None
-    Location: VendorText = None
+    AcceptStation: VendorWords = None
+    Location: VendorWords = None
     Action: VendorText = None
     Timezone: VendorText = None
 

@@ -30,6 +30,7 @@ from activities.carriers.base import (
 from activities.carriers.reading import (
     VendorEvents,
     VendorText,
+    VendorWords,
     entry_of,
     form_of,
     local_time,
@@ -114,9 +115,9 @@ _SUBSCRIBED: dict[str, SubscribeOutcome] = {
 class _Event(Message):
     time: VendorText = None
     ftime: VendorText = None
-    context: VendorText = None
-    areaName: VendorText = None
-    location: VendorText = None
+    context: VendorWords = None
+    areaName: VendorWords = None
+    location: VendorWords = None
     status: VendorText = None
     statusCode: VendorText = None
 

@@ -37,7 +37,7 @@ _EPOCH = re.compile(r"(1\d{9})(\d{3})?", re.ASCII)
 _JAVA = re.compile(
     r"[A-Za-z]{3} ([A-Za-z]{3}) +(\d\d?) (\d\d):(\d\d):(\d\d) (?:CST|(?:GMT|UTC)([+-]\d\d:\d\d)?) (\d{4})", re.ASCII
 )
-_OFFSET = re.compile(r"([+-])(\d\d):?(\d\d)?", re.ASCII)
+_OFFSET = re.compile(r"(?:GMT|UTC)? ?([+-]?)(\d\d?)(?::?(\d\d))?", re.ASCII)
 _FIRST_YEAR = 2000
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _BRACKETED = re.compile(r"\s*【([\u4e00-\u9fff]{1,10}(?:市|自治州|地区|盟))】")
@@ -49,7 +49,18 @@ _MOST_FIELDS = 20
 
 
 def _as_text(value: object) -> object:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _words(value: object) -> object:
+    return value if isinstance(value, str) else None
+
+
+def only_object(value: object) -> object:
+    """For a part that may be missing: anything but an object is none, and does not lose the event."""
+    return value if isinstance(value, dict) else None
 
 
 def _nothing_for_null(value: object) -> object:
@@ -65,6 +76,8 @@ VendorEvents = Annotated[VendorList, Field(max_length=MOST_EVENTS)]
 """The events of one parcel."""
 VendorText = Annotated[str | None, BeforeValidator(_as_text)]
 """A text that a vendor sometimes writes as a number, or leaves out."""
+VendorWords = Annotated[str | None, BeforeValidator(_words)]
+"""A description or a place; anything but a text is none, and does not lose the event."""
 
 
 def read_each(items: Iterable[object], read: Callable[[Any], T]) -> tuple[list[T], list[str]]:
@@ -124,7 +137,8 @@ def local_time(text: str | None, offset: str | None = None) -> datetime:
             month = str(_MONTHS.index(name.lower()) + 1)
             return _moment(year, month, day, hour, minute, second, _zone(zone or (None if "CST" in text else "Z")))
         if found := _DIGITS.fullmatch(text):
-            return _moment(*found.groups(), _zone(offset))
+            year, month, day, hour, minute, second = found.groups()
+            return _moment(year, month, day, hour, minute, second, _zone(offset))
         if found := _EPOCH.fullmatch(text):
             return datetime.fromtimestamp(int(found[1]), UTC)
     except (ValueError, OverflowError):
@@ -150,7 +164,7 @@ def _zone(offset: str | None) -> timezone:
     if found is None:
         raise ValueError("no offset")
     distance = timedelta(hours=int(found[2]), minutes=int(found[3] or 0))
-    return timezone(distance if found[1] == "+" else -distance)
+    return timezone(-distance if found[1] == "-" else distance)
 
 
 def scan_of(at: datetime, code: str | None, stage: Stage, place: str | None, text: str | None) -> Scan:

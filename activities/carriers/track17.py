@@ -11,7 +11,9 @@ import hmac
 import json
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Annotated, Any, Final
+
+from pydantic import BeforeValidator
 
 from activities.carriers.asking import Question, Questions
 from activities.carriers.base import Checked, PushContent, Pushed, Silence, TraceQuery, found, nothing_found, silent
@@ -19,9 +21,11 @@ from activities.carriers.reading import (
     VendorEvents,
     VendorList,
     VendorText,
+    VendorWords,
     entry_of,
     local_time,
     number_of,
+    only_object,
     read_each,
     scan_of,
     with_unread,
@@ -89,18 +93,18 @@ _STATUS: Mapping[int, Silence] = {401: "auth", 403: "auth", 429: "throttled"}
 
 
 class _Address(Message):
-    city: VendorText = None
-    state: VendorText = None
+    city: VendorWords = None
+    state: VendorWords = None
 
 
 class _Event(Message):
     time_utc: VendorText = None
     time_iso: VendorText = None
-    description: VendorText = None
-    location: VendorText = None
+    description: VendorWords = None
+    location: VendorWords = None
     stage: VendorText = None
     sub_status: VendorText = None
-    address: _Address | None = None
+    address: Annotated[_Address | None, BeforeValidator(only_object)] = None
 
 
 class _Group(Message):
