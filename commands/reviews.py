@@ -15,6 +15,7 @@ from commands.traces import trace_table
 from commands.views import reason_sentences
 from core.errors import BadInput, Refused
 from core.money import format_minor
+from core.names import name_of
 from core.reasons import SENTENCES
 from core.texts import Language, clock, joined
 from screens import counted, table
@@ -127,10 +128,11 @@ def _case_told(case: dict[str, Any], language: Language) -> list[str]:
     """What an arbitration is about, and what each side said last."""
     from core.aftersale.texts import KINDS  # loaded when it is shown, as above
 
-    kind = KINDS[str(case["kind"])]
-    about = f"申请{kind.zh}（{case['reason']}）。" if language == "zh" else f"It asks for {kind.en} ({case['reason']})."
+    kind, reason = KINDS[str(case["kind"])], name_of("case_reason", case["reason"], language)
+    about = f"申请{kind.zh}（{reason}）。" if language == "zh" else f"It asks for {kind.en} ({reason})."
     said = {one["by"]["role"]: one["text"] for one in case.get("said") or () if one.get("text")}
-    return [about, *(f"{role}: “{text}”" for role, text in said.items())]
+    colon = "：" if language == "zh" else ": "
+    return [about, *(f"{name_of('role', role, language)}{colon}“{text}”" for role, text in said.items())]
 
 
 async def _traces(register: Register, queue: list[Review]) -> dict[tuple[str, str], list[dict[str, Any]]]:

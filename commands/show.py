@@ -163,20 +163,20 @@ def _show(console: Console, about: Subject, view: dict[str, Any], money: Money, 
     state = view["state"]
     for line in _warnings(about, view):
         console.print(line, style="yellow")
-    print_in(console, withdrawal_facts(state) if about.is_withdrawal else order_facts(state), language)
-    parcels, refunds = state.get("parcels", ()), state.get("refunds", ())
+    print_in(console, withdrawal_facts(state, language) if about.is_withdrawal else order_facts(state), language)
+    parcels = state.get("parcels", ())
     findings = findings_table(parcels, language)
     for shown in (
         parcels_table(parcels) if parcels else None,
         findings,
         *(trace_table(parcel, sources) for parcel, sources in view["traces"].items()),
         late_table(parcels, state.get("cases", ()), language),
-        refunds_table(refunds, state["order"]["currency"]) if refunds else None,
+        refunds_table(state, language) if state.get("refunds") else None,
         cases_table(state["cases"], state["order"]["currency"]) if state.get("cases") else None,
         payouts_table(state["attempts"]) if state.get("attempts") else None,
         holds_table(view["holds"], language) if view["holds"] else None,
         retries_table(view["retries"]) if view.get("retries") else None,
-        journal_table(view["journal"]) if view["journal"] else None,
+        journal_table(view["journal"], language) if view["journal"] else None,
         accounts_table(money.accounts) if money.accounts else None,
         transfers_table(money.transfers) if money.transfers else None,
     ):

@@ -75,11 +75,11 @@ def show_in_chinese(error: Any) -> None:
 
 def in_chinese(message: str) -> str:
     """The parser's message; what has no Chinese form stays."""
-    return _FORMS.chinese(message) or message
+    return _FORMS.said(message) or message
 
 
 def _inner(part: str) -> str:
-    return _FORMS.chinese(part) or field_zh(part) or part
+    return _FORMS.said(part) or field_zh(part) or part
 
 
 _FORMS = Forms(USAGE, _inner)

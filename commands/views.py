@@ -42,8 +42,10 @@ def order_facts(state: Mapping[str, Any]) -> Facts:
     )
 
 
-def withdrawal_facts(state: Mapping[str, Any]) -> Facts:
+def withdrawal_facts(state: Mapping[str, Any], language: Language = "en") -> Facts:
     """A withdrawal at a glance."""
+    from core.withdrawal.texts import withdrawal_reason  # loaded when it is shown: most commands need no texts
+
     asked = state.get("withdrawal") or {}
     currency = asked.get("currency", "")
     return facts(
@@ -59,7 +61,7 @@ def withdrawal_facts(state: Mapping[str, Any]) -> Facts:
             "approved by": ", ".join(one["actor"]["id"] for one in state.get("approvals", ())),
             "policy": asked.get("policy"),
             "state": state.get("phase"),
-            "because": state.get("reason"),
+            "because": withdrawal_reason(state.get("reason") or "", language, of_rail=state.get("phase") == "failed"),
             "waits for": deadline_line(state) or ("nothing, it is closed" if state.get("closed") else ""),
         },
     )
@@ -162,8 +164,13 @@ LATE_WORDS: Mapping[str, Mapping[Language, str]] = {
 }
 
 
-def refunds_table(refunds: Sequence[Mapping[str, Any]], currency: str) -> Listing:
-    """Money on its way back to the buyer."""
+def refunds_table(state: Mapping[str, Any], language: Language = "en") -> Listing:
+    """An order's money on its way back to the buyer."""
+    from core.order.state import ScreeningHit  # loaded when it is shown, as above
+    from core.order.texts import refund_reason
+
+    currency = state["order"]["currency"]
+    hits = [ScreeningHit.model_validate(one) for one in state.get("screening_hits", ())]
     return table(
         "Refunds",
         ("cause", "amount", "status", "since", "reference", "reason"),
@@ -174,9 +181,9 @@ def refunds_table(refunds: Sequence[Mapping[str, Any]], currency: str) -> Listin
                 refund["status"],
                 clock(refund["since"]),
                 refund.get("reference"),
-                refund["reason"],
+                refund_reason(refund["reason"], language, hits),
             )
-            for refund in refunds
+            for refund in state["refunds"]
         ],
         numbers=("amount",),
     )
@@ -253,8 +260,11 @@ def _named(retried: Mapping[str, Any]) -> str:
     return summary if summary.startswith(activity) else f"{activity}: {summary}" if summary else activity
 
 
-def journal_table(journal: Sequence[Mapping[str, Any]]) -> Listing:
+def journal_table(journal: Sequence[Mapping[str, Any]], language: Language = "en") -> Listing:
     """What came in, and the answers."""
+    from core.answers import JournalEntry  # loaded when it is shown, as above
+    from core.journal_notes import note_of
+
     return table(
         "Journal",
         ("no", "at", "by", "verb", "actor", "outcome", "why"),
@@ -266,7 +276,7 @@ def journal_table(journal: Sequence[Mapping[str, Any]]) -> Listing:
                 entry["verb"],
                 ":".join((entry["actor"]["role"], entry["actor"]["id"])) if entry.get("actor") else "",
                 entry["outcome"],
-                ": ".join(filter(None, (entry.get("code"), entry.get("message")))),
+                ": ".join(filter(None, (entry.get("code"), note_of(JournalEntry.model_validate(entry), language)))),
             )
             for entry in journal
             if "seq" in entry

@@ -1,4 +1,4 @@
-"""Sentences of ours and of libraries, said in Chinese by the form of the English one."""
+"""Sentences of ours and of libraries, said in other words, mostly in Chinese, by the form of the English one."""
 
 from __future__ import annotations
 
@@ -8,21 +8,26 @@ from functools import cached_property
 
 
 class Forms:
-    """English forms and what they are in Chinese. `{}` stands for what only the case knows.
+    """English forms and what is said in their place. `{}` stands for what only the case knows.
 
     Args:
         table: form to form, both with as many `{}`. A brace of the text itself is doubled, as in `str.format`.
-        named: what stands for `{}`, as Chinese has it.
+        named: what stands for `{}`, as the other form has it.
     """
 
     def __init__(self, table: Mapping[str, str], named: Callable[[str], str] = str) -> None:
         self._table, self._named = table, named
 
-    def chinese(self, text: str) -> str | None:
-        """The text in Chinese; None where it has none of these forms."""
+    def said(self, text: str, named: Callable[[str], str] | None = None) -> str | None:
+        """The text in its other form; None where it has none of these.
+
+        Args:
+            text: an English one.
+            named: in place of the table's own.
+        """
         for form, said in self._patterns:
             if (found := form.fullmatch(text)) is not None:
-                return said.format(*(self._named(part) for part in found.groups()))
+                return said.format(*map(named or self._named, found.groups()))
         return None
 
     @cached_property

@@ -211,12 +211,23 @@ NAMES: Mapping[str, str] = {
 
 def detail_zh(detail: str) -> str:
     """A detail in Chinese; as it is, where it has none of these forms."""
-    return _FORMS.chinese(detail) or detail
+    return _FORMS.said(detail) or _fields_zh(detail) or detail
+
+
+def _fields_zh(detail: str) -> str | None:
+    """What is wrong with each of several fields: `path: what; path: what`."""
+    found = []
+    for part in detail.split("; "):
+        path, _, what = part.partition(": ")
+        if (said := field_zh(what)) is None:
+            return None
+        found.append(f"{path}：{said}")
+    return "；".join(found)
 
 
 def field_zh(detail: str) -> str | None:
     """What is wrong with one field, in Chinese; None where it has none of these forms."""
-    return _FIELDS.chinese(detail)
+    return _FIELDS.said(detail)
 
 
 def _named(part: str) -> str:

@@ -13,22 +13,28 @@ from order_driver import OrderDriver
 from order_walks import STARTS, a_driver, walks
 
 from core.account_drop import texts as drop_texts
+from core.answers import JournalEntry
 from core.audit import explain
 from core.audit.absence import Doubt
 from core.audit.explain import LANGUAGES, sentence
 from core.audit.policy import SERVICE_RULES, TRUTH_RULES
 from core.audit.waybills import CARRIERS
 from core.chart import IN_CHINESE, IN_ENGLISH, KINDS_BY_NAME
-from core.messages import Order
+from core.journal_notes import note_of
+from core.messages import Actor, Order
 from core.order import texts as order_texts
 from core.order.auditing import SILENCE
 from core.order.opening import Screening, check_payment_time
 from core.order.state import ScreeningHit
-from core.order.texts import screening_sentence
+from core.order.texts import refund_reason, screening_sentence
 from core.order.views import findings_of, holds_of
+from core.reason_texts import REASONS as REFUSALS
 from core.texts import Help, Language, clock, spell
 from core.withdrawal import texts as withdrawal_texts
+from core.withdrawal.texts import FAILURES, withdrawal_reason
+from core.withdrawal_messages import FailureClass
 
+OPERATOR = Actor(role="operator", id="ann")
 PROJECT = Path(__file__).parents[1]
 WAITS = ("no_scan_yet", "not_picked_up", "not_delivered", "no_new_scan", "carrier_silent")
 PEOPLE = ("no_pickup", "undelivered", "correction_time_over", "appeal", "screening")
@@ -214,11 +220,100 @@ def test_whatever_holds_an_order_is_said_in_chinese(start: str) -> None:
 
 def test_on_random_ways_all_holds_and_findings_are_said_in_chinese() -> None:
     for driver, _ in walks(range(40), steps=25):
-        causes = [refund.cause for refund in driver.state.refunds]
+        disputes = [case.dispute.reference for case in driver.state.cases if case.dispute is not None]
+        causes = [*(refund.cause for refund in driver.state.refunds), *disputes]
         for view in holds_of(driver.state):
             _check(view, *causes, "sandbox")
         for parcel in driver.state.parcels:
             assert len(findings_of(parcel, "zh")) == len(findings_of(parcel, "en"))
+        journal = driver.state.inbox.journal
+        written = [entry.message or "" for entry in journal if entry.actor is not None]
+        for said in (*(note_of(entry, "zh") for entry in journal if entry.actor is None), *_reasons(driver)):
+            assert english_in(said, "auto-A1001", "command_id", "actor", *written, *causes) == [], said
+
+
+def _reasons(driver: OrderDriver) -> list[str]:
+    return [refund_reason(refund.reason, "zh", driver.state.screening_hits) for refund in driver.state.refunds]
+
+
+def test_a_refund_of_prohibited_goods_names_the_rules_in_chinese() -> None:
+    driver = OrderDriver(screening=Screening(verdict="refuse", reasons=("medicine (line 1)",), hits=HITS)).open()
+    assert _reasons(driver) == ["禁售商品：“药品”（第 1、2 行）、“possible replica”（第 3 行）"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "of_rail", "english", "chinese"),
+    [
+        ("no one approved it in time", False, "no one approved it in time", "逾期无人批准"),
+        ("called off by the merchant", False, "called off by the merchant", "由商家撤销"),
+        (
+            "payee NAME_ERROR not his",
+            True,
+            "the payee's account was refused: “NAME_ERROR not his”",
+            "收款账户被拒：“NAME_ERROR not his”",
+        ),
+        ("payee asked for it", False, "payee asked for it", "payee asked for it"),
+        (
+            "receivable_outstanding: The merchant owes money.",
+            False,
+            "The merchant owes money.",
+            "商家有欠款。",
+        ),
+        ("holder_mismatch", False, REFUSALS["holder_mismatch"].en, REFUSALS["holder_mismatch"].zh),
+        (
+            "user by_hand B-77, the bank says so",
+            True,
+            "two people said that it was not paid: B-77, the bank says so",
+            "两人核定为未付款：B-77, the bank says so",
+        ),
+    ],
+)
+def test_why_a_withdrawal_ended_is_said_in_both_languages(
+    reason: str, of_rail: bool, english: str, chinese: str
+) -> None:
+    assert withdrawal_reason(reason, of_rail=of_rail) == english
+    assert withdrawal_reason(reason, "zh", of_rail=of_rail) == chinese
+    assert {*get_args(FailureClass)} == FAILURES.keys()
+
+
+AT = datetime(2026, 11, 22, 8, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("verb", "actor", "message", "english", "chinese"),
+    [
+        (
+            "deadline_shifted",
+            None,
+            "approve_by: 2026-11-22T08:00:00+00:00 → 2026-11-23T08:00:00+00:00, outage",
+            "“approval”: 2026-11-22 08:00 UTC → 2026-11-23 08:00 UTC, as our service was down",
+            "“批准期限”：2026-11-22 08:00 UTC → 2026-11-23 08:00 UTC（系统中断）",
+        ),
+        (
+            "clock_paused",
+            None,
+            "receipt_by: 2026-11-22T08:00:00+00:00 → paused, case 1 is open",
+            "“receipt is confirmed at”: 2026-11-22 08:00 UTC → paused, case 1 is open",
+            "“自动确认收货”：2026-11-22 08:00 UTC → 暂停，售后 1 处理中",
+        ),
+        (
+            "shift_deadline",
+            OPERATOR,
+            "ship_by moved by 3d: Spring Festival",
+            "“ship by” moved by 3 days: Spring Festival",
+            "“发货期限”顺延 3 天：Spring Festival",
+        ),
+        ("open_after_sale", OPERATOR, "wrong_item", "wrong item", "发错货"),
+        ("cancel_order", OPERATOR, "2 for parcel p1", "2 for parcel p1", "2 for parcel p1"),
+        ("start_withdrawal", None, "withdrawal 20261122", "withdrawal 20261122", "提现 20261122"),
+    ],
+)
+def test_a_note_of_the_journal_names_deadlines_and_times(
+    verb: str, actor: Actor | None, message: str, english: str, chinese: str
+) -> None:
+    entry = JournalEntry(seq=1, at=AT, channel="system", verb=verb, actor=actor, outcome="noted", message=message)
+    assert note_of(entry, "en") == english
+    assert note_of(entry, "zh") == chinese
 
 
 def test_a_refund_that_the_channel_refused_quotes_the_channel_in_chinese() -> None:

@@ -59,7 +59,7 @@ OF_CODES = {
         "place",
     ),
     *("carrier", "break_scope", "break_kind", "break_reason"),
-    *("review_kind", "nav", "problem", "mode", "trace_answer", "account_change", "row"),
+    *("review_kind", "nav", "problem", "mode", "trace_answer", "account_change", "row", "merchant_move"),
 }
 """Sections whose keys are codes of the contract, or parts of an address."""
 

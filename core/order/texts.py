@@ -9,6 +9,7 @@ from core.chart import IN_CHINESE
 from core.forms import Forms
 from core.intake import INTAKE_SIGNALS, signals_zh
 from core.merchants import MERCHANT_FROZEN, MERCHANT_SUSPENDED
+from core.names import name_of
 from core.order.state import (
     ARBITRATION_OVERDUE,
     CHARGEBACK_OVERDUE,
@@ -20,7 +21,7 @@ from core.order.state import (
     ScreeningHit,
 )
 from core.states import Hold
-from core.texts import Help, Language, listed
+from core.texts import LANGUAGES, Help, Language, listed
 
 WAITING: Mapping[str, Help] = {
     "screening": Help("A reviewer sends decide_screening.", "等待审核人员提交 decide_screening。"),
@@ -128,14 +129,23 @@ REFUNDED: Mapping[str, str] = {
     "sent back to its sender": "退回途中",
     "returned to its sender": "已退回寄件人",
     "its shipment was called off": "寄件已取消",
+    "logistics information rejected": "物流信息审核驳回",
     "not shipped in time": "未按时发货",
     "the buyer did not collect it": "买家未按时自提",
     "the merchant cannot ship: {}": "商家无法发货：{}",
     "prohibited goods: {}": "禁售商品：{}",
     "chargeback": "拒付",
+    "chargeback {}": "拒付（{}）",
     "claim_back": "追回货款",
+    "shipped late: parcel {} was picked up after {}": "延迟发货：包裹 {} 揽收于 {} 之后",
+    "the order had ended when the dispute was won": "拒付胜诉时订单已结束",
 }
 """Why the system itself gives money back, in Chinese, by the form of the refund's reason; `{}` is what people wrote."""
+OF_CASES: Mapping[str, Help] = {
+    "after-sale case {}: {}": Help("after-sale case {}: {}", "售后 {}：{}"),
+    "after-sale case {}: the way back": Help("after-sale case {}: the way back", "售后 {}：退货运费"),
+}
+"""Why a case gives money back; the reason is a word of a closed list."""
 
 OUTCOMES: Mapping[str, str] = {"conflict": "与已有记账内容不符", "insufficient_funds": "账户余额不足"}
 """Why the ledger refuses one, in Chinese."""
@@ -148,12 +158,24 @@ MERCHANT_HELD: Mapping[str, Help] = {
 """Why an order of a stopped merchant waits."""
 
 
-def refund_reason(reason: str, language: Language = "en") -> str:
-    """Why a refund was decided. What people wrote stays as it is."""
-    return (_REFUNDED.chinese(reason) if language == "zh" else None) or reason
+def refund_reason(reason: str, language: Language = "en", hits: Sequence[ScreeningHit] = ()) -> str:
+    """Why a refund was decided. What people wrote stays as it is.
+
+    Args:
+        reason: the refund's.
+        language: `en` or `zh`.
+        hits: the rules of the screening that matched, which have names in both languages.
+    """
+    if hits and language == "zh" and reason.startswith("prohibited goods: "):
+        return f"禁售商品：{listed((_hit(hit, language) for hit in hits), language)}"
+    of_case = _OF_CASES[language].said(reason, lambda part: name_of("case_reason", part, language))
+    return of_case or (_REFUNDED.said(reason) if language == "zh" else None) or reason
 
 
 _REFUNDED = Forms(REFUNDED)
+_OF_CASES: Mapping[Language, Forms] = {
+    language: Forms({form: getattr(said, language) for form, said in OF_CASES.items()}) for language in LANGUAGES
+}
 
 
 def screening_sentence(hits: Sequence[ScreeningHit], language: Language = "en") -> str:

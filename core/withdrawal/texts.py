@@ -1,10 +1,14 @@
-"""What would speed a withdrawal up, by the reason why its money has not arrived, in English and in Chinese."""
+"""What would speed a withdrawal up, by the reason why its money has not arrived, and why it ended, in two languages."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from core.texts import Help
+from core.forms import Forms
+from core.names import name_of
+from core.reason_texts import REASONS
+from core.reasons import in_chinese
+from core.texts import LANGUAGES, Help, Language
 
 WAITING: Mapping[str, Help] = {
     "being_submitted": Help("Nothing to do; it goes on by itself.", "无需操作，系统自动处理。"),
@@ -60,3 +64,46 @@ HELD: Mapping[str, Help] = {
     ),
 }
 """Why a person must act, by the name of a hold."""
+
+ENDED: Mapping[str, Help] = {
+    "no one approved it in time": Help("no one approved it in time", "逾期无人批准"),
+    "called off by the {}": Help("called off by the {}", "由{}撤销"),
+    "user by_hand {}": Help("two people said that it was not paid: {}", "两人核定为未付款：{}"),
+}
+"""Why the system ended a withdrawal, by the form of its reason."""
+
+FAILURES: Mapping[str, Help] = {
+    "payee": Help("the payee's account was refused", "收款账户被拒"),
+    "quota": Help("a limit of the day was reached", "超出当日限额"),
+    "ours": Help("our own account with the rail was refused", "平台在出款渠道的账户异常"),
+    "risk": Help("the rail's risk control refused it", "被出款渠道风控拒绝"),
+    "user": Help("the payee did not take it", "收款人未领取"),
+    "unknown": Help("the rail refused it", "被出款渠道拒绝"),
+}
+"""Why a rail refused a payout, before its own code and words."""
+
+
+def withdrawal_reason(reason: str, language: Language = "en", *, of_rail: bool = False) -> str:
+    """Why a withdrawal ended, or why its account was suspended or changed. What people wrote stays as it is.
+
+    Args:
+        reason: the system's form of it, a reason code with or without its sentence, or what a person wrote.
+        language: `en` or `zh`.
+        of_rail: a rail refused the payout; its own words are quoted.
+    """
+    if (ended := _ENDED[language].said(reason, lambda part: name_of("role", part, language))) is not None:
+        return ended
+    code, _, message = reason.partition(": ")
+    if code in REASONS:
+        said = message or REASONS[code].en
+        return (in_chinese(code, said) if language == "zh" else None) or said
+    failure, _, words = reason.partition(" ")
+    if of_rail and failure in FAILURES:
+        why: str = getattr(FAILURES[failure], language)
+        return f"{why}{'：' if language == 'zh' else ': '}“{words}”" if words else why
+    return reason
+
+
+_ENDED: Mapping[Language, Forms] = {
+    language: Forms({form: getattr(said, language) for form, said in ENDED.items()}) for language in LANGUAGES
+}

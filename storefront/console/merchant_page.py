@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import secrets
+from decimal import Decimal
 from typing import Any
 
 from starlette.responses import Response
 from starlette.routing import Route
 
 from core.answers import HoldView
+from core.durations import parse_duration
 from core.errors import BadInput, Refused
 from core.merchant_calendar import calendar
 from core.messages import Withdrawal
+from core.money import format_minor
 from core.order import views
+from core.texts import spell
+from ledger.merchants import MerchantMove
 from ledger.orders import OrderInHand
 from ledger.register_part import Position
 from storefront.api.paging import cursor_in
@@ -58,7 +63,7 @@ async def merchant_page(visit: Visit) -> Response:
         accounts=await register.accounts.of_merchant(merchant_id),
         endpoints=await register.endpoints.rows(merchant_id, ORDERS_SHOWN),
         keys=await register.api_keys.list(merchant_id, limit=ORDERS_SHOWN),
-        moves=await register.merchants.moves(merchant_id, limit=ORDERS_SHOWN),
+        moves=[(one, *_decided(visit, one)) for one in await register.merchants.moves(merchant_id, limit=ORDERS_SHOWN)],
         is_own=visit.who.known.merchant_id == merchant_id,
         done=visit.given("done"),
         later=visit.given("later"),
@@ -70,6 +75,22 @@ def _holds(row: OrderInHand) -> tuple[HoldView | None, ...]:
     """Why an order's money has not arrived; one line where nothing is recorded yet."""
     state = state_of_open(row)
     return (views.holds_of(state) if state is not None else ()) or (None,)
+
+
+def _decided(visit: Visit, move: MerchantMove) -> tuple[str, str]:
+    """What was decided about a merchant, and to which value it was set."""
+    what, _, about = move.what.partition(" ")
+    said = " ".join(filter(None, (visit.words.of("merchant_move", what), about if what == "licence" else "")))
+    value = move.value
+    if value is None:
+        return said, visit.words("merchant.ended")
+    if what == "deposit":
+        return said, format_minor(int(value), about)
+    if what == "commission_bps":
+        return said, f"{Decimal(value) / 100:f} %"
+    if what == "settlement_delay":
+        return said, spell(parse_duration(value), visit.language)
+    return said, visit.words.of("choice", value) if value in {"yes", "no"} else value
 
 
 _COLUMNS = ("order", "phase", "total", "currency", "reason", "waits", "since", "expected", "who can act")

@@ -99,7 +99,7 @@ async def order_page(visit: Visit) -> Response:
         parcels=await parcel_views(visit, order_id, state),
         happened=sorted(_happened(visit, state, notices, money), key=lambda one: one.at, reverse=True),
         money=money,
-        refund_reason=lambda reason: refund_reason(reason, visit.language),
+        refund_reason=lambda reason: refund_reason(reason, visit.language, state.screening_hits),
         account_name=lambda path: account_name(visit, path),
         movement_name=lambda row: movement_name(visit, row),
         workflow=f"{workflow}{order_workflow_id(order_id)}"

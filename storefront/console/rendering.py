@@ -15,10 +15,9 @@ from starlette.responses import HTMLResponse
 from core.answers import JournalEntry
 from core.audit.waybills import carrier
 from core.durations import parse_duration
-from core.forms import Forms
+from core.journal_notes import note_of
 from core.money import format_minor
-from core.reasons import in_chinese
-from core.texts import spell
+from core.texts import listed, spell
 from storefront.console.offers import Offer
 from storefront.console.visits import Visit
 from storefront.console.words import TABLE
@@ -98,6 +97,7 @@ def _common(visit: Visit) -> dict[str, Any]:
         "when_short": lambda at: when(visit, at, "%m-%d %H:%M"),
         "from_now": lambda at: from_now(visit, at),
         "lasts": lambda length: spell(_length(length), words.language),
+        "listed": lambda words_in_a_row: listed(words_in_a_row, words.language),
         "iso": lambda at: _moment(at).isoformat() if at else "",
     }
 
@@ -113,24 +113,7 @@ def said_of(visit: Visit, problem: HttpProblem) -> str:
 
 def noted(visit: Visit, entry: JournalEntry) -> str:
     """What a journal says of an entry: why it was refused, or what was noted with it."""
-    said = entry.message or ""
-    if visit.language == "zh":
-        said = (in_chinese(entry.code, said) if entry.code else None) or _NOTES.chinese(said) or said
-    return visit.words.plain(said)
-
-
-_NOTES = Forms(
-    {
-        "{}: not so any more.": "{}：已不成立。",
-        "Cancelling a workflow cancels no order: send cancel_order.": "取消工作流不会取消订单，请提交 cancel_order。",
-        "Cancelling a workflow calls no withdrawal off: send cancel.": "取消工作流不会取消提现，请提交 cancel。",
-        "It stood in the books before this arrived.": "此前已入账。",
-        "withdrawal {}": "提现 {}",
-        "{} for parcel {}": "{}（包裹 {}）",
-        "{}: {} → {}, case {} is open": "{}：{} → {}，售后 {} 处理中",
-    }
-)
-"""What the system notes, in Chinese."""
+    return visit.words.plain(note_of(entry, visit.language, lambda at: when(visit, at)))
 
 
 def about_name(visit: Visit, offer: Offer) -> str:

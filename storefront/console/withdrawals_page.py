@@ -11,6 +11,8 @@ from core.ids import withdrawal_workflow_id
 from core.withdrawal import views
 from core.withdrawal.deadlines import next_deadline
 from core.withdrawal.state import PEOPLE_NEEDED, WithdrawalState
+from core.withdrawal.texts import withdrawal_reason
+from ledger.payout_accounts import AccountChange
 from ledger.register_part import Position
 from ledger.withdrawals import StoredWithdrawal, WithdrawalRow
 from storefront.api.paging import cursor_in
@@ -18,8 +20,9 @@ from storefront.console.lists import ROWS, addresses, csv_of, decimal, limit_of,
 from storefront.console.names import account_name, movement_name
 from storefront.console.offers import offers_of_withdrawal
 from storefront.console.reading import ID, known_withdrawal, state_of_withdrawal
-from storefront.console.rendering import render
+from storefront.console.rendering import render, said_of
 from storefront.console.visits import Visit, for_people
+from storefront.problems import problem_of
 
 STATES = ("in_approval", "unknown", "in_suspense", "submitted", "paid", "returned", "failed", "rejected")
 CHANGES_SHOWN = 10
@@ -74,6 +77,7 @@ async def withdrawal_page(visit: Visit) -> Response:
         phase=known.state_name,
         needs_approval=known.needs_approval,
         state=state,
+        reason=_reason(visit, state) if state is not None else "",
         due=next_deadline(state) if state is not None else None,
         holds=views.holds_of(state) if state is not None else (),
         offers=offers_of_withdrawal(state, visit.who.actor, visit.now) if state is not None else (),
@@ -92,16 +96,32 @@ async def _surroundings(visit: Visit, known: StoredWithdrawal, state: Withdrawal
     """The account that is paid to, how it changed, and what the day's limits leave."""
     asked, register = known.withdrawal, visit.register
     changes = await register.accounts.changes(asked.merchant_id, asked.account_id)
+    shown = changes[::-1][:CHANGES_SHOWN]
     standing = None
     if state is not None:
         where = (asked.merchant_id, asked.account_id, asked.currency)
         standing = await register.withdrawals.standing(*where, state.policy, visit.now)
+    account = await register.accounts.get(asked.account_id, known.account_version)
+    latest = next((one for one in reversed(changes) if one.what == "suspended"), None)
     return {
-        "account": await register.accounts.get(asked.account_id, known.account_version),
-        "changes": changes[::-1][:CHANGES_SHOWN],
+        "account": account,
+        "suspended_for": _words(visit, account.suspended_for or "", latest) if account is not None else "",
+        "changes": [(one, *(_words(visit, said, one) for said in (one.detail, one.why))) for one in shown],
         "standing": standing,
         "limits": state.policy if state is not None else None,
     }
+
+
+def _reason(visit: Visit, state: WithdrawalState) -> str:
+    """Why it ended."""
+    if state.refusal is not None:
+        return said_of(visit, problem_of(state.refusal.code, state.refusal.message))
+    return withdrawal_reason(state.reason or "", visit.language, of_rail=state.phase == "failed")
+
+
+def _words(visit: Visit, said: str, change: AccountChange | None) -> str:
+    """What a change of an account says: the system's in the person's language, people's as they wrote it."""
+    return withdrawal_reason(said, visit.language, of_rail=change is not None and change.role == "system")
 
 
 ROUTES = [

@@ -1,4 +1,4 @@
-"""The console's words in English and Chinese, from `words.toml`."""
+"""The console's words in English and Chinese, from `words.toml`; codes of the contract have theirs in `core.names`."""
 
 from __future__ import annotations
 
@@ -8,16 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 
+from core.names import Table, names
 from core.texts import Language
 from storefront.console.forms import FormField
-
-Table = Mapping[str, Mapping[str, Mapping[str, str]]]
 
 
 def _read() -> Table:
     text = resources.files("storefront.console").joinpath("words.toml").read_text(encoding="utf-8")
-    found: Table = tomllib.loads(text)
-    return found
+    return {**tomllib.loads(text), **names()}
 
 
 TABLE = _read()

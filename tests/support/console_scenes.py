@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any, NamedTuple
 
 from case_driver import case, delivered
@@ -13,14 +14,20 @@ from order_samples import PEOPLE, a_scan, a_verdict
 from withdrawal_driver import LARGE, WithdrawalDriver, asked
 
 from core.aftersale.state import AfterSaleCase, Exhibit, Said
+from core.answers import JournalEntry
 from core.audit.findings import Finding
 from core.audit.trace import Trace
+from core.journal_notes import NOTES, OF_COMMANDS
 from core.messages import Actor, Scan
 from core.order.state import OrderState, Refund
+from core.order.texts import OF_CASES, REFUNDED
 from core.parcels import Parcel
+from core.reason_texts import REASONS
+from core.texts import clock
 from core.withdrawal.estimating import Standing
 from core.withdrawal.payouts import Attempt
 from core.withdrawal.state import Approval, WithdrawalState
+from core.withdrawal.texts import ENDED, FAILURES
 from ledger.balances import AccountBalance, Money, TransferRow
 from ledger.claims import Claimant
 from ledger.notices import StoredNotice
@@ -90,18 +97,37 @@ def _rich(driver: OrderDriver) -> OrderState:
             "decisions": made(Parcel).decisions,
         }
     )
+    journal = driver.state.inbox.journal
     bare = made(Parcel, full=False, parcel_id="p2", carrier="sandbox", waybill="SF2", lines=parcel.lines)
-    inbox = driver.state.inbox.model_copy(update={"dropped": {"place_hold": 1}})
+    inbox = driver.state.inbox.model_copy(update={"dropped": {"place_hold": 1}, "journal": (*_noted(), *journal)})
     lines = [line.model_copy(update={"refunded_minor": at}) for at, line in enumerate(driver.state.lines)]
     return driver.state.model_copy(
         update={
             "parcels": (more, bare),
             "cases": _cases(),
-            "refunds": tuple(both(Refund)),
+            "refunds": (*both(Refund), *_refunded()),
             "inbox": inbox,
             "lines": tuple(lines),
         }
     )
+
+
+def _noted() -> list[JournalEntry]:
+    """What the system notes, in each of its forms, and what it notes beside a command."""
+    sample = iter(("receipt_by", *[AT.isoformat()] * 2) * len(NOTES))
+    forms = [form.format(*islice(sample, form.count("{}"))) for form in NOTES]
+    found = [made(JournalEntry, full=False, channel="system", outcome="noted", message=said) for said in forms]
+    found.append(made(JournalEntry, verb="open_after_sale", outcome="accepted", code=None, message="wrong_item"))
+    moved = "ship_by moved by 3d: 春节"
+    found.append(made(JournalEntry, verb="shift_deadline", outcome="accepted", code=None, message=moved))
+    later = [form.format(clock(AT), clock(AT + DAY), "出差") for form in OF_COMMANDS]
+    return found + [made(JournalEntry, verb="extend_receipt", outcome="accepted", code=None, message=m) for m in later]
+
+
+def _refunded() -> list[Refund]:
+    """Why the system itself gives money back, in each form."""
+    forms = [*REFUNDED, *OF_CASES]
+    return [made(Refund, reason=form.format("1", "not_received")) for form in forms]
 
 
 def _cases() -> tuple[AfterSaleCase, ...]:
@@ -250,6 +276,12 @@ def withdrawals() -> Iterator[Scene]:
     full = made(PayoutAccount, cooling_until=NOW + DAY)
     bare = made(PayoutAccount, full=False)
     fresh = WithdrawalDriver(asked(LARGE)).run().state
+    reasons = [form.format("merchant") for form in ENDED] + [f"{failure} CODE_1" for failure in FAILURES]
+    for reason in (*reasons, f"receivable_outstanding: {REASONS['receivable_outstanding'].en}"):
+        ended = rich.model_copy(update={"phase": "failed", "reason": reason})
+        because = [made(AccountChange, what="suspended", role="system", detail=reason)]
+        held = full.model_copy(update={"suspended_for": reason})
+        yield Scene("/withdrawals/w-1", of_withdrawal(ended, held, **{"accounts.changes": because}), OPERATOR)
     for state, account in ((rich, full), (fresh, bare), (driver.state, None), (None, None)):
         yield Scene("/withdrawals/w-1?done=approve", of_withdrawal(state, account), OPERATOR)
     yield Scene("/withdrawals/w-1", of_withdrawal(rich, full), MERCHANT)
