@@ -218,13 +218,16 @@ async def lift_safeguards(owner_dsn: str) -> None:
 
 
 @asynccontextmanager
-async def line_to(database: Database) -> AsyncIterator[tuple[Line, str]]:
-    """A line to the server of this database, and the database's address behind it, for the worker's role."""
-    address = urlsplit(database.worker_dsn)
+async def line_to(database: Database, *, owner: bool = False) -> AsyncIterator[tuple[Line, str]]:
+    """A line to the server of this database, and the database's address behind it, for the worker's role or the
+    owner's.
+    """
+    dsn = database.owner_dsn if owner else database.worker_dsn
+    address = urlsplit(dsn)
     assert address.hostname is not None
     assert address.port is not None
     async with Line.to(address.hostname, address.port) as line:
-        yield line, database.worker_dsn.replace(f":{address.port}/", f":{line.listens_at}/")
+        yield line, dsn.replace(f":{address.port}/", f":{line.listens_at}/")
 
 
 @pytest.fixture
