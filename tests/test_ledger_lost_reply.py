@@ -1,35 +1,23 @@
 """The reply to COMMIT is lost: the caller learns `Unavailable`, asks again, and the money moved once.
 
 A line on this machine stands between us and PostgreSQL. Once armed it cuts the connection instead of passing on the
-first reply that comes after the database shows the effect.
+first reply that comes after the database shows the effect. `test_ledger_money_paths` does so for each movement; here it
+is an array, and what moves no money.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable
 
 import pytest
 import pytest_asyncio
-from databases import WAITING, Database, line_to, until_a_lock_is_waited_for
+from databases import Database, line_to
 from ledger_samples import (
-    LIMITS,
-    NOW,
     a_record,
-    a_withdrawal,
-    a_withdrawal_record,
     an_order,
-    bank_return,
-    credit,
-    earned,
     fund,
-    funded,
     opened,
-    pay,
-    refund,
-    refund_arrived,
-    settle,
-    void,
 )
 
 from bench.line import Line
@@ -47,44 +35,6 @@ async def far(database: Database) -> AsyncIterator[tuple[Line, Book, Register]]:
         pool = await open_pool(address, size=1)
         yield line, Book(pool, beside=1), Register(pool)
         pool.terminate()
-
-
-MOVES = ["fund", "refund", "refund_arrived", "credit", "settle", "reserve", "pay", "void", "bank_return"]
-
-
-@pytest.mark.parametrize("what", MOVES)
-async def test_a_reply_that_is_lost_moves_the_money_once(
-    database: Database, book: Book, register: Register, far: tuple[Line, Book, Register], what: str
-) -> None:
-    line, far_book, far_register = far
-    order, withdrawal = an_order(), a_withdrawal()
-    await _prepare(what, book, register)
-    calls: dict[str, tuple[str, Callable[[Book, Register], Awaitable[object]]]] = {
-        "fund": ("order/A1/fund", lambda b, r: fund(b, order, record=a_record(revision=7))),
-        "refund": ("order/A1/refund/cancel", lambda b, r: refund(b, order)),
-        "refund_arrived": ("order/A1/refund/cancel/paid", lambda b, r: refund_arrived(b, order)),
-        "credit": ("order/A1/credit", lambda b, r: credit(b, order)),
-        "settle": ("order/A1/settle", lambda b, r: settle(b, order)),
-        "reserve": ("withdrawal/W1/reserve", lambda b, r: r.withdrawals.reserve(withdrawal, LIMITS, now=NOW)),
-        "pay": ("withdrawal/W1/close", lambda b, r: pay(b, withdrawal, record=a_withdrawal_record(revision=7))),
-        "void": ("withdrawal/W1/close", lambda b, r: void(b, withdrawal)),
-        "bank_return": ("withdrawal/W1/return/1", lambda b, r: bank_return(b, withdrawal, 500)),
-    }
-    reference, call = calls[what]
-
-    async def committed() -> bool:
-        found = await database.pool.fetchval("SELECT count(*) FROM movements WHERE reference = $1", reference)
-        return bool(found)
-
-    await far_register.withdrawals.available("m-1", "CNY")  # connect, before the line is cut
-    line.cut_when = committed
-    with pytest.raises(Unavailable):
-        await call(far_book, far_register)
-    before = await register.balances.by_purpose()
-    again = await call(far_book, far_register)
-    assert getattr(again, "outcome", None) == "exists"
-    assert await register.balances.by_purpose() == before
-    assert await database.pool.fetchval("SELECT count(*) FROM movements WHERE reference = $1", reference) == 1
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -116,25 +66,6 @@ async def test_a_reply_to_an_array_that_is_lost_moves_each_money_once(
     assert await database.balance("psp/wechat") == 6000
 
 
-async def _prepare(what: str, book: Book, register: Register) -> None:
-    """Everything up to the movement in question."""
-    if what in {"reserve", "pay", "void", "bank_return"}:
-        await earned(register, book, 1000)
-        if what != "reserve":
-            await register.withdrawals.reserve(a_withdrawal(), LIMITS, now=NOW)
-        if what == "bank_return":
-            await pay(book, a_withdrawal())
-        return
-    if what == "fund":
-        await opened(register, an_order())
-        return
-    order = await funded(register, book)
-    if what == "refund_arrived":
-        await refund(book, order)
-    if what == "settle":
-        await credit(book, order)
-
-
 async def test_an_order_whose_registration_lost_its_reply_is_registered_once(
     database: Database, register: Register, far: tuple[Line, Book, Register]
 ) -> None:
@@ -150,21 +81,3 @@ async def test_an_order_whose_registration_lost_its_reply_is_registered_once(
         await opened(far_register, an_order())
     assert await opened(far_register, an_order()) == "same_run"
     assert await register.orders.stored("A1") == an_order()
-
-
-async def test_a_backend_that_is_ended_in_the_middle_is_unavailable_and_nothing_moved(
-    database: Database, book: Book, register: Register
-) -> None:
-    order = await funded(register, book)
-    async with database.owner.acquire() as blocker:
-        began = blocker.transaction()
-        await began.start()
-        await blocker.execute("SELECT FROM accounts WHERE path = 'order/A1/escrow' FOR UPDATE")
-        waiting = asyncio.create_task(credit(book, order))
-        await until_a_lock_is_waited_for(database)
-        async with database.owner.acquire() as operator:
-            await operator.execute(f"SELECT pg_terminate_backend(pid) {WAITING}")
-        with pytest.raises(Unavailable):
-            await waiting
-        await began.rollback()
-    assert (await credit(book, order)).outcome == "posted"

@@ -6,15 +6,13 @@ import asyncio
 from collections import Counter
 
 import pytest
+from all_paths import PATHS
 from databases import WAITING, Database, line_to, until_a_lock_is_waited_for
 from money_paths import Ask, Caller, MoneyPath, standing
-from order_paths import ORDER_PATHS
-from other_paths import OTHER_PATHS
 
 from core.errors import Unavailable
 from ledger.pool import open_pool
 
-PATHS = {**ORDER_PATHS, **OTHER_PATHS}
 AT_ONCE = 3
 """Calls of each of two processes."""
 TRIES = 5

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from await_faults import Strikes
 from databases import Database
 from statement_lines import both_sides
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowFailureError, WorkflowHandle
-from temporalio.worker import Worker
+from temporalio.worker import Interceptor, Worker
 from waiting import WITHIN, until
 from withdrawal_stage import STRICT, WithdrawalStage
 
@@ -39,11 +40,13 @@ ANN = Actor(role="operator", id="ann")
 
 
 @asynccontextmanager
-async def working(stage: WithdrawalStage, vault: Vault = VAULT) -> AsyncIterator[None]:
+async def working(
+    stage: WithdrawalStage, vault: Vault = VAULT, interceptors: Sequence[Interceptor] = ()
+) -> AsyncIterator[None]:
     async with HttpClient(f"{stage.world.url}/bank", name="bank") as bank:
         activities = AccountDropActivities(stage.register, ByName(stand_in=lambda _: SandboxRail(bank)), vault).all
-        worker = Worker(stage.client, task_queue=TASK_QUEUE, plugins=[plugin(activities, runner=STRICT)])
-        async with worker:
+        plugins = [plugin(activities, runner=STRICT)]
+        async with Worker(stage.client, task_queue=TASK_QUEUE, plugins=plugins, interceptors=interceptors):
             yield
 
 
@@ -160,6 +163,17 @@ async def test_what_was_sent_is_booked_and_telling_it_verifies_the_account(
     changes = [(change.what, change.detail) for change in await stage.register.accounts.changes(stage.merchant)]
     assert changes[-3:] == [("dropped", ""), ("told_wrong", "2 tries left"), ("verified", "penny drop")]
     assert str(drop.amount_minor) not in [detail for _, detail in changes]
+
+
+async def test_a_drop_whose_reports_are_lost_is_sent_and_booked_once(
+    stage: WithdrawalStage, database: Database
+) -> None:
+    strikes = Strikes("unreported")
+    async with working(stage, interceptors=[strikes]):
+        assert (await answered(await send(stage, "a"))).state == "paid"
+    assert set(strikes.struck) == {"open_account_drop", "pay_account_drop"}
+    amount = (await row(stage, "a")).amount_minor
+    assert (await cost(database), await stage.effects()) == ((amount, -amount), 1)
 
 
 async def test_the_amount_is_in_no_history(stage: WithdrawalStage) -> None:

@@ -26,9 +26,11 @@ from activities.rails.sandbox import SandboxRail
 from activities.reconciliation import ReconciliationActivities
 from core.errors import BadInput, Refused, Unavailable, UnreadableAnswer
 from core.ids import RECONCILIATION_WORKFLOW, TASK_QUEUE
-from core.messages import Order
+from core.messages import Actor, Order
+from core.movements import Leg, adjustment
 from core.reading import content_hash
 from core.reconciliation.lines import Comparison
+from ledger.adjusting import post_adjustments
 from worker import plugin
 
 __all__ = ["own_world", "stage"]
@@ -119,6 +121,15 @@ async def test_what_a_comparison_did_and_did_not_report_is_done_again(
     stage: WithdrawalStage, database: Database
 ) -> None:
     await paid(stage)
+    deposit = f"merchant/{stage.merchant}/deposit"
+    legs = [Leg(f"merchant/{stage.merchant}/available", deposit, 800)]
+    await post_adjustments(stage.owner_dsn, [adjustment("deposit", "CNY", datetime.now(UTC), legs)])
+    long_ago: dict[str, Any] = {
+        "by": Actor(role="operator", id="ann"),
+        "why": "it closes",
+        "now": datetime.now(UTC) - 60 * DAY,
+    }
+    assert await stage.register.merchants.stop(stage.merchant, "leaving", on=True, **long_ago)
     database.broken = True
     await database.owner.execute("UPDATE withdrawals SET closed = TRUE, state_name = 'failed'")
     strikes = Strikes("unreported")
@@ -130,6 +141,9 @@ async def test_what_a_comparison_did_and_did_not_report_is_done_again(
     broken = answer["proofs"]["broken"]
     notices = [one.facts["proof"] for one in await stage.register.notices.read() if one.name == "proof_broken"]
     assert notices == sorted(broken) != []
+    back = "SELECT array_agg(reference) FROM movements WHERE reference LIKE '%/deposit_back/%'"
+    assert await database.owner.fetchval(back) == [f"merchant/{stage.merchant}/deposit_back/1"]
+    assert await database.balance(deposit) == 0
 
 
 async def test_a_day_is_compared_under_one_id(stage: WithdrawalStage) -> None:

@@ -1,7 +1,7 @@
 """Faults at the points where a workflow awaits an activity: not executed, no answer in time, executed but unreported.
 
 A point is an activity by name; `post` is one for each kind of movement. Each is struck once for each order or
-withdrawal, the first time that it comes to it.
+withdrawal, the first time that it comes to it; a posting is struck once for each movement.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ class Strikes(Interceptor):
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
         return _Struck(next, self)
 
-    def strikes(self, point: str, workflow_id: str) -> bool:
-        """Whether this call is struck; it counts as one."""
-        self._of[point, workflow_id] += 1
-        if self._of[point, workflow_id] > TIMES[self.fault]:
+    def strikes(self, point: str, subject: str) -> bool:
+        """Whether this call is struck; it counts as one. The subject is a workflow, or what it posts."""
+        self._of[point, subject] += 1
+        if self._of[point, subject] > TIMES[self.fault]:
             return False
         self.struck[point] += 1
         return True
@@ -51,7 +51,8 @@ class _Struck(ActivityInboundInterceptor):
 
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:
         info = activity.info()
-        if not self._strikes.strikes(point_of(info.activity_type, input.args), info.workflow_id or ""):
+        subject = _posted(input.args) or info.workflow_id or ""
+        if not self._strikes.strikes(point_of(info.activity_type, input.args), subject):
             return await self.next.execute_activity(input)
         if self._strikes.fault == "timeout":
             await asyncio.sleep(LONGER_THAN_ANY_LIMIT)
@@ -64,3 +65,9 @@ def point_of(name: str, arguments: Any) -> str:
     """The await point of a call."""
     (step,) = arguments or (None,)
     return f"post {step.movement.kind}" if isinstance(step, Post) else name
+
+
+def _posted(arguments: Any) -> str | None:
+    """The reference of the movement that a call posts."""
+    (step,) = arguments or (None,)
+    return step.movement.reference if isinstance(step, Post) else None

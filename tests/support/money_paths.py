@@ -1,6 +1,6 @@
 """What each movement of money needs for a test of it: what comes before, who asks for it, and what it moves.
 
-`order_paths` and `other_paths` list them. `tests/money_paths.toml` says which tests show what of each.
+`all_paths` has them all. `tests/money_paths.toml` says which tests show what of each.
 """
 
 from __future__ import annotations

@@ -105,11 +105,11 @@ def claim_back(amount: int = 1000, **amounts: Any) -> Movement:
     return movements.claim_back("A1", **given)
 
 
-def claims(kept_minor: int = 0, revision: int = 1) -> OrderRecord:
-    """The record of an order whose buyer paid 1000 again, so much of it kept for the order."""
+def claims(kept_minor: int = 0, revision: int = 1, paid_minor: int = 1000) -> OrderRecord:
+    """The record of an order whose buyer paid it again, so much of it kept for the order."""
     state = {"freeze": {"number": 1, "asked_minor": kept_minor}} if revision > 1 or kept_minor else {}
-    case = {"case_id": 1, "claim": {"amount_minor": 1000}}
-    over: dict[str, Any] = {"phase": "refunded", "refunded_minor": 1000, "revision": revision}
+    case = {"case_id": 1, "claim": {"amount_minor": paid_minor}}
+    over: dict[str, Any] = {"phase": "refunded", "refunded_minor": paid_minor, "revision": revision}
     return a_record("A1", **over, state={"funded": True, "cases": [case], **state})
 
 
@@ -128,12 +128,20 @@ DISCOUNTED = (registered(**WITH_DISCOUNT), posts(fund(970)), posts(credit(920, 5
 """The platform gives 30 of 1000."""
 REFUNDED = (*FUNDED, posts(refund(Taken(place="escrow", merchant_minor=1000))), posts(arrived(1000)))
 """The buyer has all of it back."""
+DISCOUNTED_BACK = (*DISCOUNTED[:2], posts(refund(Taken(place="escrow", merchant_minor=970))), posts(arrived(970)))
 SETTLED_AND_BACK = (*SETTLED, posts(refund(ALL_TAKEN)), posts(arrived(1000)))
+AND_MORE = (
+    *SETTLED_AND_BACK,
+    adjusts(("suspense", HAS, 600), number=2),
+    posts(freeze(200)),
+    adjusts((HAS, DEPOSIT, 300)),
+)
+"""Of other money 200 are frozen, 100 available, 300 in the deposit."""
 PART = Taken(place="merchant", merchant_minor=285, commission_minor=15)
 """300 of a settled order of 1000."""
 
 
-def _of_proceeds(merchant: int, commission: int, discount: int = 0) -> Taken:
+def of_proceeds(merchant: int, commission: int, discount: int = 0) -> Taken:
     amounts = {"merchant_minor": merchant, "commission_minor": commission, "discount_minor": discount}
     return Taken(place="proceeds", **amounts)
 
@@ -207,11 +215,11 @@ REFUNDS: dict[str, MoneyPath] = {
         FUNDED, refund(ESCROW_400, lines=ONE_LINE), {ESCROW: -400, OWED: 400, "line 1": 400}, OTHER
     ),
     "refund from proceeds": posted(
-        CREDITED, refund(_of_proceeds(190, 10)), {PROCEEDS: -190, COMMISSION: -10, OWED: 200}, OTHER
+        CREDITED, refund(of_proceeds(190, 10)), {PROCEEDS: -190, COMMISSION: -10, OWED: 200}, OTHER
     ),
     "refund from proceeds with the discount": posted(
         DISCOUNTED,
-        refund(_of_proceeds(190, 10, 6)),
+        refund(of_proceeds(190, 10, 6)),
         {PROCEEDS: -190, COMMISSION: -10, DISCOUNT: -6, OWED: 194},
         OTHER,
     ),
@@ -236,9 +244,9 @@ REFUNDS: dict[str, MoneyPath] = {
     ),
     "compensation for a late shipment": posted(
         CREDITED,
-        refund(_of_proceeds(50, 0), "late"),
+        refund(of_proceeds(50, 0), "late"),
         {PROCEEDS: -50, "order/A1/refund_payable/late": 50},
-        refund(_of_proceeds(51, 0), "late"),
+        refund(of_proceeds(51, 0), "late"),
     ),
     "compensation after the settlement": posted(
         SETTLED,
@@ -278,106 +286,4 @@ KEPT: dict[str, MoneyPath] = {
         claims(revision=2),
     ),
 }
-
-
-# --- by the channel ------------------------------------------------------------------------------------------
-
-OTHER_TAKEN = chargeback(Taken(place="escrow", merchant_minor=1))
-ALL_OF_ESCROW = Taken(place="escrow", merchant_minor=1000)
-BORNE = Taken(place="merchant", goodwill_minor=1000)
-CHARGEBACKS: dict[str, MoneyPath] = {
-    "chargeback from escrow": posted(FUNDED, chargeback(ALL_OF_ESCROW), {ESCROW: -1000, PSP: -1000}, OTHER_TAKEN),
-    "chargeback from proceeds": posted(
-        CREDITED, chargeback(_of_proceeds(950, 50)), {PROCEEDS: -950, COMMISSION: -50, PSP: -1000}, OTHER_TAKEN
-    ),
-    "chargeback with the discount": posted(
-        DISCOUNTED,
-        chargeback(_of_proceeds(190, 10, 6)),
-        {PROCEEDS: -190, COMMISSION: -10, DISCOUNT: -6, PSP: -194},
-        OTHER_TAKEN,
-    ),
-    "chargeback from available": posted(
-        SETTLED, chargeback(ALL_TAKEN), {HAS: -950, COMMISSION: -50, PSP: -1000}, OTHER_TAKEN
-    ),
-    "chargeback from frozen": posted(FROZE, chargeback(PART), {FROZEN: -285, COMMISSION: -15, PSP: -300}, OTHER_TAKEN),
-    "chargeback that is owed": posted(
-        SPENT, chargeback(ALL_TAKEN), {OWES: 950, COMMISSION: -50, PSP: -1000}, OTHER_TAKEN
-    ),
-    "chargeback from everything": posted(
-        EVERYWHERE,
-        chargeback(ALL_TAKEN),
-        {FROZEN: -200, HAS: -100, DEPOSIT: -300, OWES: 350, COMMISSION: -50, PSP: -1000},
-        OTHER_TAKEN,
-    ),
-    "chargeback that the platform bears": posted(SETTLED, chargeback(BORNE), {GOODWILL: 1000, PSP: -1000}, OTHER_TAKEN),
-    "chargeback after a refund of a part": posted(
-        (*SETTLED, posts(refund(PART)), posts(arrived(300))),
-        chargeback(Taken(place="merchant", merchant_minor=665, commission_minor=35)),
-        {HAS: -665, COMMISSION: -35, PSP: -700},
-        OTHER_TAKEN,
-    ),
-    "fee that the platform bears": posted(
-        (*FUNDED, posts(chargeback(ALL_OF_ESCROW))),
-        fee(platform_minor=20),
-        {PSP_FEE: 20, PSP: -20},
-        fee(platform_minor=21),
-    ),
-    "fee that the merchant bears": posted(
-        (*SETTLED, posts(chargeback(PART))), fee(merchant_minor=20), {HAS: -20, PSP: -20}, fee(merchant_minor=21)
-    ),
-    "fee that is owed": posted(
-        (*SETTLED, posts(chargeback(ALL_TAKEN))), fee(merchant_minor=20), {OWES: 20, PSP: -20}, fee(merchant_minor=21)
-    ),
-    "taken above, borne by the platform": posted(
-        REFUNDED, above(platform_minor=1000), {GOODWILL: 1000, PSP: -1000}, above(platform_minor=999)
-    ),
-    "taken above, borne by the merchant": posted(
-        SETTLED_AND_BACK, above(merchant_minor=1000), {OWES: 1000, PSP: -1000}, above(merchant_minor=999)
-    ),
-    "won, back into escrow": posted((*FUNDED, posts(chargeback(ALL_OF_ESCROW))), WON, {ESCROW: 1000, PSP: 1000}, None),
-    "won, back into proceeds": posted(
-        (*CREDITED, posts(chargeback(_of_proceeds(950, 50)))), WON, {PROCEEDS: 950, COMMISSION: 50, PSP: 1000}, None
-    ),
-    "won with the discount": posted(
-        (*DISCOUNTED, posts(chargeback(_of_proceeds(190, 10, 6)))),
-        WON,
-        {PROCEEDS: 190, COMMISSION: 10, DISCOUNT: 6, PSP: 194},
-        None,
-    ),
-    "won, back to the merchant": posted(
-        (*SETTLED, posts(chargeback(ALL_TAKEN))), WON, {HAS: 950, COMMISSION: 50, PSP: 1000}, None
-    ),
-    "won, of frozen money": posted((*FROZE, posts(chargeback(PART))), WON, {HAS: 285, COMMISSION: 15, PSP: 300}, None),
-    "won, of a debt": posted(
-        (*SPENT, posts(chargeback(ALL_TAKEN))), WON, {OWES: -950, COMMISSION: 50, PSP: 1000}, None
-    ),
-    "won, of everything": posted(
-        (*EVERYWHERE, posts(chargeback(ALL_TAKEN))),
-        WON,
-        {HAS: 300, DEPOSIT: 300, OWES: -350, COMMISSION: 50, PSP: 1000},
-        None,
-    ),
-    "won, borne by the platform": posted((*SETTLED, posts(chargeback(BORNE))), WON, {GOODWILL: -1000, PSP: 1000}, None),
-    "above won, borne by the platform": posted(
-        (*REFUNDED, posts(above(platform_minor=1000))), ABOVE_WON, {GOODWILL: -1000, PSP: 1000}, None
-    ),
-    "above won, borne by the merchant": posted(
-        (*SETTLED_AND_BACK, posts(above(merchant_minor=1000))), ABOVE_WON, {OWES: -1000, PSP: 1000}, None
-    ),
-    "paid again by the buyer": posted(REFUNDED, claim_back(), {PSP: 1000, HAS: 1000}, claim_back(999), claims()),
-    "paid again, with commission": posted(
-        REFUNDED,
-        claim_back(commission_minor=50, goodwill_minor=40),
-        {PSP: 1000, HAS: 910, COMMISSION: 50, GOODWILL: -40},
-        claim_back(commission_minor=51, goodwill_minor=40),
-        claims(),
-    ),
-    "paid again, kept frozen": posted(
-        (*REFUNDED, freezes(on=True)),
-        claim_back(frozen=True),
-        {PSP: 1000, FROZEN: 1000},
-        claim_back(999, frozen=True),
-        claims(1000),
-    ),
-}
-ORDER_PATHS: dict[str, MoneyPath] = {**TO_MERCHANT, **REFUNDS, **KEPT, **CHARGEBACKS}
+ORDER_PATHS: dict[str, MoneyPath] = {**TO_MERCHANT, **REFUNDS, **KEPT}
