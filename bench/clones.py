@@ -39,10 +39,6 @@ _BOOKS = """
     LEFT JOIN placed d ON d.old = t.debit_account AND d.name = c.name
     LEFT JOIN placed k ON k.old = t.credit_account AND k.name = c.name
     WHERE m.reference LIKE 'order/' || $1 || '/%' ORDER BY n.id, t.leg;
-    INSERT INTO merchant_transfers SELECT (jsonb_populate_record(NULL::merchant_transfers,
-        replace(to_jsonb(s)::TEXT, $1, c.name)::JSONB || jsonb_build_object('movement_id', n.id))).*
-    FROM merchant_transfers s CROSS JOIN clones c JOIN movements n ON n.reference = replace(s.reference, $1, c.name)
-    WHERE s.reference LIKE 'order/' || $1 || '/%';
     DROP TABLE clones, copied, placed
 """
 

@@ -23,6 +23,22 @@ _PADDINGS = """
 """
 """7.5 KB, of which a third does not become smaller, as in the states that the product writes."""
 
+_SHOWN = """
+    INSERT INTO merchant_transfers
+    SELECT l.merchant, l.at, m.id, l.leg, 'CNY', l.reference, NULL, l.debit, l.credit,
+           CASE WHEN l.credit LIKE '%/proceeds' THEN l.amount WHEN l.debit LIKE '%/proceeds' THEN -l.amount ELSE 0 END,
+           CASE WHEN l.credit LIKE '%/available' THEN l.amount WHEN l.debit LIKE '%/available' THEN -l.amount
+                ELSE 0 END,
+           0,
+           CASE WHEN l.credit LIKE '%/reserved' THEN l.amount WHEN l.debit LIKE '%/reserved' THEN -l.amount ELSE 0 END,
+           0, 0, TRUE
+    FROM (
+        SELECT l.*, p.merchant FROM legs l JOIN plan p USING (i) WHERE l.n IN (2, 3)
+        UNION ALL SELECT l.*, w.merchant FROM legs l JOIN wanted w ON w.n = l.i WHERE l.n = 4
+    ) AS l JOIN movements m ON m.reference = l.reference
+    WHERE l.n = 4 OR l.credit LIKE '%/proceeds' OR l.debit LIKE '%/proceeds'
+    ORDER BY m.id, l.leg
+"""
 _EVENTS = f"""
     INSERT INTO events (position, subject, seq, merchant_id, type, at, data)
     SELECT (SELECT event_position()), p.path, n, p.merchant,
@@ -61,7 +77,7 @@ _STATEMENTS = """
 """
 
 
-_BESIDE = (_EVENTS, _REVIEWS, _STATEMENTS)
+_BESIDE = (_SHOWN, _EVENTS, _REVIEWS, _STATEMENTS)
 
 
 class GrowingPostgres(Postgres):

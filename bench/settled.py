@@ -127,22 +127,6 @@ _TRANSFERS = """
     JOIN accounts d ON d.path = l.debit JOIN accounts c ON c.path = l.credit
     ORDER BY m.id, l.leg;
 """
-_SHOWN = """
-    INSERT INTO merchant_transfers
-    SELECT l.merchant, l.at, m.id, l.leg, 'CNY', l.reference, NULL, l.debit, l.credit,
-           CASE WHEN l.credit LIKE '%/proceeds' THEN l.amount WHEN l.debit LIKE '%/proceeds' THEN -l.amount ELSE 0 END,
-           CASE WHEN l.credit LIKE '%/available' THEN l.amount WHEN l.debit LIKE '%/available' THEN -l.amount
-                ELSE 0 END,
-           0,
-           CASE WHEN l.credit LIKE '%/reserved' THEN l.amount WHEN l.debit LIKE '%/reserved' THEN -l.amount ELSE 0 END,
-           0, 0, TRUE
-    FROM (
-        SELECT l.*, p.merchant FROM legs l JOIN plan p USING (i) WHERE l.n IN (2, 3)
-        UNION ALL SELECT l.*, w.merchant FROM legs l JOIN wanted w ON w.n = l.i WHERE l.n = 4
-    ) AS l JOIN movements m ON m.reference = l.reference
-    WHERE l.n = 4 OR l.credit LIKE '%/proceeds' OR l.debit LIKE '%/proceeds'
-    ORDER BY m.id, l.leg
-"""
 _DONE = "DROP TABLE plan, wanted, legs, paddings"
 
 
@@ -170,7 +154,7 @@ async def add_settled_orders(
         tables = "ANALYZE accounts, movements" if first == 1 else "SELECT"
         for script in (_LEGS, "ANALYZE plan, wanted, legs", _REGISTER, _ACCOUNTS, tables, _TRANSFERS):
             await owner.execute(script)
-        for script in (_SHOWN, *beside, _DONE):
+        for script in (*beside, _DONE):
             await owner.execute(script)
     if analyze:
         await owner.execute("VACUUM ANALYZE")

@@ -40,10 +40,9 @@ _OF_PEOPLE = ("add_person", "end_person")
 _OF_EVENTS = ("add_events", "add_merchant_event", "follow_event_clock")
 _OF_ENDPOINTS = ("tell_of_disabled", "reseal_endpoint")
 _OF_SEALS = ("close_merchant_days",)
-_OF_POST = ("note_merchant_transfers",)
 OWNERS_ALONE = (
     *(*_CHECKED, *_OF_POLICIES, *_OF_MERCHANTS, *_DECIDED),
-    *(*_OF_KEYS, *_OF_PEOPLE, *_OF_EVENTS, *_OF_ENDPOINTS, *_OF_SEALS, *_OF_POST),
+    *(*_OF_KEYS, *_OF_PEOPLE, *_OF_EVENTS, *_OF_ENDPOINTS, *_OF_SEALS),
 )
 """Functions that the worker's role may not call. It reaches some through others, which check their arguments: `post`
 accepts any legs, and a role that may call it can make money. The rest are an operator's decisions.

@@ -174,6 +174,24 @@ LEGS_OF_SEVERAL_KINDS = """
         AND l.credit = shape_of(c.path)
     WHERE m.reference LIKE 'withdrawal/%/close'
     GROUP BY m.id, m.reference, m.currency HAVING count(DISTINCT l.kind) > 1
-    ORDER BY reference, leg
 """
-"""The second half of `chart`; the first is `FAULTS`."""
+"""A part of `chart`; another is `FAULTS`."""
+
+_UNKNOWN_ENDS = """
+    SELECT m.reference, t.leg, d.path AS debit, c.path AS credit, t.amount_minor, t.currency,
+           'not of a movement and accounts that are there, in their currency' AS fault
+    FROM transfers t
+    LEFT JOIN {0} m ON m.id = t.movement_id
+    LEFT JOIN {1} d ON d.id = t.debit_account AND d.currency = t.currency
+    LEFT JOIN {2} c ON c.id = t.credit_account AND c.currency = t.currency
+    WHERE m.id IS NULL OR d.id IS NULL OR c.id IS NULL
+"""
+UNKNOWN_ENDS = _UNKNOWN_ENDS.format("movements", "accounts", "accounts")
+"""A part of `chart`: transfers that the trigger `transfers_are_known` would have refused."""
+
+UNKNOWN_ENDS_OF_THE_PART = _UNKNOWN_ENDS.format(
+    f"LATERAL (SELECT * FROM {SCHEMA}.movements f WHERE f.id = t.movement_id OFFSET 0)",
+    f"LATERAL (SELECT * FROM {SCHEMA}.accounts f WHERE f.id = t.debit_account OFFSET 0)",
+    f"LATERAL (SELECT * FROM {SCHEMA}.accounts f WHERE f.id = t.credit_account OFFSET 0)",
+)
+"""All accounts: the part has not each that its transfers name."""

@@ -23,7 +23,12 @@ from ledger.merchant_day_proofs import (
 )
 from ledger.merchant_proofs import AVAILABLE_BEFORE_THE_DEPOSIT, DISPUTED_DEBT_WRITTEN_OFF, MOVED_WHILE_FROZEN
 from ledger.pool import Connected
-from ledger.proof_scope import BALANCE_OF_THE_PART, LEGS_OF_SEVERAL_KINDS
+from ledger.proof_scope import (
+    BALANCE_OF_THE_PART,
+    LEGS_OF_SEVERAL_KINDS,
+    UNKNOWN_ENDS,
+    UNKNOWN_ENDS_OF_THE_PART,
+)
 from ledger.statement_proof import AGAINST as AGAINST_STATEMENTS
 from ledger.withdrawal_proofs import COOLED_OFF, PAYOUTS, RESERVED, SUSPENSE
 
@@ -322,12 +327,11 @@ CLAIMS = (
     ProofClaim(
         "chart",
         "Each movement has legs of one kind, between its own subject's accounts, in its currency.",
-        """
+        f"""
         SELECT reference, leg, debit, credit, amount_minor, currency, fault FROM movement_faults
-        UNION ALL
-        """
-        + LEGS_OF_SEVERAL_KINDS,
-        of_part=LEGS_OF_SEVERAL_KINDS,
+        UNION ALL {LEGS_OF_SEVERAL_KINDS} UNION ALL {UNKNOWN_ENDS} ORDER BY reference, leg
+        """,
+        of_part=f"{LEGS_OF_SEVERAL_KINDS} UNION ALL {UNKNOWN_ENDS_OF_THE_PART} ORDER BY reference, leg",
     ),
     ProofClaim(
         "rests",

@@ -38,7 +38,6 @@ CREATE TABLE accounts (
     guarded boolean NOT NULL,
     balance_minor bigint,
     CONSTRAINT accounts_pkey PRIMARY KEY (id),
-    CONSTRAINT accounts_id_currency_key UNIQUE (id, currency),
     CONSTRAINT accounts_path_currency_key UNIQUE (path, currency),
     CONSTRAINT account_kind_known CHECK (kind = ANY (ARRAY['asset'::text, 'liability'::text, 'income'::text, 'expense'::text])),
     CONSTRAINT balance_stored_where_guarded CHECK ((balance_minor IS NOT NULL) = guarded),
@@ -541,6 +540,20 @@ CREATE TABLE statement_loads (
     CONSTRAINT a_load_is_withdrawn_by_two_people CHECK (withdrawn_by IS NULL OR asked_by IS NOT NULL AND person_of(asked_by) <> person_of(withdrawn_by))
 );
 
+CREATE TABLE transfers (
+    movement_id bigint NOT NULL,
+    leg integer NOT NULL,
+    debit_account bigint NOT NULL,
+    credit_account bigint NOT NULL,
+    currency text COLLATE "C" NOT NULL,
+    amount_minor bigint NOT NULL,
+    CONSTRAINT transfers_pkey PRIMARY KEY (movement_id, leg),
+    CONSTRAINT accounts_differ CHECK (debit_account <> credit_account),
+    CONSTRAINT amount_in_bounds CHECK (amount_minor >= 1 AND amount_minor <= '1000000000000000'::bigint)
+);
+CREATE INDEX transfers_by_credit ON transfers USING btree (credit_account);
+CREATE INDEX transfers_by_debit ON transfers USING btree (debit_account);
+
 CREATE TABLE verdicts (
     order_id text NOT NULL,
     parcel_id text NOT NULL,
@@ -877,23 +890,6 @@ CREATE TABLE stored_legs (
     CONSTRAINT stored_legs_pkey PRIMARY KEY (reference, debit, credit),
     CONSTRAINT stored_legs_kind_fkey FOREIGN KEY (kind) REFERENCES movement_kinds(kind)
 );
-
-CREATE TABLE transfers (
-    movement_id bigint NOT NULL,
-    leg integer NOT NULL,
-    debit_account bigint NOT NULL,
-    credit_account bigint NOT NULL,
-    currency text COLLATE "C" NOT NULL,
-    amount_minor bigint NOT NULL,
-    CONSTRAINT transfers_pkey PRIMARY KEY (movement_id, leg),
-    CONSTRAINT credit_in_its_currency FOREIGN KEY (credit_account, currency) REFERENCES accounts(id, currency),
-    CONSTRAINT debit_in_its_currency FOREIGN KEY (debit_account, currency) REFERENCES accounts(id, currency),
-    CONSTRAINT transfers_movement_id_fkey FOREIGN KEY (movement_id) REFERENCES movements(id),
-    CONSTRAINT accounts_differ CHECK (debit_account <> credit_account),
-    CONSTRAINT amount_in_bounds CHECK (amount_minor >= 1 AND amount_minor <= '1000000000000000'::bigint)
-);
-CREATE INDEX transfers_by_credit ON transfers USING btree (credit_account);
-CREATE INDEX transfers_by_debit ON transfers USING btree (debit_account);
 
 CREATE TABLE claim_payments (
     order_id text NOT NULL,
@@ -2580,6 +2576,63 @@ AS $function$
     WHERE figures.taken_at < EXCLUDED.taken_at
 $function$;
 
+CREATE FUNCTION keep_known_transfers()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+ SET enable_seqscan TO 'off'
+AS $function$
+DECLARE
+    v_unknown TEXT;
+BEGIN
+    WITH t AS MATERIALIZED (
+        SELECT n.*, m.reference, m.occurred_at, m.linked_to, d.path AS debit, c.path AS credit
+        FROM added n
+        -- One by one (OFFSET 0): a session keeps a plan that it made on short books.
+        LEFT JOIN LATERAL (SELECT o.reference, o.occurred_at, o.linked_to FROM movements o
+                           WHERE o.id = n.movement_id OFFSET 0) AS m ON TRUE
+        LEFT JOIN LATERAL (SELECT a.path FROM accounts a
+                           WHERE a.id = n.debit_account AND a.currency = n.currency OFFSET 0) AS d ON TRUE
+        LEFT JOIN LATERAL (SELECT a.path FROM accounts a
+                           WHERE a.id = n.credit_account AND a.currency = n.currency OFFSET 0) AS c ON TRUE
+    ), noted AS (
+        INSERT INTO merchant_transfers
+        SELECT v.merchant_id, t.occurred_at, t.movement_id, t.leg, t.currency, t.reference, t.linked_to,
+               t.debit, t.credit,
+               t.amount_minor * ((v.more = 'proceeds')::INT - (v.less = 'proceeds')::INT),
+               t.amount_minor * ((v.more = 'available')::INT - (v.less = 'available')::INT),
+               t.amount_minor * ((v.more = 'deposit')::INT - (v.less = 'deposit')::INT),
+               t.amount_minor * ((v.more IN ('reserved', ''))::INT - (v.less IN ('reserved', ''))::INT),
+               t.amount_minor * ((v.less = 'receivable')::INT - (v.more = 'receivable')::INT),
+               t.amount_minor * ((v.more = 'frozen')::INT - (v.less = 'frozen')::INT),
+               v.more NOT IN ('frozen', 'none') OR v.less NOT IN ('frozen', 'none')
+        FROM t
+        CROSS JOIN LATERAL (
+            SELECT CASE WHEN t.debit LIKE 'merchant/%' THEN split_part(t.debit, '/', 2)
+                        WHEN t.debit NOT LIKE ALL ('{psp/%,rail/%,income/%,expense/%}')
+                        THEN merchant_of(t.debit, t.reference, t.credit) END AS debtor,
+                   CASE WHEN t.credit LIKE 'merchant/%' THEN split_part(t.credit, '/', 2)
+                        WHEN t.credit NOT LIKE ALL ('{psp/%,rail/%,income/%,expense/%}')
+                        THEN merchant_of(t.credit, t.reference, t.debit) END AS creditor OFFSET 0
+        ) AS m
+        -- One row where both accounts are the same merchant's.
+        CROSS JOIN LATERAL (VALUES
+            (m.debtor, split_part(t.debit, '/', 3),
+             CASE WHEN m.creditor = m.debtor THEN split_part(t.credit, '/', 3) ELSE 'none' END),
+            (CASE WHEN m.creditor IS DISTINCT FROM m.debtor THEN m.creditor END, 'none', split_part(t.credit, '/', 3))
+        ) AS v (merchant_id, less, more)
+        WHERE v.merchant_id IS NOT NULL
+    )
+    SELECT format('leg %s of movement %s moves %s between accounts %s and %s', t.leg, t.movement_id, t.currency,
+                  t.debit_account, t.credit_account)
+    INTO v_unknown FROM t WHERE t.reference IS NULL OR t.debit IS NULL OR t.credit IS NULL LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION '%: not all of them are there, in this currency', v_unknown
+            USING ERRCODE = 'foreign_key_violation';
+    END IF;
+    RETURN NULL;
+END $function$;
+
 CREATE FUNCTION keep_look(
     p_order_id text,
     p_parcel_id text,
@@ -3149,57 +3202,6 @@ AS $function$
     UPDATE api_keys SET last_used = p_now
     WHERE key_id = p_key_id AND (last_used IS NULL OR last_used < p_now - INTERVAL '1 minute')
 $function$;
-
-CREATE FUNCTION note_merchant_transfers(
-    p_references text[],
-    p_occurred_at timestamp with time zone[],
-    p_linked_to text[],
-    p_keys text[],
-    p_ids bigint[],
-    p_indexes integer[],
-    p_movements bigint[],
-    p_legs integer[],
-    p_debits integer[],
-    p_credits integer[],
-    p_amounts bigint[]
-)
- RETURNS void
- LANGUAGE plpgsql
-AS $function$
-BEGIN
-    INSERT INTO merchant_transfers
-    SELECT v.merchant_id, p_occurred_at[t.i], t.movement, t.leg, t.currency, p_references[t.i], p_linked_to[t.i],
-           t.debit, t.credit,
-           t.amount * ((v.more = 'proceeds')::INT - (v.less = 'proceeds')::INT),
-           t.amount * ((v.more = 'available')::INT - (v.less = 'available')::INT),
-           t.amount * ((v.more = 'deposit')::INT - (v.less = 'deposit')::INT),
-           t.amount * ((v.more IN ('reserved', ''))::INT - (v.less IN ('reserved', ''))::INT),
-           t.amount * ((v.less = 'receivable')::INT - (v.more = 'receivable')::INT),
-           t.amount * ((v.more = 'frozen')::INT - (v.less = 'frozen')::INT),
-           v.more NOT IN ('frozen', 'none') OR v.less NOT IN ('frozen', 'none')
-    FROM (
-        SELECT u.movement, u.leg, u.amount, p_indexes[width_bucket(u.movement, p_ids)] AS i,
-               split_part(p_keys[u.debit], ' ', 1) AS debit, split_part(p_keys[u.credit], ' ', 1) AS credit,
-               split_part(p_keys[u.debit], ' ', 2) AS currency
-        FROM unnest(p_movements, p_legs, p_debits, p_credits, p_amounts) AS u (movement, leg, debit, credit, amount)
-        OFFSET 0
-    ) AS t
-    CROSS JOIN LATERAL (
-        SELECT CASE WHEN t.debit LIKE 'merchant/%' THEN split_part(t.debit, '/', 2)
-                    WHEN t.debit NOT LIKE ALL ('{psp/%,rail/%,income/%,expense/%}')
-                    THEN merchant_of(t.debit, p_references[t.i], t.credit) END AS debtor,
-               CASE WHEN t.credit LIKE 'merchant/%' THEN split_part(t.credit, '/', 2)
-                    WHEN t.credit NOT LIKE ALL ('{psp/%,rail/%,income/%,expense/%}')
-                    THEN merchant_of(t.credit, p_references[t.i], t.debit) END AS creditor OFFSET 0
-    ) AS m
-    -- One row where both accounts are the same merchant's.
-    CROSS JOIN LATERAL (VALUES
-        (m.debtor, split_part(t.debit, '/', 3),
-         CASE WHEN m.creditor = m.debtor THEN split_part(t.credit, '/', 3) ELSE 'none' END),
-        (CASE WHEN m.creditor IS DISTINCT FROM m.debtor THEN m.creditor END, 'none', split_part(t.credit, '/', 3))
-    ) AS v (merchant_id, less, more)
-    WHERE v.merchant_id IS NOT NULL;
-END $function$;
 
 CREATE FUNCTION note_proof_run(p_broken text[])
  RETURNS text[]
@@ -4152,9 +4154,6 @@ BEGIN
         INSERT INTO transfers (movement_id, leg, debit_account, credit_account, currency, amount_minor)
         SELECT t.movement, t.leg, v_ids[t.debit], v_ids[t.credit], split_part(v_keys[t.debit], ' ', 2), t.amount
         FROM unnest(t_movements, t_legs, t_debits, t_credits, t_amounts) AS t (movement, leg, debit, credit, amount);
-        PERFORM note_merchant_transfers(
-            p_references, p_occurred_at, p_linked_to, v_keys, w_ids, w_indexes,
-            t_movements, t_legs, t_debits, t_credits, t_amounts);
         UPDATE accounts a SET balance_minor = v_balances[width_bucket(a.id, v_ids)]
         WHERE a.id = ANY (v_ids) AND a.balance_minor <> v_balances[width_bucket(a.id, v_ids)];
     END IF;
@@ -6670,6 +6669,7 @@ CREATE VIEW purpose_balances AS
 
 CREATE TRIGGER a_drop_has_its_events AFTER UPDATE OF state ON account_drops FOR EACH ROW WHEN (new.state <> old.state) EXECUTE FUNCTION add_drop_events();
 CREATE TRIGGER accounts_are_never_removed BEFORE DELETE OR TRUNCATE ON accounts FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER accounts_are_never_renamed BEFORE UPDATE OF id, path, currency, kind, guarded ON accounts FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER a_required_deposit_is_an_event AFTER INSERT ON deposit_moves FOR EACH ROW EXECUTE FUNCTION add_merchant_events();
 CREATE TRIGGER deposit_moves_are_only_added_to BEFORE DELETE OR UPDATE OR TRUNCATE ON deposit_moves FOR EACH STATEMENT EXECUTE FUNCTION refuse_change_of_history();
 CREATE TRIGGER a_grade_is_an_event AFTER INSERT ON grade_moves FOR EACH ROW EXECUTE FUNCTION add_merchant_events();
@@ -6693,6 +6693,7 @@ CREATE TRIGGER policy_moves_are_only_added_to BEFORE DELETE OR UPDATE OR TRUNCAT
 CREATE TRIGGER a_break_that_comes_back_or_goes_is_an_event AFTER UPDATE OF resolved_at ON reconciliation_breaks FOR EACH ROW WHEN (new.resolved_at IS DISTINCT FROM old.resolved_at) EXECUTE FUNCTION add_break_events();
 CREATE TRIGGER a_new_break_is_an_event AFTER INSERT ON reconciliation_breaks FOR EACH ROW EXECUTE FUNCTION add_break_events();
 CREATE TRIGGER safeguards_are_only_added_to BEFORE DELETE OR UPDATE OR TRUNCATE ON safeguards FOR EACH STATEMENT EXECUTE FUNCTION refuse_change_of_history();
+CREATE TRIGGER transfers_are_known AFTER INSERT ON transfers REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION keep_known_transfers();
 CREATE TRIGGER transfers_are_only_added BEFORE DELETE OR UPDATE OR TRUNCATE ON transfers FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER a_new_withdrawal_has_its_events AFTER INSERT ON withdrawals FOR EACH ROW WHEN (new.revision >= 0) EXECUTE FUNCTION add_withdrawal_events();
 CREATE TRIGGER a_withdrawal_has_its_events AFTER UPDATE OF revision, state, state_name, closed ON withdrawals FOR EACH ROW WHEN (new.revision <> old.revision) EXECUTE FUNCTION add_withdrawal_events();
@@ -6823,6 +6824,7 @@ GRANT EXECUTE ON FUNCTION journal_callback TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION journal_push TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION keep_answer TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION keep_figures TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION keep_known_transfers TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION keep_look TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION keep_pushed TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION keep_reviews TO dakuan_worker;

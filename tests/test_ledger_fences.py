@@ -157,3 +157,37 @@ async def test_one_person_does_not_settle_a_refund_that_is_stuck(
             await refund_arrived(book, order, record=record)
     else:
         assert (await refund_arrived(book, order, record=record)).moved
+
+
+ACCOUNT = "(SELECT id FROM accounts WHERE path = 'order/A1/escrow')"
+CHANNEL = "(SELECT id FROM accounts WHERE path = 'psp/wechat')"
+FUND = "(SELECT id FROM movements WHERE reference = 'order/A1/fund')"
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        f"-1, 9, {CHANNEL}, {ACCOUNT}, 'CNY', 1",
+        f"{FUND}, 9, -1, {ACCOUNT}, 'CNY', 1",
+        f"{FUND}, 9, {CHANNEL}, -1, 'CNY', 1",
+        f"{FUND}, 9, {CHANNEL}, {ACCOUNT}, 'JPY', 1",
+    ],
+)
+async def test_a_transfer_needs_its_movement_and_two_accounts_of_its_currency(
+    database: Database, register: Register, book: Book, row: str
+) -> None:
+    """Whoever adds it: here the owner, beside one that may stand."""
+    await funded(register, book, "A1", 1_000)
+    with pytest.raises(asyncpg.ForeignKeyViolationError, match="not all of them are there, in this currency"):
+        await database.owner.execute(
+            f"INSERT INTO transfers SELECT {FUND}, 8, {CHANNEL}, {ACCOUNT}, 'CNY', 1 UNION ALL SELECT {row}"
+        )
+
+
+@pytest.mark.parametrize("change", ["path = 'order/A1/frozen'", "currency = 'JPY'", "kind = 'asset'"])
+async def test_an_account_keeps_its_name_and_its_currency(
+    database: Database, register: Register, book: Book, change: str
+) -> None:
+    await funded(register, book, "A1", 1_000)
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="the books are only added to"):
+        await database.owner.execute(f"UPDATE accounts SET {change} WHERE path = 'order/A1/escrow'")

@@ -254,6 +254,17 @@ PLANTED = {
         {"chart"},
         "suspense",
     ),
+    "a transfer of a currency that its accounts do not have": (
+        "UPDATE transfers SET currency = 'JPY'"
+        " WHERE movement_id = (SELECT id FROM movements WHERE reference = 'order/A1/fund')",
+        {"balances", "escrow", "chart"},
+        "order/A1/fund",
+    ),
+    "a transfer of an account that is gone": (
+        "DELETE FROM accounts WHERE path = 'order/A3/escrow'",
+        {"chart", "books_balance"},
+        "order/A3/fund",
+    ),
     "a movement that moves nothing": (
         "INSERT INTO movements (reference, currency, request_hash, occurred_at)"
         " VALUES ('order/A3/refund/none', 'CNY', '', now())",

@@ -224,7 +224,7 @@ CALLABLE = {
     **dict.fromkeys(
         ("refuse_change", "refuse_change_of_history", "add_order_events", "add_withdrawal_events", "add_notice_events",
          "add_account_events", "add_drop_events", "add_merchant_events", "add_break_events", "keep_verdicts",
-         "keep_reviews"),
+         "keep_reviews", "keep_known_transfers"),
         "only a trigger can call it",
     ),
 }  # fmt: skip

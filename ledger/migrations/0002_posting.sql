@@ -285,9 +285,6 @@ BEGIN
         INSERT INTO transfers (movement_id, leg, debit_account, credit_account, currency, amount_minor)
         SELECT t.movement, t.leg, v_ids[t.debit], v_ids[t.credit], split_part(v_keys[t.debit], ' ', 2), t.amount
         FROM unnest(t_movements, t_legs, t_debits, t_credits, t_amounts) AS t (movement, leg, debit, credit, amount);
-        PERFORM note_merchant_transfers(
-            p_references, p_occurred_at, p_linked_to, v_keys, w_ids, w_indexes,
-            t_movements, t_legs, t_debits, t_credits, t_amounts);
         UPDATE accounts a SET balance_minor = v_balances[width_bucket(a.id, v_ids)]
         WHERE a.id = ANY (v_ids) AND a.balance_minor <> v_balances[width_bucket(a.id, v_ids)];
     END IF;

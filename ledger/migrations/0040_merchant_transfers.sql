@@ -1,7 +1,7 @@
 -- A merchant's own view of the books: each transfer that changed what the merchant has, and the balance after each day.
 -- Read from the accounts, a statement of one day would read the merchant's whole history.
 
--- One row for each transfer and merchant. Written by `post`, in the transfer's transaction, and never changed. The
+-- One row for each transfer and merchant. Written by a trigger, with the transfer, and never changed. The
 -- proof `merchant_transfers` compares the two.
 CREATE TABLE merchant_transfers (
     merchant_id     TEXT NOT NULL,
@@ -89,46 +89,63 @@ LANGUAGE sql STABLE AS $$
     GROUP BY s.merchant_id, m.occurred_at, m.id, m.reference, m.linked_to, d.path, c.path
 $$;
 
--- Write what the transfers of one call of `post` changed for merchants. Movement `p_ids[k]`, ascending, is request
--- `p_indexes[k]`; debits and credits are positions of `p_keys`. Nothing that `post` knows is read again.
-CREATE FUNCTION note_merchant_transfers(
-    p_references TEXT[], p_occurred_at TIMESTAMPTZ[], p_linked_to TEXT[], p_keys TEXT[], p_ids BIGINT[], p_indexes INT[],
-    p_movements BIGINT[], p_legs INT[], p_debits INT[], p_credits INT[], p_amounts BIGINT[]
-) RETURNS VOID LANGUAGE plpgsql AS $$
+-- Refuse transfers of a movement or an account that is not there, or in another currency than their accounts have; and
+-- write what they changed for merchants. Once a statement, whoever adds them: both ask for the same rows.
+CREATE FUNCTION keep_known_transfers() RETURNS TRIGGER
+LANGUAGE plpgsql SET search_path = pg_catalog, dakuan, pg_temp SET enable_seqscan = off AS $$
+DECLARE
+    v_unknown TEXT;
 BEGIN
-    INSERT INTO merchant_transfers
-    SELECT v.merchant_id, p_occurred_at[t.i], t.movement, t.leg, t.currency, p_references[t.i], p_linked_to[t.i],
-           t.debit, t.credit,
-           t.amount * ((v.more = 'proceeds')::INT - (v.less = 'proceeds')::INT),
-           t.amount * ((v.more = 'available')::INT - (v.less = 'available')::INT),
-           t.amount * ((v.more = 'deposit')::INT - (v.less = 'deposit')::INT),
-           t.amount * ((v.more IN ('reserved', ''))::INT - (v.less IN ('reserved', ''))::INT),
-           t.amount * ((v.less = 'receivable')::INT - (v.more = 'receivable')::INT),
-           t.amount * ((v.more = 'frozen')::INT - (v.less = 'frozen')::INT),
-           v.more NOT IN ('frozen', 'none') OR v.less NOT IN ('frozen', 'none')
-    FROM (
-        SELECT u.movement, u.leg, u.amount, p_indexes[width_bucket(u.movement, p_ids)] AS i,
-               split_part(p_keys[u.debit], ' ', 1) AS debit, split_part(p_keys[u.credit], ' ', 1) AS credit,
-               split_part(p_keys[u.debit], ' ', 2) AS currency
-        FROM unnest(p_movements, p_legs, p_debits, p_credits, p_amounts) AS u (movement, leg, debit, credit, amount)
-        OFFSET 0
-    ) AS t
-    CROSS JOIN LATERAL (
-        SELECT CASE WHEN t.debit LIKE 'merchant/%' THEN split_part(t.debit, '/', 2)
-                    WHEN t.debit NOT LIKE ALL ('{psp/%,rail/%,income/%,expense/%}')
-                    THEN merchant_of(t.debit, p_references[t.i], t.credit) END AS debtor,
-               CASE WHEN t.credit LIKE 'merchant/%' THEN split_part(t.credit, '/', 2)
-                    WHEN t.credit NOT LIKE ALL ('{psp/%,rail/%,income/%,expense/%}')
-                    THEN merchant_of(t.credit, p_references[t.i], t.debit) END AS creditor OFFSET 0
-    ) AS m
-    -- One row where both accounts are the same merchant's.
-    CROSS JOIN LATERAL (VALUES
-        (m.debtor, split_part(t.debit, '/', 3),
-         CASE WHEN m.creditor = m.debtor THEN split_part(t.credit, '/', 3) ELSE 'none' END),
-        (CASE WHEN m.creditor IS DISTINCT FROM m.debtor THEN m.creditor END, 'none', split_part(t.credit, '/', 3))
-    ) AS v (merchant_id, less, more)
-    WHERE v.merchant_id IS NOT NULL;
+    WITH t AS MATERIALIZED (
+        SELECT n.*, m.reference, m.occurred_at, m.linked_to, d.path AS debit, c.path AS credit
+        FROM added n
+        -- One by one (OFFSET 0): a session keeps a plan that it made on short books.
+        LEFT JOIN LATERAL (SELECT o.reference, o.occurred_at, o.linked_to FROM movements o
+                           WHERE o.id = n.movement_id OFFSET 0) AS m ON TRUE
+        LEFT JOIN LATERAL (SELECT a.path FROM accounts a
+                           WHERE a.id = n.debit_account AND a.currency = n.currency OFFSET 0) AS d ON TRUE
+        LEFT JOIN LATERAL (SELECT a.path FROM accounts a
+                           WHERE a.id = n.credit_account AND a.currency = n.currency OFFSET 0) AS c ON TRUE
+    ), noted AS (
+        INSERT INTO merchant_transfers
+        SELECT v.merchant_id, t.occurred_at, t.movement_id, t.leg, t.currency, t.reference, t.linked_to,
+               t.debit, t.credit,
+               t.amount_minor * ((v.more = 'proceeds')::INT - (v.less = 'proceeds')::INT),
+               t.amount_minor * ((v.more = 'available')::INT - (v.less = 'available')::INT),
+               t.amount_minor * ((v.more = 'deposit')::INT - (v.less = 'deposit')::INT),
+               t.amount_minor * ((v.more IN ('reserved', ''))::INT - (v.less IN ('reserved', ''))::INT),
+               t.amount_minor * ((v.less = 'receivable')::INT - (v.more = 'receivable')::INT),
+               t.amount_minor * ((v.more = 'frozen')::INT - (v.less = 'frozen')::INT),
+               v.more NOT IN ('frozen', 'none') OR v.less NOT IN ('frozen', 'none')
+        FROM t
+        CROSS JOIN LATERAL (
+            SELECT CASE WHEN t.debit LIKE 'merchant/%' THEN split_part(t.debit, '/', 2)
+                        WHEN t.debit NOT LIKE ALL ('{psp/%,rail/%,income/%,expense/%}')
+                        THEN merchant_of(t.debit, t.reference, t.credit) END AS debtor,
+                   CASE WHEN t.credit LIKE 'merchant/%' THEN split_part(t.credit, '/', 2)
+                        WHEN t.credit NOT LIKE ALL ('{psp/%,rail/%,income/%,expense/%}')
+                        THEN merchant_of(t.credit, t.reference, t.debit) END AS creditor OFFSET 0
+        ) AS m
+        -- One row where both accounts are the same merchant's.
+        CROSS JOIN LATERAL (VALUES
+            (m.debtor, split_part(t.debit, '/', 3),
+             CASE WHEN m.creditor = m.debtor THEN split_part(t.credit, '/', 3) ELSE 'none' END),
+            (CASE WHEN m.creditor IS DISTINCT FROM m.debtor THEN m.creditor END, 'none', split_part(t.credit, '/', 3))
+        ) AS v (merchant_id, less, more)
+        WHERE v.merchant_id IS NOT NULL
+    )
+    SELECT format('leg %s of movement %s moves %s between accounts %s and %s', t.leg, t.movement_id, t.currency,
+                  t.debit_account, t.credit_account)
+    INTO v_unknown FROM t WHERE t.reference IS NULL OR t.debit IS NULL OR t.credit IS NULL LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION '%: not all of them are there, in this currency', v_unknown
+            USING ERRCODE = 'foreign_key_violation';
+    END IF;
+    RETURN NULL;
 END $$;
+
+CREATE TRIGGER transfers_are_known AFTER INSERT ON transfers REFERENCING NEW TABLE AS added
+    FOR EACH STATEMENT EXECUTE FUNCTION keep_known_transfers();
 
 INSERT INTO merchant_transfers
 SELECT v.* FROM transfers t CROSS JOIN LATERAL merchant_changes(
