@@ -96,9 +96,6 @@ def _outcome(main: Coroutine[Any, Any, None]) -> int:
     except DakuanError as error:
         print_error(error)
         return MISUSED if isinstance(error, Misconfigured) else REFUSED
-    except UnicodeEncodeError:
-        print_error(Refused("malformed", f"{SENTENCES['malformed']} What was typed is not UTF-8."))
-        return REFUSED
     except Exception as error:
         print_error(_unforeseen(error))
         return REFUSED
@@ -109,6 +106,9 @@ def _unforeseen(error: Exception) -> DakuanError:
     """Any other exception: a person at a terminal gets a sentence and no traceback."""
     from temporalio.service import RPCError  # only here: most commands do not load Temporal
 
+    if isinstance(error, UnicodeEncodeError) or isinstance(error.__cause__, UnicodeEncodeError):
+        # The shell passes any bytes on, and no database or wire takes them.
+        return Refused("malformed", f"{SENTENCES['malformed']} What was typed is not UTF-8.")
     if isinstance(error, RPCError):
         return Unavailable(f"Temporal did not answer: {error.message}")
     where = traceback.extract_tb(error.__traceback__)[-1]

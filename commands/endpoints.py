@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from commands.console import JsonFlag, Malformed, command, print_answer
 from commands.group import plain_app
 from commands.link import books
-from commands.reading import id_of
+from commands.reading import id_of, text_of
 from config import load
 from core.errors import Refused
 from core.reading import content_hash, reasons_of
@@ -45,6 +45,8 @@ async def list_endpoints(
     merchant: Annotated[str | None, typer.Option(help="Only this merchant's.")] = None, as_json: JsonFlag = False
 ) -> None:
     """Endpoints with their state and how many subjects wait."""
+    if merchant is not None:
+        id_of(merchant, "merchant")
     async with books() as register:
         found = await register.endpoints.rows(merchant)
         waiting = {one.endpoint_id: await register.endpoints.count_parked(one.endpoint_id) for one in found}
@@ -81,6 +83,7 @@ async def add_endpoint(
     as_json: JsonFlag = False,
 ) -> None:
     """Make an endpoint, challenge it, and show once what its consumer verifies by."""
+    text_of(by, "--by")
     asked = _asked({"url": url, "types": kind or [], "signing": signing})
     name = f"ep-{uuid.uuid4().hex[:24]}"
     new: dict[str, Any] = {"endpoint_id": name, "created_by": by, "digest": content_hash(asked), "asked_as": name}

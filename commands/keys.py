@@ -13,7 +13,7 @@ from commands.codec_keys import change_codec_keys
 from commands.console import JsonFlag, command, print_answer
 from commands.group import plain_app
 from commands.link import books, owners_books
-from commands.reading import id_of
+from commands.reading import id_of, text_of
 from commands.signing_keys import certify, make_root
 from config import load
 from core.api_keys import ALL_SCOPES, PAYLOADS, RANDOM_BYTES, SCOPES, check_scopes, key_id_of, make_key
@@ -61,6 +61,8 @@ async def create_key(
     as_json: JsonFlag = False,
 ) -> None:
     """Create a key and show it once. It is kept nowhere; who loses it rotates it."""
+    text_of(name, "name")
+    text_of(by, "--by")
     if merchant is not None:
         id_of(merchant, "merchant")
     scopes = check_scopes(tuple(scope or SCOPES))
@@ -76,6 +78,8 @@ async def list_keys(
     merchant: Annotated[str | None, typer.Option(help="Only this merchant's.")] = None, as_json: JsonFlag = False
 ) -> None:
     """Keys with their scopes, ends and last use; never the keys themselves."""
+    if merchant is not None:
+        id_of(merchant, "merchant")
     async with books() as register:
         found = await register.api_keys.list(merchant)
     rows = [
@@ -98,6 +102,7 @@ async def list_keys(
 @command
 async def rotate_key(key_id: KeyArgument, by: By, as_json: JsonFlag = False) -> None:
     """Create a key like this one; the old one goes on for a day."""
+    text_of(by, "--by")
     now = datetime.now(UTC)
     async with owners_books() as register:
         old = await _known(register, key_id)

@@ -11,7 +11,7 @@ import typer
 from commands.console import JsonFlag, command, print_answer
 from commands.group import plain_app
 from commands.link import books, owners_books
-from commands.reading import id_of
+from commands.reading import id_of, text_of
 from config import load
 from core.errors import BadInput, Misconfigured, Refused
 from core.texts import clock
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 people = plain_app(name="people", help="People of the console: add, list, end.", no_args_is_help=True)
 
 COLUMNS = ("person", "name", "role", "of", "subject", "added", "ended")
-LONGEST = 100
 
 PersonArgument = Annotated[str, typer.Argument(help="The id under which they act: it stands in journals.")]
 
@@ -48,9 +47,8 @@ async def add_person(
         raise BadInput("--merchant: staff of a merchant need one, and no one else has one")
     if merchant is not None:
         id_of(merchant, "merchant")
-    for option, value in (("name", name), ("subject", subject)):
-        if not 1 <= len(value) <= LONGEST or not value.isprintable():
-            raise BadInput(f"--{option}: must be 1 to {LONGEST} printable characters")
+    for option, value in (("--name", name), ("--subject", subject), ("--by", by)):
+        text_of(value, option)
     issuer = _issuer()
     async with owners_books() as register:
         added = await register.people.add(

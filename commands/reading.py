@@ -25,6 +25,7 @@ M = TypeVar("M", bound=Message)
 
 LARGEST_FILE = 256 * 1024 * 1024
 """Bytes read at once; more than a million orders."""
+LONGEST_NAME = 100
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _WITHDRAWAL = "withdrawal-"
 
@@ -181,6 +182,17 @@ def id_of(text: str, what: str = "id") -> str:
     """
     if not _ID.fullmatch(text):
         raise Refused("malformed", f"{what}: {text[:80]!r} is not 1 to 64 of A-Z a-z 0-9 _ -", what)
+    return text
+
+
+def text_of(text: str, option: str) -> str:
+    """A name that people read in lists, such as who did it or what a key is for.
+
+    Raises:
+        Refused: `malformed`; it is empty, too long, or holds what no screen shows.
+    """
+    if not 1 <= len(text) <= LONGEST_NAME or not text.isprintable() or text.isspace():
+        raise Refused("malformed", f"{option}: must be 1 to {LONGEST_NAME} printable characters.", option.lstrip("-"))
     return text
 
 

@@ -49,6 +49,8 @@ _CREDENTIALS = re.compile(r"(\b[A-Za-z][A-Za-z0-9+.-]*://)(?:\S*@|[^\s@/:]+:(?!\
 _SECRET_FIELDS = re.compile(
     r"(?i)\b(password|passwd|sslpassword|api_?key)(\s*=\s*|[\"']\s*:\s*)(\"[^\"]*\"|'[^']*'|[^\s&,;'\")}]+)"
 )
+_ROWS = re.compile(r"(Failing row contains )\(.*\)\.?", re.DOTALL)
+"""PostgreSQL quotes the row that a constraint refuses: a name, the digest of a key, an amount."""
 HIDDEN = "***"
 
 
@@ -283,4 +285,4 @@ def hide_passwords(text: str) -> str:
     """A text without the passwords of the addresses in it. Error texts of libraries may repeat an address."""
     # Fields first: an `@` in the value of one would end what looks like a login.
     hidden = _SECRET_FIELDS.sub(rf"\1\2{HIDDEN}", text)
-    return _CREDENTIALS.sub(rf"\1{HIDDEN}@", hidden)
+    return _CREDENTIALS.sub(rf"\1{HIDDEN}@", _ROWS.sub(rf"\1{HIDDEN}", hidden))

@@ -112,14 +112,22 @@ class Parcel(Part):
         return self.verdict.delivered_at
 
 
+def check_carrier(carrier_id: str, field: str) -> Refusal | None:
+    """Why no parcel can be with this carrier, or None: it is in the table, or `other`."""
+    if carrier_id == "other" or carrier(carrier_id) is not None:
+        return None
+    near = ", ".join(suggest(carrier_id))
+    return refuse(
+        "unknown_carrier", f"Did you mean {near}?" if near else "Use `other` with a carrier_name.", field=field
+    )
+
+
 def check_number(carrier_id: str, name: str | None, waybill: str, field: str) -> Refusal | None:
     """Why no parcel can have this number, or None. `field` is where the number stands in its command."""
     if carrier_id == "other" and name is None:
         return refuse("unknown_carrier", "`other` needs a carrier_name.", field=f"{field}carrier_name")
-    if carrier_id != "other" and carrier(carrier_id) is None:
-        near = ", ".join(suggest(carrier_id))
-        hint = f"Did you mean {near}?" if near else "Use `other` with a carrier_name."
-        return refuse("unknown_carrier", hint, field=f"{field}carrier")
+    if (unknown := check_carrier(carrier_id, f"{field}carrier")) is not None:
+        return unknown
     verdict = judge(carrier_id, waybill)
     if verdict.answer == "impossible":
         return refuse("impossible_waybill", verdict.reason, field=f"{field}waybill")

@@ -48,9 +48,38 @@ HTTP_DETAILS: dict[str, str] = {
     ),
     "types: at most {} at a time.": "types：一次最多 {} 个。",
     "to: must be from 0 to {} days after from.": "to：须在 from 当日至其后 {} 天之间。",
-    "format: must be one of {}.": "format：须为 {} 之一。",
     "merchant_id: say whose money it is.": "merchant_id：请填写是哪个商家的资金。",
     "withdrawal_id: {} is the address of another question.": "withdrawal_id：{} 是另一接口的地址。",
+    "{}: must be one of {}.": "{}：须为 {} 之一。",
+    "types: {} is no type of event.": "types：没有事件类型 {}。",
+    "types: {} is no type of event. Did you mean {}?": "types：没有事件类型 {}；是否指 {}？",
+    # where webhooks go
+    "url: has a login in it; a webhook is proven by its signature.": "url：不得含登录信息；webhook 由签名证明。",
+    "url: has a fragment (#…), which is never sent.": "url：不得含片段（#…），它不会被发送。",
+    "url: must begin with https://.": "url：须以 https:// 开头。",
+    "url: has the port {}; allowed are {}.": "url：不能用端口 {}；可用：{}。",
+    "url: must be printable ASCII without spaces, at most {} characters; write names in punycode.": (
+        "url：须为不含空格的可见 ASCII 字符，最多 {} 个；域名请用 punycode。"
+    ),
+    "url: is not an address such as https://shop.example/webhooks.": (
+        "url：不是网址，格式如 https://shop.example/webhooks。"
+    ),
+    "url: names a machine that is not public.": "url：所指主机不是公网主机。",
+    "url: must have a full name, such as shop.example.": "url：须为完整域名，如 shop.example。",
+    "url: has a name with an empty part, or one of more than {} characters.": (
+        "url：域名中有一段为空，或超过 {} 个字符。"
+    ),
+    "url: leads to {}, which is not a public address.": "url：指向 {}，不是公网地址。",
+    "url: leads to {}, which is this machine.": "url：指向 {}，即本机。",
+    # JSON
+    "line {}: something follows after the JSON value": "第 {} 行：JSON 值之后还有内容",
+    "line {}, column {}: not JSON: {}": "第 {} 行第 {} 列：不是 JSON：{}",
+    "line {}: nested too deeply": "第 {} 行：嵌套过深",
+    "line {}: a string holds half a character (a lone surrogate)": "第 {} 行：文本含半个字符（孤立的代理项）",
+    "line {}: the key {} stands twice in one object": "第 {} 行：同一对象中字段 {} 出现两次",
+    "line {}: a number has {} digits": "第 {} 行：有一个 {} 位的数字",
+    "line {}: the number {} is too large": "第 {} 行：数字 {} 过大",
+    "line {}: {} is not JSON": "第 {} 行：{} 不是 JSON",
     # what is not there, or cannot be
     "{} is taken: choose another id.": "{} 已被占用，请换一个编号。",
     "The order has no such parcel.": "该订单没有此包裹。",

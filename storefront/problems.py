@@ -17,10 +17,11 @@ MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER = 5
 """Seconds after which a request that found something away is worth another try."""
 
-_UNKNOWN = {code for code in SENTENCES if code.startswith("unknown_")} - {"unknown_verb", "unknown_line"}
+_NAMED_IN_BODIES = {"unknown_verb", "unknown_line", "unknown_carrier", "unknown_policy"}
+_UNKNOWN = {code for code in SENTENCES if code.startswith("unknown_")} - _NAMED_IN_BODIES
 _NOT_FOUND = {"not_running", "payment_not_found", "no_such_refund", *_UNKNOWN}
 _CONTENT = {
-    *("invalid_order", "malformed", "unknown_verb", "unknown_line", "quantity_too_large", "unknown_carrier"),
+    *("invalid_order", "malformed", "quantity_too_large", *_NAMED_IN_BODIES),
     *("impossible_waybill", "reason_missing", "parcel_required", "payment_time", "payment_over_claimed"),
     *("command_id_used_with_different_content", "order_exists_with_different_content", "outbound_number"),
     *("withdrawal_exists_with_different_content", "event_exists_with_different_content", "wrong_currency"),

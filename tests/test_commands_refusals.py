@@ -230,6 +230,13 @@ def test_a_malformed_command_is_refused_before_anything_is_asked(
         (("policy", "check", "missing.toml"), "cannot be read"),
         (("orders", "--merchant", "m 7"), "merchant"),
         (("show", "\udcff"), "id"),
+        (("keys", "create", "", "--by", "ann"), "name: must be 1 to 100 printable characters"),
+        (("keys", "create", "shop", "--by", " "), "--by: must be 1 to 100 printable characters"),
+        (("keys", "create", "x" * 101, "--by", "ann"), "name: must be 1 to 100 printable characters"),
+        (("keys", "rotate", "abcdefgh", "--by", "a\nb"), "--by: must be 1 to 100 printable characters"),
+        (("keys", "list", "--merchant", "m 7"), "merchant"),
+        (("endpoints", "add", "https://shop.example/", "--by", ""), "--by: must be 1 to 100 printable characters"),
+        (("endpoints", "list", "--merchant", "m 7"), "merchant"),
     ],
 )
 def test_what_people_type_wrong_is_said_in_one_sentence(arguments: tuple[str, ...], sentence: str) -> None:

@@ -14,6 +14,7 @@ from chinese import english_in
 from pydantic import Field, ValidationError
 from typer.testing import CliRunner
 
+from core.errors import BadInput
 from core.fields import AmountMinor, Digest, Id, Message, Quantity, Reason, Time, Title
 from core.reading import reasons_of
 from core.reason_details import DETAILS, detail_zh, field_zh
@@ -21,6 +22,7 @@ from core.reason_details_fields import FIELD_DETAILS
 from core.reason_details_http import HTTP_DETAILS
 from core.reason_texts import HTTP_REASONS, REASONS
 from core.reasons import SENTENCES, in_chinese, refuse
+from core.strict_json import parse_json
 from core.texts import Help
 from starter import app
 from storefront.problems import ProblemError, body_of, problem_of
@@ -184,11 +186,36 @@ def test_a_command_line_says_it_in_the_language_asked_for() -> None:
 
 def test_every_detail_of_the_gateway_is_said_in_chinese() -> None:
     found = list(details_in("storefront", "ProblemError", "Refused", "_hit", "_too_many"))
+    found += [(f"url: {form}.", where) for form, where in url_rules()]
     assert len({form for form, _ in found}) > 50
     # Sentences of others, and examples of JSON.
     own = ("url: {}.", "types: {}", "actor: say for whom", "Send {'payloads'", "{}: is not a query parameter; {}.")
     missing = {form for form, _ in found if form and form not in DETAILS and form not in HTTP_DETAILS}
     assert sorted(form for form in missing if not form.startswith(own)) == []
+
+
+def url_rules() -> list[tuple[str, str]]:
+    """What is wrong with the address of an endpoint: given to `_wrong`, or returned by a function of why not."""
+    tree = ast.parse((ROOT / "storefront/targets.py").read_text(encoding="utf-8"))
+    returned = [
+        (form, f"{function.name}:{node.lineno}")
+        for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef) and "why" in function.name
+        for node in ast.walk(function)
+        if isinstance(node, ast.Return) and node.value is not None
+        for form in forms(node.value)
+    ]
+    return [*details_in("storefront", "_wrong", place=0), *returned]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{", '{"a": NaN}', '{"a": 1, "a": 2}', "{}{}", "[" * 9000, '"\\ud800"', "1" * 5000, "1e999"],
+)
+def test_what_is_wrong_with_json_is_said_in_chinese(text: str) -> None:
+    with pytest.raises(BadInput) as raised:
+        parse_json(text)
+    assert detail_zh(str(raised.value)).startswith("第 1 行"), raised.value
 
 
 @pytest.mark.parametrize(("english", "chinese"), HTTP_DETAILS.items())

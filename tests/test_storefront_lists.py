@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 import httpx2
 import pytest
-from command_line import ask
+from command_line import ask, refusal
 from http_stack import Http, keyed
 from starlette.requests import Request
 from up_stack import Up, fresh_order, fresh_waybill, scan, ship, started
@@ -105,6 +105,10 @@ def test_a_merchant_sees_why_its_money_is_held_and_what_carriers_say(http_client
     [
         "/v1/orders?phasee=shipped",
         "/v1/orders?phase=shipped&phase=credited",
+        "/v1/orders?phase=shiped",
+        "/v1/orders?audit=rejeced",
+        "/v1/withdrawals?state=payed",
+        "/v1/notices?to=everyone",
         "/v1/orders?cursor=x",
         "/v1/orders?waybill=",
         f"/v1/orders?payment={'x' * 256}",
@@ -118,6 +122,11 @@ def test_an_address_with_a_mistake_names_it(shop: Http, address: str) -> None:
     assert (answer.status, answer.body["code"]) == (422, "malformed")
     (error,) = answer.body["errors"]
     assert error["pointer"] == f"/{address.partition('?')[2].partition('=')[0]}"
+
+
+@pytest.mark.parametrize("command", [("orders", "--payment"), ("basket",), ("correct",), ("notices", "--subject")])
+def test_arguments_that_are_no_text_are_refused_and_not_our_defect(command: tuple[str, ...]) -> None:
+    assert refusal(*command, "a\udcffb") == "malformed"
 
 
 def _cursor(text: str) -> str:

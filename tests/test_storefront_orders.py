@@ -295,4 +295,7 @@ def test_it_says_whether_it_lives_and_is_ready(http_client: httpx2.Client) -> No
 def test_a_waybill_is_judged(shop: Http) -> None:
     said = shop.get("/v1/waybills/SF1234567890123", carrier="sf").body
     assert said["normalised"] == "SF1234567890123"
+    unknown = shop.get("/v1/waybills/SF1234567890123", carrier="sff")
+    assert (unknown.status, unknown.body["code"]) == (422, "unknown_carrier")
+    assert "Did you mean sf" in unknown.body["detail"]
     assert shop.get("/v1/orders", limit="x").body["code"] == "malformed"

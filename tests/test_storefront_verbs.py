@@ -114,6 +114,7 @@ def test_each_reason_has_a_status_and_says_the_same_everywhere() -> None:
     statuses = {code: status_of(code) for code in SENTENCES}
     assert set(statuses.values()) == {403, 404, 409, 422, 500}
     assert {code for code in NOT_THERE & SENTENCES.keys() if statuses[code] != 404} == set()
+    assert {statuses[code] for code in ("unknown_line", "unknown_carrier", "unknown_policy")} == {422}
     assert [code for code, status in statuses.items() if status == 403] == ["wrong_actor"]
     assert [code for code, status in statuses.items() if status == 500] == ["internal_error"]
     for code in SENTENCES:

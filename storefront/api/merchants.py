@@ -24,7 +24,7 @@ from ledger.orders import OrderInHand
 from ledger.register import Register
 from ledger.register_part import Position
 from storefront.api.documents import schema_of
-from storefront.api.paging import USUAL, cursor_in, id_in, limit_of, number_of, page_of, page_until, word_in
+from storefront.api.paging import USUAL, cursor_in, id_in, limit_of, number_of, one_in, page_of, page_until
 from storefront.api.routing import DAY, PAGES, listed, query, reading
 from storefront.identities import digest_of
 from storefront.problems import ProblemError
@@ -51,9 +51,7 @@ async def get_statement(request: Request) -> Response:
     first = _day(request, "from") or last - timedelta(days=DAYS)
     if not timedelta(0) <= last - first <= timedelta(days=DAYS_AT_MOST):
         raise Refused("malformed", f"to: must be from 0 to {DAYS_AT_MOST} days after from.", "to")
-    form = word_in(request, "format") or "json"
-    if form not in FORMS:
-        raise Refused("malformed", f"format: must be one of {', '.join(FORMS)}.", "format")
+    form = one_in(request, "format", FORMS) or "json"
     until = last + timedelta(days=1)
     if form == "csv":
         found = await merchant_statements(reads.pool, merchant_id, first, until)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Any, get_args
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -14,13 +14,14 @@ from core.audit.normalising import normalise
 from core.fields import UNPRINTABLE
 from core.messages import ORDER_COMMANDS, Order, ReportScan
 from core.order import views
-from core.order.state import OrderState
+from core.order.state import OrderState, Phase
+from core.parcels import AuditStage
 from core.personal import without_personal
 from ledger.balances import Money
 from ledger.orders import OrderRow, StoredOrder
 from ledger.register_part import Position
 from storefront.api.documents import closed, schema_of
-from storefront.api.paging import cursor_in, id_in, limit_of, page_until, text_in, word_in
+from storefront.api.paging import cursor_in, id_in, limit_of, one_in, page_until, text_in, word_in
 from storefront.api.routing import PAGES, TEXT, WORD, changing, listed, query, reading
 from storefront.api.verbs import add_verbs
 from storefront.bodies import message_of, object_of
@@ -34,6 +35,9 @@ NEVER_BY_KEY = frozenset({ReportScan.verb})
 
 KEPT_TO_OURSELVES = frozenset({"handover_hash", "device_hash", "place_hash"})
 """Of an order: from the hash of a short code a merchant could find the code that only the buyer knows."""
+
+PHASES: tuple[str, ...] = get_args(Phase)
+AUDIT_STAGES: tuple[str, ...] = get_args(AuditStage)
 
 router = APIRouter(prefix="/v1", tags=["orders"])
 
@@ -64,8 +68,8 @@ async def list_orders(request: Request) -> Response:
         service.lists(caller.sender).orders.rows,
         merchant_id=caller.key.merchant_id or asked,
         buyer_id=word_in(request, "buyer_id"),
-        phase=word_in(request, "phase"),
-        audit=word_in(request, "audit"),
+        phase=one_in(request, "phase", PHASES),
+        audit=one_in(request, "audit", AUDIT_STAGES),
         hold_reason=word_in(request, "held_by"),
         waybill=normalise(waybill)[0] if waybill is not None else None,
         payment=text_in(request, "payment"),
@@ -158,8 +162,8 @@ reading(
     queries=(
         query("merchant_id", "Of this merchant.", **WORD),
         query("buyer_id", "Of this buyer.", **WORD),
-        query("phase", "In this phase.", **WORD),
-        query("audit", "With this audit.", **WORD),
+        query("phase", "In this phase.", type="string", enum=list(PHASES)),
+        query("audit", "With this audit.", type="string", enum=list(AUDIT_STAGES)),
         query("held_by", "Held for this reason, or waiting for it.", **WORD),
         query("waybill", "With a parcel of this number, now or before.", **TEXT),
         query("payment", "Paid with the payment of this reference.", **TEXT),

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import nullcontext
+from typing import get_args
 
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from core.audit.waybills import judge
+from core.errors import Refused
+from core.parcels import check_carrier
+from core.states import Reader
 from ledger.notices import StoredNotice
 from storefront.api.documents import schema_of
-from storefront.api.paging import id_in, limit_of, number_of, page_of, word_in
+from storefront.api.paging import id_in, limit_of, number_of, one_in, page_of, word_in
 from storefront.api.routing import WORD, query, reading
 from storefront.changing import KeptAnswer
 from storefront.problems import ProblemError
@@ -20,6 +24,7 @@ from storefront.service import service_of
 
 LONGEST_WAIT = 20
 LOOK_EVERY = 0.5
+RECIPIENTS: tuple[str, ...] = get_args(Reader)
 
 router = APIRouter(prefix="/v1", tags=["more"])
 
@@ -30,7 +35,7 @@ async def list_notices(request: Request) -> Response:
     caller = await service.caller(request, "notices:read")
     after = number_of(request, "after", 0, 0, 2**62)
     # What staff and buyers are notified of is not for the merchant.
-    asked = word_in(request, "to")
+    asked = one_in(request, "to", RECIPIENTS)
     recipient = "merchant" if caller.key.merchant_id is not None else asked
     wait = number_of(request, "wait", 0, 0, LONGEST_WAIT)
     with service.waits.held(caller.key.key_id) if wait else nullcontext():
@@ -52,7 +57,10 @@ async def judge_waybill(request: Request) -> Response:
     """Which carriers could have printed a number, and whether the one named could have."""
     service = service_of(request)
     await service.caller(request, "orders:read")
-    said = judge(request.query_params.get("carrier"), request.path_params["number"])
+    carrier = request.query_params.get("carrier")
+    if carrier is not None and (refusal := check_carrier(carrier, "carrier")) is not None:
+        raise Refused(refusal.code, refusal.message, refusal.field)
+    said = judge(carrier, request.path_params["number"])
     return JSONResponse(
         {
             "normalised": said.normalised,
@@ -86,7 +94,7 @@ reading(
     },
     queries=(
         query("after", "The last number that was read.", type="integer", minimum=0),
-        query("to", "For whom: buyer, merchant, reviewer, operator.", **WORD),
+        query("to", "For whom.", type="string", enum=list(RECIPIENTS)),
         query("subject", "order/A1001 or withdrawal/W1.", **WORD),
         query("wait", "Seconds to wait for the first one.", type="integer", minimum=0, maximum=LONGEST_WAIT),
         query("limit", "At most so many.", type="integer", minimum=1, maximum=500),

@@ -60,6 +60,18 @@ def word_in(request: Request, name: str) -> str | None:
     return given
 
 
+def one_in(request: Request, name: str, known: Sequence[str]) -> str | None:
+    """A filter of the address that has certain values, if it is given.
+
+    Raises:
+        Refused: `malformed`; a mistyped one would find nothing, and read as if there were nothing.
+    """
+    given = request.query_params.get(name)
+    if given is not None and given not in known:
+        raise Refused("malformed", f"{name}: must be one of {', '.join(known)}.", name)
+    return given
+
+
 def number_of(request: Request, name: str, usual: int, least: int, most: int) -> int:
     """A whole number of the address.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import Any, get_args
 
 from fastapi import APIRouter
 from starlette.convertors import StringConvertor, register_url_convertor
@@ -17,10 +17,11 @@ from core.messages import WITHDRAWAL_COMMANDS, ReportPayout, Withdrawal
 from core.withdrawal import views
 from core.withdrawal.estimating import Estimate
 from core.withdrawal.recovering import resume
+from core.withdrawal.state import Phase
 from ledger.register_part import Position
 from ledger.withdrawals import WithdrawalRow
 from storefront.api.documents import closed, schema_of
-from storefront.api.paging import cursor_in, id_in, limit_of, page_until, word_in
+from storefront.api.paging import cursor_in, id_in, limit_of, one_in, page_until, word_in
 from storefront.api.routing import OF_BODIES, PAGES, WORD, changing, listed, problems, query, reading
 from storefront.api.verbs import add_verbs
 from storefront.bodies import message_of, object_of
@@ -44,6 +45,8 @@ class _WithdrawalId(StringConvertor):
 
 
 register_url_convertor("withdrawal", _WithdrawalId())
+STATES: tuple[str, ...] = get_args(Phase)
+
 router = APIRouter(prefix="/v1", tags=["withdrawals"])
 
 
@@ -116,7 +119,7 @@ async def list_withdrawals(request: Request) -> Response:
     read = partial(
         service.lists(caller.sender).withdrawals.rows,
         merchant_id=caller.key.merchant_id or asked,
-        state_name=word_in(request, "state"),
+        state_name=one_in(request, "state", STATES),
         after=cursor_in(request),
         limit=limit + 1,
     )
@@ -175,7 +178,11 @@ reading(
     list_withdrawals,
     says="List withdrawals",
     answers=listed(schema_of(WithdrawalRow)),
-    queries=(query("merchant_id", "Of this merchant.", **WORD), query("state", "In this state.", **WORD), *PAGES),
+    queries=(
+        query("merchant_id", "Of this merchant.", **WORD),
+        query("state", "In this state.", type="string", enum=list(STATES)),
+        *PAGES,
+    ),
 )
 reading(router, "/withdrawals/{withdrawal_id:withdrawal}", get_withdrawal, says="One withdrawal")
 add_verbs(router, "withdrawal", WITHDRAWAL_COMMANDS, without=NEVER_BY_KEY)
