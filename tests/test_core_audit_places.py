@@ -112,6 +112,38 @@ def test_two_places_are_in_different_cities_only_where_that_is_certain(
     assert different_cities(other, one) is different
 
 
+@pytest.mark.parametrize(
+    ("city", "province", "place"),
+    [
+        ("St. Louis", "MO", "SAINT LOUIS, MO"),
+        ("Saint Paul", "MN", "ST PAUL, MN, US"),
+        ("Fort Worth", "TX", "FT WORTH, TX"),
+        ("New York", "NY", "BROOKLYN, NY"),
+        ("Long Island City", "NY", "NEW YORK, NY"),
+        ("Köln", None, "Koeln"),
+        ("Cologne", None, "KÖLN, Germany"),
+        ("München", None, "Munich"),
+        ("Muenchen", None, "MUNICH"),
+        ("Düsseldorf", None, "DUESSELDORF"),
+        ("Århus", None, "Aarhus"),
+        ("København", None, "COPENHAGEN"),
+        ("Łódź", None, "LODZ"),
+        ("Ciudad de México", None, "MEXICO CITY"),
+        ("Den Haag", None, "The Hague"),
+    ],
+)
+def test_a_city_abroad_has_many_spellings(city: str, province: str | None, place: str) -> None:
+    assert agreement(Address(country="XX", province=province, city=city), place).agrees is True
+
+
+@pytest.mark.parametrize(
+    ("city", "place"),
+    [("St. Louis", "SAINT PAUL"), ("New York", "NEWARK, NJ"), ("Queens", "Queenstown"), ("Wien", "Wiener Neustadt")],
+)
+def test_another_city_stays_another(city: str, place: str) -> None:
+    assert agreement(Address(country="XX", city=city), place).agrees is False
+
+
 def test_the_city_jilin_is_told_from_the_province_and_districts_from_cities_of_their_name() -> None:
     assert (parse_place("吉林市").province, parse_place("吉林市").city) == ("吉林", "吉林")
     assert (parse_place("吉林省").province, parse_place("吉林省").city) == ("吉林", None)

@@ -18,6 +18,8 @@ from typing import Literal
 from core.audit.regions import (
     CITY_LATIN,
     CITY_OF_COUNTY,
+    LATIN_NAMES,
+    LATIN_WORDS,
     MUNICIPALITIES,
     PROVINCE_LATIN,
     PROVINCE_OF_CITY,
@@ -55,6 +57,8 @@ _NO_DISTRICT = (
     "地",
 )
 _HUB_WORDS = ("center", "centre", "hub", "facility", "sorting", "depot", "airport", "centro", "unidade", "gateway")
+_NO_ACCENT = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "æ": "ae", "œ": "oe", "ı": "i", "ð": "d", "þ": "th"})
+"""Letters that Unicode does not take apart."""
 _LATIN_SPLIT = re.compile(r"[,/;|()\[\]]|\s-\s|\s–\s")
 _COUNTRY_WORDS = frozenset(
     {"china", "cn", "chn", "china mainland", "mainland china", "brazil", "brasil", "br", "usa", "us"}
@@ -95,6 +99,7 @@ UNKNOWN = Agreement()
 def fold(text: str) -> str:
     """Lower case, without accents, full width and punctuation, single spaces: two spellings of one name are equal."""
     plain = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c)).casefold()
+    plain = plain.translate(_NO_ACCENT)
     return " ".join("".join(c if c.isalnum() else " " for c in plain.replace("'", "")).split())
 
 
@@ -255,8 +260,18 @@ def _states_differ(province: str, segments: Iterable[str]) -> bool:
 
 
 @lru_cache(maxsize=65_536)
+def _canonical(name: str) -> str:
+    """A folded name without abbreviations and digraphs, and by the name that stands for all of the city's."""
+    words = " ".join(LATIN_WORDS.get(word, word) for word in name.split())
+    name = LATIN_NAMES.get(words, words)
+    plain = name.replace("ae", "a").replace("oe", "o").replace("ue", "u").replace("aa", "a")
+    return LATIN_NAMES.get(plain, plain)
+
+
+@lru_cache(maxsize=65_536)
 def _same_name(one: str, other: str) -> bool:
     """The same name but for spelling: one holds the other as whole words, or they differ in a letter or two."""
+    one, other = _canonical(one), _canonical(other)
     if one == other or f" {one} " in f" {other} ":
         return True
     return min(len(one), len(other)) >= 5 and difflib.SequenceMatcher(None, one, other).ratio() >= 0.88

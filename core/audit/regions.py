@@ -61,6 +61,14 @@ CITY_OF_COUNTY: dict[str, str] = {county: city for city, *counties in _entries("
 
 CITY_LATIN: dict[str, str] = {latin: city for city, latin in _entries("city_latin")}
 
+LATIN_NAMES: dict[str, str] = {
+    name.replace("_", " "): first.replace("_", " ") for first, *names in _entries("latin_names") for name in names
+}
+"""Cities abroad by their other names, as `core.audit.places.fold` writes them."""
+
+LATIN_WORDS: dict[str, str] = {entry[0]: entry[1] for entry in _entries("latin_words")}
+"""Words of names, by how the post shortens them."""
+
 _CITY_SPOT = {name: Spot(float(lat), float(lon), CITY_RADIUS_KM) for name, lat, lon in _entries("city_spots")}
 _STATE_SPOT = {name: Spot(float(lat), float(lon), float(radius)) for name, lat, lon, radius in _entries("brazil")}
 
