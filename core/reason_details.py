@@ -52,6 +52,7 @@ DETAILS: dict[str, str] = {
     "What was won back is not booked yet; ask again.": "追回的款项尚未入账，请稍后再试。",
     "Scope `payout` stops the settlement.": "限制范围“结算与提现”可阻止结算。",
     "Withdraw it first: withdraw_after_sale.": "请先撤销：withdraw_after_sale。",
+    "To have a rejection looked at again: appeal_audit.": "如需复核驳回，请提交 appeal_audit。",
     "The receipt clock stands.": "收货计时已暂停。",
     "The receipt clock starts when the last parcel is delivered.": "最后一个包裹签收后才开始收货计时。",
     "It can be extended from {}.": "自 {} 起可以延长。",

@@ -76,6 +76,7 @@ REASONS: Mapping[str, Help] = {
     "unknown_parcel": Help("The order has no such parcel.", "该订单没有此包裹。"),
     "parcel_required": Help("Several parcels are meant; say which.", "涉及多个包裹，请指明是哪一个。"),
     "too_many_corrections": Help("The waybill was corrected as often as it may be.", "运单号更正次数已达上限。"),
+    "same_waybill": Help("The parcel has this carrier and number already.", "该包裹已是此快递公司和运单号。"),
     "parcel_approved": Help("The parcel's audit is approved.", "该包裹已通过审核。"),
     # receipt
     "nothing_shipped": Help("Nothing was shipped yet.", "尚未发货。"),

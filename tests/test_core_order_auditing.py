@@ -118,6 +118,23 @@ def test_later_scan_may_take_a_delivery_back_before_silence_confirms_it() -> Non
     assert (driver.receipt, driver.parcel().delivered_at) == ("not_due", None)
 
 
+@pytest.mark.parametrize("silent_first", [False, True])
+def test_no_rule_approves_a_number_that_a_person_rejected(silent_first: bool) -> None:
+    driver = shipped()
+    driver.hear("p1", "needs_review", "destination_matches", first_physical_at=T0)
+    driver.decide("rejected")
+    assert correct(driver, 11) == "accepted"
+    assert correct(driver, 1) == "accepted"
+    if silent_first:
+        driver.hear("p1", "needs_review", "no_new_scan", first_physical_at=T0)
+    driver.deliver()
+    assert driver.audit == "in_review"
+    assert "rejected_before" in driver.parcel().findings_of_review
+    assert not audit_watches(driver.state), "a person decides, and no look can change that"
+    driver.decide("approved")
+    assert driver.audit == "approved"
+
+
 def test_carrier_that_delivers_ends_a_review_that_only_silence_had_asked_for() -> None:
     driver = shipped()
     driver.hear("p1", "needs_review", "no_new_scan", first_physical_at=T0)

@@ -214,6 +214,19 @@ def test_corrections_are_counted() -> None:
     assert refused(correct(driver, number=13))[0] == "too_many_corrections"
 
 
+def test_correction_that_corrects_nothing_is_refused() -> None:
+    """It would move the pickup deadline, and close a review."""
+    driver = opened()
+    driver.ship()
+    before = driver.state
+    spelled = f" {WAYBILLS[1][:5]}-{WAYBILLS[1][5:].lower()}"
+    for waybill in (WAYBILLS[1], spelled):
+        assert refused(correct(driver, waybill=waybill)) == ("same_waybill", "waybill")
+    assert driver.state.parcels == before.parcels
+    accepted(correct(driver, carrier="other", carrier_name="Village Post", waybill=WAYBILLS[1]))
+    accepted(correct(driver, carrier="other", carrier_name="Town Post", waybill=WAYBILLS[1]))
+
+
 def test_correction_of_an_approved_parcel_is_refused() -> None:
     driver = opened()
     driver.ship()

@@ -37,7 +37,7 @@ from core.withdrawal_messages import FailureClass
 OPERATOR = Actor(role="operator", id="ann")
 PROJECT = Path(__file__).parents[1]
 WAITS = ("no_scan_yet", "not_picked_up", "not_delivered", "no_new_scan", "carrier_silent")
-PEOPLE = ("no_pickup", "undelivered", "correction_time_over", "appeal", "screening")
+PEOPLE = ("no_pickup", "undelivered", "correction_time_over", "rejected_before", "appeal", "screening")
 REASONS = (*TRUTH_RULES, *SERVICE_RULES, *WAITS, *get_args(Doubt), *PEOPLE)
 """All that may stand beside a parcel or goods that a person looks at."""
 SAMPLE: dict[str, Any] = {

@@ -35,6 +35,8 @@ SILENCE: frozenset[str] = frozenset(
 
 A review with no other reasons ends by itself when late scans arrive and every rule passes.
 """
+REJECTED_BEFORE = "rejected_before"
+"""The review of a number that passes every rule, and that a person rejected: no rule overrules a person."""
 CORRECTION_OVER = "correction_time_over"
 """The review of a rejection that was not corrected in time, of goods that were received."""
 
@@ -108,12 +110,19 @@ def _keep_known_scans(known: Verdict | None, verdict: Verdict) -> Verdict:
 def _apply_outcome(state: OrderState, parcel: Parcel, verdict: Verdict, now: datetime) -> OrderState:
     """The effect of the verdict on a parcel that waits for one."""
     if verdict.outcome == "approved" and (parcel.audit == "collecting" or only_silent(parcel)):
-        return approve(state, parcel, now)
+        return _ask_again(state, parcel, now) if _rejected_by_a_person(parcel) else approve(state, parcel, now)
     if parcel.audit == "collecting" and verdict.outcome == "rejected":
         return reject(state, parcel, now, "; ".join(verdict.reasons))
     if parcel.audit == "collecting" and verdict.outcome == "needs_review":
         return send_to_review(state, parcel, verdict.reasons, now)
     return state
+
+
+def _ask_again(state: OrderState, parcel: Parcel, now: datetime) -> OrderState:
+    """A person rejected this number: reporting it once more does not approve it."""
+    if parcel.audit == "in_review":
+        return state.with_parcel(parcel.changed(findings_of_review=(*parcel.findings_of_review, REJECTED_BEFORE)))
+    return send_to_review(state, parcel, (REJECTED_BEFORE,), now)
 
 
 def only_silent(parcel: Parcel) -> bool:
@@ -220,7 +229,9 @@ def _contradicted(parcel: Parcel) -> bool:
 
 
 def _rejected_by_a_person(parcel: Parcel) -> bool:
-    return any((d.waybill, d.verdict) == (parcel.waybill, "rejected") for d in parcel.decisions)
+    """Whether the last reviewer who decided about this number rejected it."""
+    decided = [decision.verdict for decision in parcel.decisions if decision.waybill == parcel.waybill]
+    return bool(decided) and decided[-1] == "rejected"
 
 
 def _refund_rejected(state: OrderState, parcel: Parcel, why: str, now: datetime) -> OrderState:

@@ -183,7 +183,17 @@ def check_correction(state: OrderState, command: CorrectWaybill) -> Refusal | No
         return refuse("parcel_approved")
     if parcel.corrections >= state.policy.order.corrections_max:
         return refuse("too_many_corrections", f"At most {state.policy.order.corrections_max}.")
-    return check_number(command.carrier, command.carrier_name, command.waybill, "")
+    refusal = check_number(command.carrier, command.carrier_name, command.waybill, "")
+    if refusal is None and _is_unchanged(parcel, command):
+        return refuse("same_waybill", "To have a rejection looked at again: appeal_audit.", field="waybill")
+    return refusal
+
+
+def _is_unchanged(parcel: Parcel, command: CorrectWaybill) -> bool:
+    """Whether nothing is corrected. It would only restart the clocks of pickup and review."""
+    number = normalised(command.carrier, command.waybill)
+    was = (parcel.carrier, parcel.carrier_name, parcel.waybill)
+    return was == (command.carrier, command.carrier_name, number)
 
 
 def correct(state: OrderState, command: CorrectWaybill, now: datetime) -> OrderState:
