@@ -122,6 +122,12 @@ def check_carrier(carrier_id: str, field: str) -> Refusal | None:
     )
 
 
+def is_unchanged(parcel: Parcel, carrier_id: str, name: str | None, waybill: str) -> bool:
+    """Whether a new report of a parcel corrects nothing. It would only restart the clocks of pickup and review."""
+    before = (parcel.carrier, parcel.carrier_name, parcel.waybill)
+    return before == (carrier_id, name, normalised(carrier_id, waybill))
+
+
 def check_number(carrier_id: str, name: str | None, waybill: str, field: str) -> Refusal | None:
     """Why no parcel can have this number, or None. `field` is where the number stands in its command."""
     if carrier_id == "other" and name is None:

@@ -110,6 +110,15 @@ BAD = (
         "already_moving",
     ),
     Bad(
+        "the same number again",
+        (*_RETURN, "case: send back"),
+        "report_return",
+        "buyer",
+        {"carrier": "sandbox", "waybill": WAYBILLS[20]},
+        "same_waybill",
+        "waybill",
+    ),
+    Bad(
         "too much evidence",
         ("case: refund",),
         "add_evidence",

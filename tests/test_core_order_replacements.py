@@ -224,6 +224,14 @@ def test_the_same_report_twice_is_one_parcel() -> None:
     assert driver.state.cases[-1].replacement.corrections == 0
 
 
+def test_the_same_number_again_gives_the_merchant_no_more_time() -> None:
+    driver = exchanging(settled())
+    send_new(driver)
+    due = driver.state.cases[-1].due
+    assert code(send_new(driver)) == "same_waybill"
+    assert driver.state.cases[-1].due == due
+
+
 def test_a_worker_that_dies_with_the_money_frozen_finds_it_again_and_releases_it_once() -> None:
     driver = exchanging(settled())
     send_new(driver)

@@ -11,7 +11,7 @@ from core.aftersale.messages import ReportReplacement, ReportReturn
 from core.aftersale.state import AfterSaleCase, CaseFacts
 from core.audit.verdict import Verdict
 from core.command import LineQuantity
-from core.parcels import AuditAttempt, AuditStage, Parcel, check_number, normalised
+from core.parcels import AuditAttempt, AuditStage, Parcel, check_number, is_unchanged, normalised
 from core.reasons import Refusal, refuse
 
 STAGES: dict[str, AuditStage] = {
@@ -51,6 +51,8 @@ def check_new_number(
         return None
     if before.moved:
         return refuse("already_moving", "The parcel on its way keeps its number.")
+    if is_unchanged(before, command.carrier, command.carrier_name, command.waybill):
+        return refuse("same_waybill", field="waybill")
     if before.corrections + 1 >= limits.return_numbers_max:
         return refuse("too_many_corrections", f"At most {limits.return_numbers_max} numbers.")
     return None

@@ -19,7 +19,7 @@ from core.order.cases import replacement_parcel_id, return_parcel_id
 from core.order.handover import SENT, by_carrier, check_mode, follow_courier, next_parcel_id
 from core.order.late import late_parcels, note_late_scans
 from core.order.state import REVIEW_OVERDUE, OrderState
-from core.parcels import AuditAttempt, Parcel, check_number, normalised
+from core.parcels import AuditAttempt, Parcel, check_number, is_unchanged, normalised
 from core.reasons import Refusal, refuse
 
 ClaimingCommand = ReportShipment | CorrectWaybill | ReportReturn | ReportReplacement | ReportDelivery
@@ -184,16 +184,9 @@ def check_correction(state: OrderState, command: CorrectWaybill) -> Refusal | No
     if parcel.corrections >= state.policy.order.corrections_max:
         return refuse("too_many_corrections", f"At most {state.policy.order.corrections_max}.")
     refusal = check_number(command.carrier, command.carrier_name, command.waybill, "")
-    if refusal is None and _is_unchanged(parcel, command):
+    if refusal is None and is_unchanged(parcel, command.carrier, command.carrier_name, command.waybill):
         return refuse("same_waybill", "To have a rejection looked at again: appeal_audit.", field="waybill")
     return refusal
-
-
-def _is_unchanged(parcel: Parcel, command: CorrectWaybill) -> bool:
-    """Whether nothing is corrected. It would only restart the clocks of pickup and review."""
-    number = normalised(command.carrier, command.waybill)
-    was = (parcel.carrier, parcel.carrier_name, parcel.waybill)
-    return was == (command.carrier, command.carrier_name, number)
 
 
 def correct(state: OrderState, command: CorrectWaybill, now: datetime) -> OrderState:
