@@ -29,6 +29,7 @@ COMMANDS = {
     "rescue": "Restart a lost workflow whose money is held.",
     "reviews": "List the review queue, the longest waiting first.",
     "lists": "Print the lists of Temporal's Web UI, with the columns to be set there once.",
+    "explain": "Explain a code: a refusal, a hold, a finding, a break, a stage, a deadline.",
     "prove": "Prove that no money was lost, created or paid twice, and that none is orphaned.",
     "seal": "Seal what was booked since the last seal.",
     "verify-chain": "Read the sealed books again and name the first movement that was changed.",

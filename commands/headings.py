@@ -25,6 +25,7 @@ CHINESE: Mapping[str, str] = {
     "Journal": "日志",
     "Accounts": "账户",
     "Movements": "资金变动",
+    "What a code means": "代码说明",
     # an order, a withdrawal
     "merchant": "商家",
     "buyer": "买家",
@@ -51,6 +52,8 @@ CHINESE: Mapping[str, str] = {
     "who can act": "可处理人",
     "how much": "金额",
     "what helps": "如何处理",
+    "code": "代码",
+    "what it means": "含义",
     "parcel": "包裹",
     "carrier": "快递公司",
     "waybill": "运单号",

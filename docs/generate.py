@@ -1,4 +1,4 @@
-"""Writes `contract.md`, `events.md` and a JSON Schema per message from the models: `make docs`. A test compares."""
+"""Writes the contract, events, codes and a JSON Schema per message from the models: `make docs`. A test compares."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from core.reasons import Refusal
 from core.search_attributes import SEARCH_ATTRIBUTES
 from core.withdrawal.commands import VERBS as WITHDRAWAL_VERBS
 from core.withdrawal.state import Phase as WithdrawalPhase
-from docs import events, examples
+from docs import codes, events, examples
 from docs.blocks import json_block, prose, table, words
 from docs.notices import NOTICES
 
@@ -65,7 +65,7 @@ QUERIES = {
 
 def pages() -> dict[str, str]:
     """Path below `docs/` → text, of all that is generated."""
-    return {"contract.md": contract(), "events.md": events.page()} | {
+    return {"contract.md": contract(), "events.md": events.page(), "codes.md": codes.page()} | {
         f"schemas/{name}.json": text for name, text in schemas().items()
     }
 

@@ -23,7 +23,8 @@ from storefront.console.cookies import Jar
 
 WORDS = re.compile(r"[A-Za-z]{2,}[ ,:;]+[A-Za-z]{2,}")
 """A run of Latin words is a sentence that was not translated; one alone may be a name, a currency or a unit."""
-SAID = ("It is a toy", "It is ours", "It was whole", "looks odd", "starter.py chargeback", "starter.py settlement")
+COMMANDS = ("starter.py chargeback", "starter.py settlement", "starter.py rescue")
+SAID = ("It is a toy", "It is ours", "It was whole", "looks odd", *COMMANDS)
 NAMES = re.compile("|".join(map(re.escape, (*SAID, *(one.name_zh for one in CARRIERS.carriers)))))
 TOKEN = Jar(secure=True, pepper=SETTINGS.pepper_needed).form_token(SESSION)
 

@@ -44,12 +44,21 @@ SCOPE: dict[str, str] = {
     **dict.fromkeys(("remove_endpoint", "rotate_endpoint", "test_endpoint"), "endpoints:write"),
     **dict.fromkeys(("redeliver", "list_attempts"), "endpoints:write"),
     "get_request": ANY,
+    "explain_code": ANY,
     **{verb: "orders:write" for verb in ORDER_COMMANDS if verb not in NO_ORDER_VERBS},
     **{f"withdrawal_{verb}": "withdrawals:write" for verb in WITHDRAWAL_COMMANDS if verb not in NO_WITHDRAWAL_VERBS},
 }
 """The operations of the document, each with the scope that it asks for."""
 OF_NO_MERCHANT = frozenset(
-    {"judge_waybill", "get_request", "estimate_withdrawal", "start_withdrawal", "start_order", "make_endpoint"}
+    {
+        "judge_waybill",
+        "explain_code",
+        "get_request",
+        "estimate_withdrawal",
+        "start_withdrawal",
+        "start_order",
+        "make_endpoint",
+    }
     | {"take_payment", "try_payment"}
 )
 """Operations whose address names nothing that is a merchant's."""

@@ -62,6 +62,11 @@ def advice(rule: str, outcome: str, language: Language = "en") -> str:
     return _ENTRIES.get(rule, {}).get("advice", {}).get(language, "")
 
 
+def explained() -> tuple[str, ...]:
+    """Every rule and every reason of a verdict that has sentences."""
+    return tuple(_ENTRIES)
+
+
 def title(rule: str, language: Language = "en") -> str:
     """What people call a rule. Total: an unknown rule is its own title."""
     return _ENTRIES.get(rule, {}).get("title", {}).get(language, rule.replace("_", " "))

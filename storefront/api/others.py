@@ -1,4 +1,4 @@
-"""Notices, waybill numbers, and what became of a request."""
+"""Notices, waybill numbers, codes, and what became of a request."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from core.audit.waybills import judge
+from core.codes import Meaning, meanings_of
 from core.errors import Refused
 from core.parcels import check_carrier
 from core.states import Reader
@@ -71,6 +72,15 @@ async def judge_waybill(request: Request) -> Response:
     )
 
 
+async def explain_code(request: Request) -> Response:
+    """What a code means, in English and Chinese: a refusal, a hold, a finding, a break, a stage, a deadline."""
+    await service_of(request).caller(request)
+    found = meanings_of(request.path_params["code"])
+    if not found:
+        raise ProblemError("not_found")
+    return JSONResponse({"data": [one.model_dump() for one in found]})
+
+
 async def get_request(request: Request) -> Response:
     """What became of a changing request that was answered with 202."""
     service = service_of(request)
@@ -106,5 +116,16 @@ reading(
     judge_waybill,
     says="Which carriers could have printed a number",
     queries=(query("carrier", "The carrier it is said to be of.", type="string"),),
+)
+reading(
+    router,
+    "/codes/{code}",
+    explain_code,
+    says="What a code means, in English and Chinese",
+    answers={
+        "type": "object",
+        "properties": {"data": {"type": "array", "items": schema_of(Meaning)}},
+        "required": ["data"],
+    },
 )
 reading(router, "/requests/{idempotency_key}", get_request, says="What became of a request", more=(409,), created=True)

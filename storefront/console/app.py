@@ -22,6 +22,7 @@ from storefront.console import (
     acting,
     breaks_page,
     cases_page,
+    codes_page,
     endpoints_page,
     figures_pages,
     live,
@@ -96,6 +97,7 @@ def _routes() -> list[BaseRoute]:
         *cases_page.ROUTES,
         *figures_pages.ROUTES,
         *breaks_page.ROUTES,
+        *codes_page.ROUTES,
         *acting.ROUTES,
     ]
 

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from core.audit.waybills import judge
+from core.codes import meanings_of
 from ledger.orders import OrderRow
 from storefront.console.reading import ID
 from storefront.console.rendering import render
@@ -33,6 +34,8 @@ async def search_page(visit: Visit) -> Response:
         return go(f"/console/orders/{text}")
     if len(groups) == 1 and groups[0]["kind"] == "by_withdrawal":
         return go(f"/console/withdrawals/{text}")
+    if len(groups) == 1 and groups[0]["kind"] == "by_code":
+        return go(f"/console/codes/{text}")
     return render(visit, "search.html", text=text, groups=groups)
 
 
@@ -58,6 +61,8 @@ async def _found(visit: Visit, text: str) -> list[dict[str, Any]]:
             groups.append({"kind": kind, "orders": rows})
     if who.is_staff and ID.fullmatch(text) and await _is_merchant(visit, text):
         groups.append({"kind": "by_merchant", "merchant": text})
+    if meanings_of(text):
+        groups.append({"kind": "by_code", "code": text})
     return groups
 
 

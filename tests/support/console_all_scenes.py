@@ -177,6 +177,10 @@ def _lists() -> Iterator[Scene]:
     yield Scene("/", {"orders.rows": []}, MERCHANT)
     yield Scene("/search?q=none", nothing, OPERATOR)
     yield Scene("/search?q=x1", {**nothing, "orders.row": orders[0], "withdrawals.row": made(WithdrawalRow)}, OPERATOR)
+    found = {**nothing, "withdrawals.row": made(WithdrawalRow)}
+    yield Scene("/search?q=receipt", found, OPERATOR)
+    yield from (Scene(f"/codes{code}", {}, MERCHANT) for code in ("", "/receipt"))
+    yield Scene("/codes/none", {}, MERCHANT, status=404)
     yield Scene(f"/search?q={merchants}", {**nothing, "orders.rows": orders, "accounts.legal_name": "王芳"}, OPERATOR)
     cases = [
         made(CaseRow, case={**made(AfterSaleCase, due={"name": "answer_by", "at": at}).model_dump(mode="json")})

@@ -15,7 +15,13 @@ from ledger.register import Register
 from storefront.api.documents import document_of
 
 IDS = {"order_id": "A1", "withdrawal_id": "W1", "merchant_id": "m-1", "parcel_id": "p1", "number": "SF1234567890123"}
-IDS |= {"idempotency_key": "k-0", "endpoint_id": "ep-1", "account_id": "acc-m-1", "channel": "wechat"}
+IDS |= {
+    "idempotency_key": "k-0",
+    "endpoint_id": "ep-1",
+    "account_id": "acc-m-1",
+    "channel": "wechat",
+    "code": "too_early",
+}
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,47 @@
+"""`explain CODE`: what a code of the contract means, in English or Chinese; without a code, all of them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from commands.console import JsonFlag, command, print_answer
+from commands.headings import print_in
+from commands.reviews import language_of
+from core.codes import KINDS_OF_CODES, Meaning, likely, meanings, meanings_of
+from core.errors import BadInput
+from core.texts import Language
+from screens import Listing, table
+
+
+@command
+async def explain(
+    code: Annotated[str | None, typer.Argument(help="Such as too_early, late_scan or missing.")] = None,
+    lang: Annotated[str, typer.Option(help="en or zh.")] = "en",
+    as_json: JsonFlag = False,
+) -> None:
+    """Explain a code: a refusal, a hold, a finding, a break, a stage, a deadline.
+
+    A code may mean several things: one row each. Without a code all of them are listed.
+    """
+    language = language_of(lang)
+    found = meanings() if code is None else meanings_of(code)
+    if not found and code is not None:
+        near = ", ".join(likely(code)) or "none like it"
+        raise BadInput(f"code: {code!r} is no code of the contract; did you mean: {near}")
+    views = [one.model_dump(exclude_none=True) for one in found]
+    print_answer(views, lambda console: print_in(console, _listing(found, language), language))
+
+
+def _listing(found: tuple[Meaning, ...], language: Language) -> Listing:
+    rows = [
+        (
+            one.code,
+            getattr(KINDS_OF_CODES[one.kind], language),
+            one.in_words(language, "name", "says"),
+            one.in_words(language, "helps"),
+        )
+        for one in found
+    ]
+    return table("What a code means", ("code", "kind", "what it means", "what helps"), rows)
