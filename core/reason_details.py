@@ -50,6 +50,7 @@ DETAILS: dict[str, str] = {
     "Its money is being moved; ask again.": "款项正在处理，请稍后再试。",
     "Its money is not booked yet; ask again.": "款项尚未入账，请稍后再试。",
     "What was won back is not booked yet; ask again.": "追回的款项尚未入账，请稍后再试。",
+    "Its scope is {}; it is lifted as a whole.": "其限制范围为{}，须整项解除。",
     "Scope `payout` stops the settlement.": "限制范围“结算与提现”可阻止结算。",
     "Withdraw it first: withdraw_after_sale.": "请先撤销：withdraw_after_sale。",
     "To have a rejection looked at again: appeal_audit.": "如需复核驳回，请提交 appeal_audit。",
@@ -147,6 +148,9 @@ DETAILS: dict[str, str] = {
     "This person's access has ended.": "此人的权限已终止。",
 }
 NAMES: Mapping[str, str] = {
+    "credit": "入账与结算",
+    "payout": "结算与提现",
+    "all": "全部",
     "merchant": "商家",
     "buyer": "买家",
     "operator": "运营人员",

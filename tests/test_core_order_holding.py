@@ -192,6 +192,8 @@ def test_holds_need_a_reason_and_a_name_of_their_own() -> None:
     assert code(driver.hold("a")) == "hold_exists"
     assert code(driver.send("lift_hold", "operator", name="a", reason="")) == "reason_missing"
     assert code(driver.lift("b")) == "no_such_hold"
+    narrower = driver.send("lift_hold", "operator", name="a", scope="payout", reason="half of it is cleared")
+    assert code(narrower) == "no_such_hold", "a hold is lifted as a whole: no money may move by another one's name"
     assert code(driver.lift("a")) == "accepted"
 
 

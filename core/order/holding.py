@@ -52,10 +52,18 @@ def place(state: OrderState, command: PlaceHold, now: datetime) -> OrderState:
 
 
 def check_lift(state: OrderState, command: LiftHold) -> Refusal | None:
-    """Whether there is such a hold, and the command gives a reason."""
+    """Whether there is such a hold, and the command gives a reason.
+
+    A hold is lifted as a whole: who names another scope than it has means another hold, and no money may move.
+    """
     if not command.reason:
         return refuse("reason_missing", field="reason")
-    return None if any(hold.name == command.name for hold in state.holds) else refuse("no_such_hold", field="name")
+    held = next((hold for hold in state.holds if hold.name == command.name), None)
+    if held is None:
+        return refuse("no_such_hold", field="name")
+    if command.scope not in (None, held.scope):
+        return refuse("no_such_hold", f"Its scope is {held.scope}; it is lifted as a whole.", "scope")
+    return None
 
 
 def lift(state: OrderState, command: LiftHold, now: datetime) -> OrderState:
