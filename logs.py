@@ -79,7 +79,7 @@ class OneLine(logging.Formatter):
         line = super().format(shown).replace("\n", " ")
         if left_out := getattr(record, "left_out", 0):
             line += f" (and {left_out} more in the last minute)"
-        if error is not None and not _is_foreseen(error):
+        if error is not None and not _is_foreseen(record, error):
             line += "\n" + "".join(traceback.format_exception(error)).rstrip()
         return hide_passwords(line)
 
@@ -91,8 +91,10 @@ def _what(record: logging.LogRecord) -> str:
     return f"{said} ({about.get('activity_type')} of {about.get('workflow_id')})" if isinstance(about, dict) else said
 
 
-def _is_foreseen(error: BaseException) -> bool:
-    return isinstance(error, _FORESEEN) or type(error).__module__.startswith("temporalio")
+def _is_foreseen(record: logging.LogRecord, error: BaseException) -> bool:
+    # What asyncpg's own pool says is a database that is away or read-only: it tries again by itself.
+    theirs = record.name.startswith("asyncpg")
+    return isinstance(error, _FORESEEN) or type(error).__module__.startswith("temporalio") or theirs
 
 
 def _sentence(error: BaseException) -> str:

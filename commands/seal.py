@@ -9,6 +9,7 @@ import typer
 
 from commands.console import JsonFlag, command, print_answer, print_line
 from commands.link import books
+from commands.verify_chain import heads_in
 from core.errors import BadInput
 from screens import facts
 
@@ -37,10 +38,21 @@ async def seal(
 
 
 def _add(file: Path, head: str) -> None:
+    """Add a head, unless another one of its number is kept: that chain was written anew.
+
+    Raises:
+        BadInput: it was, or the file cannot be read or written.
+    """
+    known = heads_in(file) if file.exists() and file.stat().st_size else ()
+    number = head.partition(":")[0]
+    if others := [one for one in known if one.startswith(f"{number}:") and one != head]:
+        raise BadInput(
+            f"heads: {file} keeps {others[0]}, and seal {number} is now {head}: the chain was written anew. Nothing was"
+            " added; `verify-chain --heads` names what differs"
+        )
     try:
-        known = file.read_text(encoding="ascii").split() if file.exists() else []
         if head not in known:
             with file.open("a", encoding="ascii") as opened:
                 opened.write(head + "\n")
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise BadInput(f"heads: {file} cannot be written: {error}") from None

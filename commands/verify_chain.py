@@ -30,7 +30,7 @@ async def verify_chain(
 
     A chain that was written anew as a whole is found by its heads alone.
     """
-    kept = _heads_in(heads) if heads is not None else {}
+    kept = heads_in(heads) if heads is not None else ()
     found: list[CheckedSeal] = []
     async with books() as register:
         async for one in register.seals.verify():
@@ -51,30 +51,31 @@ async def verify_chain(
         raise Failed
 
 
-def _heads_in(file: Path) -> dict[int, str]:
-    """Hashes by the numbers of their seals.
+def heads_in(file: Path) -> tuple[str, ...]:
+    """The heads that a file keeps, `NUMBER:HASH` each. Two of one number stay two: they show a chain written anew.
 
     Raises:
-        BadInput: a line is no head; says which.
+        BadInput: a line is no head, or the file has none; it would find nothing whatever was changed.
     """
-    heads = {}
     try:
-        lines = file.read_text(encoding="ascii").split()
+        heads = tuple(file.read_text(encoding="ascii").split())
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"heads: {file} cannot be read: {error}") from None
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(heads, 1):
         if not re.fullmatch(r"\d{1,9}:[0-9a-f]{64}", line):
             raise BadInput(f"heads: line {number} of {file} is not NUMBER:HASH")
-        heads[int(line.partition(":")[0])] = line.partition(":")[2]
+    if not heads:
+        raise BadInput(f"heads: {file} holds no head; `seal --heads` adds one")
     return heads
 
 
-def _missing(kept: dict[int, str], found: Sequence[CheckedSeal]) -> list[str]:
-    hashes = {one.seal.number: one.seal.hash for one in found}
+def _missing(kept: Sequence[str], found: Sequence[CheckedSeal]) -> list[str]:
+    heads = {one.seal.head for one in found}
     return [
-        f"Seal {number} is not the one whose head was kept: the chain was written anew, or ends before it."
-        for number, kept_hash in sorted(kept.items())
-        if hashes.get(number) != kept_hash
+        f"Seal {head.partition(':')[0]} is not the one whose head was kept: the chain was written anew, or ends before"
+        " it."
+        for head in sorted(kept, key=lambda one: int(one.partition(":")[0]))
+        if head not in heads
     ]
 
 

@@ -274,6 +274,15 @@ async def test_the_books_are_sealed_and_a_change_is_named(stage: WithdrawalStage
     forged = await run("verify-chain", "--heads", str(heads))
     assert forged.exit_code == 1
     assert "Seal 1 is not the one whose head was kept" in forged.stdout + forged.stderr
+    added = await run("seal", "--heads", str(heads))
+    assert (added.exit_code, "the chain was written anew" in added.stderr) == (1, True)
+    assert heads.read_text() == f"1:{'0' * 64}\n", "the kept head stays alone: beside another one it would prove less"
+    heads.write_text(f"1:{'0' * 64}\n{made['head']}\n")
+    both = await run("verify-chain", "--heads", str(heads))
+    assert (both.exit_code, "Seal 1 is not the one" in both.stderr) == (1, True)
     heads.write_text("one\n")
     wrong = await run("verify-chain", "--heads", str(heads))
     assert (wrong.exit_code, "line 1 of" in wrong.stderr) == (1, True)
+    heads.write_text("\n")
+    empty = await run("verify-chain", "--heads", str(heads))
+    assert (empty.exit_code, "holds no head" in empty.stderr) == (1, True)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from asyncpg import TargetServerAttributeNotMatched
 
 from core.errors import Unavailable
 from logs import OnceAMinute, OneLine, PrivateFile, log_to
@@ -64,6 +65,11 @@ def test_what_is_no_trouble_is_written_each_time(root: io.StringIO) -> None:
 def test_a_defect_keeps_its_traceback(root: io.StringIO) -> None:
     fail(logging.getLogger("x"), KeyError("phase"))
     assert "Traceback" in root.getvalue()
+
+
+def test_a_database_that_asyncpgs_pool_waits_for_is_no_defect(root: io.StringIO) -> None:
+    fail(logging.getLogger("asyncpg.pool"), TargetServerAttributeNotMatched("None of the hosts is the primary"))
+    assert root.getvalue().count("\n") == 1, root.getvalue()
 
 
 def test_no_password_is_written(root: io.StringIO) -> None:
