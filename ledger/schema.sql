@@ -2412,7 +2412,10 @@ BEGIN
             r.waits
             AND CASE WHEN (SELECT m.id FROM movements m WHERE m.reference = r.reference) IS NOT NULL
                 THEN is_kept_frozen(r.reference)
-                ELSE merchant_value(
+                -- First whether its merchant ever was, which takes no function call.
+                ELSE (SELECT f.id FROM orders o JOIN merchant_moves f USING (merchant_id)
+                      WHERE o.order_id = split_part(r.reference, '/', 2) AND f.what = 'frozen' LIMIT 1) IS NOT NULL
+                    AND merchant_value(
                     (SELECT o.merchant_id FROM orders o WHERE o.order_id = split_part(r.reference, '/', 2)),
                     'frozen') IS NOT NULL END ORDER BY r.n)
         FROM unnest(p_references, v_waits) WITH ORDINALITY AS r (reference, waits, n));
@@ -2609,10 +2612,16 @@ BEGIN
         FROM t
         CROSS JOIN LATERAL (
             SELECT CASE WHEN t.debit LIKE 'merchant/%' THEN split_part(t.debit, '/', 2)
-                        WHEN t.debit NOT LIKE ALL ('{psp/%,rail/%,income/%,expense/%}')
+                        WHEN t.debit LIKE 'order/%/proceeds' OR t.debit LIKE 'order/%/frozen'
+                        THEN (SELECT o.merchant_id FROM orders o
+                              WHERE o.order_id = split_part(t.debit, '/', 2) COLLATE "default")
+                        WHEN t.debit LIKE 'withdrawal/%' OR t.debit = 'suspense'
                         THEN merchant_of(t.debit, t.reference, t.credit) END AS debtor,
                    CASE WHEN t.credit LIKE 'merchant/%' THEN split_part(t.credit, '/', 2)
-                        WHEN t.credit NOT LIKE ALL ('{psp/%,rail/%,income/%,expense/%}')
+                        WHEN t.credit LIKE 'order/%/proceeds' OR t.credit LIKE 'order/%/frozen'
+                        THEN (SELECT o.merchant_id FROM orders o
+                              WHERE o.order_id = split_part(t.credit, '/', 2) COLLATE "default")
+                        WHEN t.credit LIKE 'withdrawal/%' OR t.credit = 'suspense'
                         THEN merchant_of(t.credit, t.reference, t.debit) END AS creditor OFFSET 0
         ) AS m
         -- One row where both accounts are the same merchant's.
@@ -3912,6 +3921,7 @@ DECLARE
     -- By leg that takes back: the order's frozen account. By leg that settles: what the merchant's deposit must hold.
     v_frozen     TEXT[] := '{}';
     v_required   BIGINT[] := '{}';
+    v_deposits   BOOLEAN; -- whether a deposit was ever required of anybody
     -- The movements in the order of their references. By movement: its first leg, the hash that is stored, the answer.
     v_order      INT[];
     v_first      INT[] := array_fill(NULL::INT, ARRAY[v_movements]);
@@ -3976,6 +3986,9 @@ BEGIN
             v_merchant := left(p_credits[v_k], -9);
             v_wanted := array_append(v_wanted, v_merchant || 'receivable' || v_currency);
             IF split_part(p_references[v_i], '/', 3) = 'settle' THEN
+                v_deposits := coalesce(v_deposits, EXISTS (SELECT FROM deposit_moves));
+            END IF;
+            IF split_part(p_references[v_i], '/', 3) = 'settle' AND v_deposits THEN
                 v_required[v_k] := nullif(
                     deposit_required(split_part(p_credits[v_k], '/', 2), p_currencies[v_i]), 0);
                 IF v_required[v_k] IS NOT NULL THEN
@@ -5145,7 +5158,10 @@ BEGIN
                     -- An order that ended with nothing for anybody is still credited and settled, with nothing.
                     CASE WHEN NOT 0 <> ANY (m.amounts) AND m.reference NOT LIKE 'order/%/credit'
                               AND m.reference NOT LIKE 'order/%/settle' THEN 'it moves nothing'
-                         WHEN waits_for_merchant(m.reference, m.credits) AND merchant_value(
+                         -- First whether its merchant ever was frozen, which takes no function call.
+                         WHEN waits_for_merchant(m.reference, m.credits) AND (
+                             SELECT f.id FROM orders o JOIN merchant_moves f USING (merchant_id)
+                             WHERE o.order_id = m.id AND f.what = 'frozen' LIMIT 1) IS NOT NULL AND merchant_value(
                              (SELECT o.merchant_id FROM orders o WHERE o.order_id = m.id), 'frozen') IS NOT NULL
                          THEN 'its merchant is frozen' END)
             END AS fault

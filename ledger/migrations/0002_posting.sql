@@ -43,6 +43,7 @@ DECLARE
     -- By leg that takes back: the order's frozen account. By leg that settles: what the merchant's deposit must hold.
     v_frozen     TEXT[] := '{}';
     v_required   BIGINT[] := '{}';
+    v_deposits   BOOLEAN; -- whether a deposit was ever required of anybody
     -- The movements in the order of their references. By movement: its first leg, the hash that is stored, the answer.
     v_order      INT[];
     v_first      INT[] := array_fill(NULL::INT, ARRAY[v_movements]);
@@ -107,6 +108,9 @@ BEGIN
             v_merchant := left(p_credits[v_k], -9);
             v_wanted := array_append(v_wanted, v_merchant || 'receivable' || v_currency);
             IF split_part(p_references[v_i], '/', 3) = 'settle' THEN
+                v_deposits := coalesce(v_deposits, EXISTS (SELECT FROM deposit_moves));
+            END IF;
+            IF split_part(p_references[v_i], '/', 3) = 'settle' AND v_deposits THEN
                 v_required[v_k] := nullif(
                     deposit_required(split_part(p_credits[v_k], '/', 2), p_currencies[v_i]), 0);
                 IF v_required[v_k] IS NOT NULL THEN

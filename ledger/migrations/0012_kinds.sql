@@ -317,7 +317,10 @@ BEGIN
                     -- An order that ended with nothing for anybody is still credited and settled, with nothing.
                     CASE WHEN NOT 0 <> ANY (m.amounts) AND m.reference NOT LIKE 'order/%/credit'
                               AND m.reference NOT LIKE 'order/%/settle' THEN 'it moves nothing'
-                         WHEN waits_for_merchant(m.reference, m.credits) AND merchant_value(
+                         -- First whether its merchant ever was frozen, which takes no function call.
+                         WHEN waits_for_merchant(m.reference, m.credits) AND (
+                             SELECT f.id FROM orders o JOIN merchant_moves f USING (merchant_id)
+                             WHERE o.order_id = m.id AND f.what = 'frozen' LIMIT 1) IS NOT NULL AND merchant_value(
                              (SELECT o.merchant_id FROM orders o WHERE o.order_id = m.id), 'frozen') IS NOT NULL
                          THEN 'its merchant is frozen' END)
             END AS fault

@@ -150,7 +150,10 @@ BEGIN
             r.waits
             AND CASE WHEN (SELECT m.id FROM movements m WHERE m.reference = r.reference) IS NOT NULL
                 THEN is_kept_frozen(r.reference)
-                ELSE merchant_value(
+                -- First whether its merchant ever was, which takes no function call.
+                ELSE (SELECT f.id FROM orders o JOIN merchant_moves f USING (merchant_id)
+                      WHERE o.order_id = split_part(r.reference, '/', 2) AND f.what = 'frozen' LIMIT 1) IS NOT NULL
+                    AND merchant_value(
                     (SELECT o.merchant_id FROM orders o WHERE o.order_id = split_part(r.reference, '/', 2)),
                     'frozen') IS NOT NULL END ORDER BY r.n)
         FROM unnest(p_references, v_waits) WITH ORDINALITY AS r (reference, waits, n));

@@ -120,10 +120,16 @@ BEGIN
         FROM t
         CROSS JOIN LATERAL (
             SELECT CASE WHEN t.debit LIKE 'merchant/%' THEN split_part(t.debit, '/', 2)
-                        WHEN t.debit NOT LIKE ALL ('{psp/%,rail/%,income/%,expense/%}')
+                        WHEN t.debit LIKE 'order/%/proceeds' OR t.debit LIKE 'order/%/frozen'
+                        THEN (SELECT o.merchant_id FROM orders o
+                              WHERE o.order_id = split_part(t.debit, '/', 2) COLLATE "default")
+                        WHEN t.debit LIKE 'withdrawal/%' OR t.debit = 'suspense'
                         THEN merchant_of(t.debit, t.reference, t.credit) END AS debtor,
                    CASE WHEN t.credit LIKE 'merchant/%' THEN split_part(t.credit, '/', 2)
-                        WHEN t.credit NOT LIKE ALL ('{psp/%,rail/%,income/%,expense/%}')
+                        WHEN t.credit LIKE 'order/%/proceeds' OR t.credit LIKE 'order/%/frozen'
+                        THEN (SELECT o.merchant_id FROM orders o
+                              WHERE o.order_id = split_part(t.credit, '/', 2) COLLATE "default")
+                        WHEN t.credit LIKE 'withdrawal/%' OR t.credit = 'suspense'
                         THEN merchant_of(t.credit, t.reference, t.debit) END AS creditor OFFSET 0
         ) AS m
         -- One row where both accounts are the same merchant's.
