@@ -1,7 +1,7 @@
 """Orders whose money goes back, or is kept, during the storm.
 
 By an after-sale case, by two people once they are settled, by a chargeback that is lost or won, by one of what was
-refunded already; and by a hold on a settled order, which is lifted again.
+refunded already; by a hold on a settled order, which is lifted again; and by one that stands while a chargeback is won.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ SHARE = 20
 LEAST = 4
 PART_MINOR = 500
 """What two people give back of a settled order, or what a channel takes of it."""
-How = Literal["case", "won", "freeze", "above", "refund", "lost"]
+How = Literal["case", "kept", "above", "refund", "won", "freeze", "lost"]
 
 
 class Ending(NamedTuple):
@@ -44,10 +44,11 @@ class Ending(NamedTuple):
 WHOLE_MINOR = bench_order("o").total_minor
 ENDINGS: Mapping[How, Ending] = {
     "case": Ending(WHOLE_MINOR),
-    "won": Ending(moves=("chargeback/1", "chargeback/1/won")),
-    "freeze": Ending(moves=("freeze/1", "release/1")),
+    "kept": Ending(moves=("freeze/1", "chargeback/1", "chargeback/1/won", "freeze/2", "release/2")),
     "above": Ending(WHOLE_MINOR, WHOLE_MINOR, ("chargeback/1/above",)),
     "refund": Ending(PART_MINOR),
+    "won": Ending(moves=("chargeback/1", "chargeback/1/won")),
+    "freeze": Ending(moves=("freeze/1", "release/1")),
     "lost": Ending(0, PART_MINOR, ("chargeback/1",)),
 }
 """By how an order's money goes back; in this order they are drawn."""
@@ -114,9 +115,12 @@ class Buyers(Merchants):
         if order.how == "refund":
             for person in ("operator-1", "operator-2"):
                 await self._refund(order.order_id, person)
-        elif order.how == "freeze":
+        elif order.how in {"freeze", "kept"}:
             await self._reopening(order.order_id, "place_hold", name="risk", scope="payout", reason="odd")
-            await self._until_frozen(order.order_id)
+            await self._until_moved(order.order_id, "freeze/1")
+            if order.how == "kept":
+                await self._dispute(order.order_id, PART_MINOR, "won")
+                await self._until_moved(order.order_id, "freeze/2")
             await self._reopening(order.order_id, "lift_hold", name="risk", reason="checked")
         else:
             await self._dispute(order.order_id, PART_MINOR, order.how)
@@ -134,10 +138,11 @@ class Buyers(Merchants):
         order = bench_order(order_id, policy=None)
         await self._patiently_until_in_time(lambda: gateway.send_reopening(self._client, order, verb, command))
 
-    async def _until_frozen(self, order_id: str) -> None:
+    async def _until_moved(self, order_id: str, movement: str) -> None:
+        """Return once this movement of the order stands in the books."""
         while True:
-            held = await patiently(lambda: self._register.balances.of_merchant(f"m-{order_id}"))
-            if any(one.frozen_minor for one in held):
+            known = await patiently(lambda: self._register.orders.known(order_id))
+            if known is not None and f"order/{order_id}/{movement}" in known.references:
                 return
             await asyncio.sleep(TRIES_AGAIN_AFTER)
 
