@@ -114,15 +114,6 @@ async def _through(book: Book, order: Order) -> list[Posted]:
     ]
 
 
-async def test_every_movement_twice_moves_the_money_once(database: Database, book: Book, register: Register) -> None:
-    order = an_order()
-    await opened(register, order)
-    assert [answer.outcome for answer in await _through(book, order)] == ["posted"] * 5
-    before = await register.balances.of_order("A1")
-    assert [answer.outcome for answer in await _through(book, order)] == ["exists"] * 5
-    assert await register.balances.of_order("A1") == before
-
-
 async def test_a_movement_with_another_amount_under_its_reference_is_a_conflict(book: Book, register: Register) -> None:
     order = an_order()
     await opened(register, order)
@@ -402,17 +393,6 @@ async def test_arrays_that_share_accounts_never_deadlock(database: Database, boo
 
 
 # --- many at once ----------------------------------------------------------------------------------------
-
-
-async def test_the_same_movement_many_times_at_once_is_posted_once(
-    database: Database, book: Book, register: Register
-) -> None:
-    order = an_order()
-    await opened(register, order)
-    for movement in (fund, credit, settle):
-        answers = await asyncio.gather(*(movement(book, order) for _ in range(24)))
-        assert sorted(a.outcome for a in answers) == ["exists"] * 23 + ["posted"]
-    assert await register.withdrawals.available("m-1", "CNY") == 950
 
 
 async def test_refunds_racing_for_one_escrow_never_take_more_than_there_is(

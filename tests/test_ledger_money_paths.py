@@ -32,6 +32,11 @@ async def prepared(database: Database, path: MoneyPath) -> tuple[Counter[str], C
     return before, Counter({name: amount for name, amount in after.items() if amount})
 
 
+def callers(database: Database, path: MoneyPath, count: int) -> list[Caller]:
+    """So many processes that may ask for it."""
+    return [Caller.over(database.owner if path.of_owner else database.pool) for _ in range(count)]
+
+
 async def answered(ask: Ask, caller: Caller) -> str:
     """The answer, once there is one."""
     for _ in range(TRIES - 1):
@@ -46,20 +51,19 @@ async def answered(ask: Ask, caller: Caller) -> str:
 async def test_of_all_who_ask_one_moves_it(database: Database, path: MoneyPath) -> None:
     """Many at once, then once more, then with another content, which is refused by name."""
     _, after = await prepared(database, path)
-    pool = database.owner if path.of_owner else database.pool
-    callers = [Caller.over(pool) for _ in range(2)]
-    answers = await asyncio.gather(*(answered(path.ask, caller) for caller in callers for _ in range(AT_ONCE)))
+    both = callers(database, path, 2)
+    answers = await asyncio.gather(*(answered(path.ask, caller) for caller in both for _ in range(AT_ONCE)))
     assert sorted(answers) == sorted([path.first, *[path.again] * (2 * AT_ONCE - 1)])
     assert await standing(database) == after
-    assert await path.ask(callers[0]) == path.again
+    assert await path.ask(both[0]) == path.again
     if path.otherwise is not None:
-        assert await path.otherwise(callers[0]) == path.refused
+        assert await path.otherwise(both[0]) == path.refused
     assert await standing(database) == after
 
 
 @every_path
 async def test_a_caller_that_is_killed_moves_it_once(database: Database, path: MoneyPath) -> None:
-    """Before COMMIT nothing has moved. After it, the answer is lost, and whoever asks again learns that it has."""
+    """Before COMMIT nothing has moved. After it, the answer is lost, and the next one to ask learns that it has."""
     before, after = await prepared(database, path)
     async with line_to(database, owner=path.of_owner) as (line, address):
         pool = await open_pool(address, size=1)
@@ -73,9 +77,9 @@ async def test_a_caller_that_is_killed_moves_it_once(database: Database, path: M
         line.cut_when = committed
         with pytest.raises(Unavailable):
             await path.ask(far)
-        assert await standing(database) == after
-        assert await path.ask(far) == path.again
         pool.terminate()
+    assert await standing(database) == after
+    assert await path.ask(callers(database, path, 1)[0]) == path.again
     assert await standing(database) == after
 
 

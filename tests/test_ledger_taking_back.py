@@ -188,13 +188,6 @@ async def test_two_refunds_of_one_line_decided_at_once_are_refused_together(
     assert await database.balance("order/A1/escrow") == 600
 
 
-async def test_a_refund_with_lines_is_posted_once(database: Database, book: Book, register: Register) -> None:
-    order = await funded(register, book)
-    outcomes = [(await refund(book, order, "case-1", 400, lines=_line(400))).outcome for _ in range(2)]
-    assert outcomes == ["posted", "exists"]
-    assert await database.owner.fetchval("SELECT refunded_minor FROM refunded_lines") == 400
-
-
 # --- fences ---------------------------------------------------------------------------------------------------
 
 
