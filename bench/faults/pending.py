@@ -7,10 +7,16 @@ adds 5 s, 10 s, 20 s … to that time, up to ten minutes by default (`history.wo
 
 from __future__ import annotations
 
-from temporalio.api.enums.v1 import PendingWorkflowTaskState
+from collections import deque
+
+from temporalio.api.enums.v1 import EventType, PendingWorkflowTaskState
+from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.workflow.v1 import PendingWorkflowTaskInfo
-from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 from temporalio.service import RPCError
+
+EVENTS = 12
+"""The last events of a history that are shown."""
 
 
 async def task_of(client: Client, workflow_id: str) -> str:
@@ -26,7 +32,29 @@ async def task_of(client: Client, workflow_id: str) -> str:
     raw = found.raw_description
     calls = [f"{one.activity_type.name} attempt {one.attempt}" for one in raw.pending_activities]
     task = in_words(raw.pending_workflow_task) if raw.HasField("pending_workflow_task") else "no workflow task"
-    return ", ".join([task, *calls])
+    return "; ".join([", ".join([task, *calls]), await _last_events(client.get_workflow_handle(workflow_id))])
+
+
+async def _last_events(handle: WorkflowHandle[object, object]) -> str:
+    """How its history ends."""
+    try:
+        last = deque([event async for event in handle.fetch_history_events()], EVENTS)
+    except RPCError as error:
+        return f"its history cannot be read: {error.message}"
+    return f"its history ends {', '.join(map(event_in_words, last))}"
+
+
+def event_in_words(event: HistoryEvent) -> str:
+    """One event; of a timer also when it fires, of an activity which it is."""
+    name = EventType.Name(event.event_type).removeprefix("EVENT_TYPE_").lower()
+    about = ""
+    if event.HasField("timer_started_event_attributes"):
+        about = f" for {event.timer_started_event_attributes.start_to_fire_timeout.ToTimedelta()}"
+    elif event.HasField("activity_task_scheduled_event_attributes"):
+        about = f" {event.activity_task_scheduled_event_attributes.activity_type.name}"
+    elif event.HasField("workflow_execution_signaled_event_attributes"):
+        about = f" {event.workflow_execution_signaled_event_attributes.signal_name}"
+    return f"{event.event_id} {name}{about} {event.event_time.ToDatetime():%H:%M:%S}"
 
 
 def in_words(task: PendingWorkflowTaskInfo) -> str:
