@@ -12,6 +12,7 @@ from order_samples import DAY, HOUR, T0, WAYBILLS, a_policy, a_scan, a_verdict
 from core.answers import Answer
 from core.order.refunding import refund_amount
 from core.order.steps import Look, OrderStep, finish
+from core.order.views import holds_of, journal_view
 from core.order.watches import refund_watches
 from core.reasons import Refusal
 
@@ -261,7 +262,16 @@ def test_the_channel_answers_after_one_person_has_voted_and_the_refund_is_booked
 def test_two_people_who_disagree_settle_nothing() -> None:
     driver = cancelled().advance(3 * DAY)
     resolve(driver, "o-1", "arrived")
+    view = holds_of(driver.state)[0]
+    assert "o-1 said `arrived`: another person" in view.what_helps
+    assert "o-1 已报告已到账" in (view.what_helps_zh or "")
     resolve(driver, "o-2", "failed")
+    assert "o-1" not in holds_of(driver.state)[0].what_helps
+    said = [entry["message"] for entry in journal_view(driver.state) if entry["verb"] == "resolve_refund"]
+    assert said == [
+        "cancel arrived, bank-1: bank statement",
+        "cancel failed, bank-1: bank statement; o-1 had said arrived: nothing is settled",
+    ]
     assert driver.refund_status() == ["stuck"]
     assert driver.state.refunds[0].votes == ()
     resolve(driver, "o-1")

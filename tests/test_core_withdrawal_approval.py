@@ -197,3 +197,11 @@ def test_people_are_not_told_that_we_look_after_ourselves() -> None:
     deadline = next_deadline(made.state)
     assert deadline is not None
     assert deadline.name == "approve_by"
+
+
+def test_the_journal_keeps_why_a_person_approved_or_rejected() -> None:
+    made = desk(withdrawal=asked(LARGE))
+    made.send("approve", "reviewer", "bob", reason="invoice seen")
+    made.send("reject", "operator", "cleo", reason="not the merchant's account")
+    said = [entry.message for entry in made.state.inbox.journal if entry.verb in {"approve", "reject"}]
+    assert said == ["invoice seen", "not the merchant's account"]

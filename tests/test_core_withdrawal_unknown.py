@@ -6,6 +6,8 @@ from datetime import timedelta
 
 from withdrawal_driver import T0, answered, desk, names, reasons, resolution, stuck_desk, unknown_desk
 
+from core.withdrawal.views import holds_of
+
 # --- unknown -----------------------------------------------------------------------------------------------
 
 
@@ -103,6 +105,22 @@ def test_two_people_who_differ_settle_nothing() -> None:
     made.send("resolve_unknown", "operator", "ann", **resolution("paid", "B-77"))
     made.send("resolve_unknown", "operator", "bob", **resolution("paid", "B-78"))
     assert made.phase == "unknown"
+
+
+def test_the_first_of_two_words_is_shown_and_the_journal_keeps_both() -> None:
+    made = stuck_desk()
+    made.wait(days=3)
+    made.send("resolve_unknown", "operator", "ann", **resolution("paid", "B-77"))
+    held = holds_of(made.state)[-1]
+    assert "ann said `paid` with the reference B-77: another person" in held.what_helps
+    assert "ann 已报告已付款，凭证 B-77" in (held.what_helps_zh or "")
+    made.send("resolve_unknown", "operator", "bob", **resolution("paid", "B-78"))
+    assert "ann" not in holds_of(made.state)[-1].what_helps
+    said = [entry.message for entry in made.state.inbox.journal if entry.verb == "resolve_unknown"]
+    assert said == [
+        "paid, B-77: the bank's letter",
+        "paid, B-78: the bank's letter; ann had said paid with the reference B-77: nothing is settled",
+    ]
 
 
 def test_failed_by_hand_stays_put_for_days_before_it_is_given_back() -> None:

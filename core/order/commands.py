@@ -44,6 +44,7 @@ from core.order import (
     shipping,
 )
 from core.order.cases import follow_cases
+from core.order.claiming import stuck_claim
 from core.order.deadlines import next_deadline
 from core.order.receiving import follow_deliveries
 from core.order.shipping import Claim
@@ -55,6 +56,7 @@ from core.reasons import Refusal, refuse
 from core.refund_messages import RefundOrder
 from core.texts import clock
 from core.verbs import Check, Verb, wrong_role
+from core.votes import disagreement
 
 STAFF: frozenset[str] = frozenset({"reviewer", "operator"})
 """People of the platform, whose commands are counted apart from the parties'."""
@@ -237,9 +239,18 @@ def _said(state: OrderState, after: OrderState, command: Command) -> str | None:
     reason = _reason_of(command)
     if isinstance(command, ShiftDeadline):
         return f"{command.deadline} moved by {format_duration(command.by)}: {reason}"
+    if isinstance(command, ResolveRefund):
+        return f"{command.cause} {command.outcome}, {command.reference}: {reason}{_dissent(state, command)}"
     old, new = state.receipt.deadline, after.receipt.deadline
     moved = f"receipt_by moved from {clock(old)} to {clock(new)}" if old and new and old != new else None
     return ": ".join(filter(None, (moved, reason))) or None
+
+
+def _dissent(state: OrderState, command: ResolveRefund) -> str:
+    """That the first of two people had said otherwise, so that nothing is settled."""
+    refund, claim = state.refund(command.cause), stuck_claim(state, command.cause)
+    votes = refund.votes if refund is not None else claim.claim.votes if claim is not None and claim.claim else ()
+    return f"; {disagreement(*votes[-1])}" if votes and votes[-1][1] != command.outcome else ""
 
 
 def _reason_of(command: Command) -> str | None:

@@ -11,7 +11,7 @@ from core.answers import HoldView
 from core.audit.explain import LANGUAGES, Language, sentence
 from core.order.deadlines import deadlines, next_deadline
 from core.order.pausing import settles_at
-from core.order.state import REFUND_STUCK, OrderState, Refund
+from core.order.state import CLAIM_STUCK, REFUND_STUCK, OrderState, Refund
 from core.order.texts import (
     HELD,
     LIFT,
@@ -22,7 +22,8 @@ from core.order.texts import (
 from core.parcels import Parcel
 from core.records import OrderRecord
 from core.states import Hold
-from core.texts import clock, joined
+from core.texts import Help, clock, joined
+from core.votes import awaiting_second
 
 
 def record_of(state: OrderState, now: datetime) -> OrderRecord:
@@ -113,6 +114,9 @@ def _named_holds(state: OrderState) -> Iterator[HoldView]:
     for hold in state.holds:
         helps = HELD.get(hold.name, LIFT)
         stuck = state.refund(hold.subject) if hold.name == REFUND_STUCK else None
+        for vote in _votes(state, hold)[-1:]:
+            first = awaiting_second(*vote)
+            helps = Help(helps.en + first.en, helps.zh + first.zh)
         yield HoldView(
             reason=hold.name,
             amount_minor=stuck.amount_minor if stuck is not None else None,
@@ -122,6 +126,14 @@ def _named_holds(state: OrderState) -> Iterator[HoldView]:
             what_helps=joined((_as_sentence(hold), helps.en)),
             what_helps_zh=f"{cause_zh(hold)}{helps.zh}",
         )
+
+
+def _votes(state: OrderState, hold: Hold) -> tuple[tuple[str, str], ...]:
+    """What people said so far of the outcome that a hold waits for: (person, outcome)."""
+    refund, case = state.refund(hold.subject), state.open_case
+    if hold.name == REFUND_STUCK and refund is not None:
+        return refund.votes
+    return case.claim.votes if hold.name == CLAIM_STUCK and case is not None and case.claim is not None else ()
 
 
 def _as_sentence(hold: Hold) -> str:

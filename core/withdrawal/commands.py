@@ -21,6 +21,7 @@ from core.messages import (
 from core.proving import unproven_command
 from core.reasons import Refusal, refuse
 from core.verbs import Verb, wrong_role
+from core.votes import disagreement
 from core.withdrawal import reporting, resolving
 from core.withdrawal.deadlines import next_deadline
 from core.withdrawal.outcomes import give_back, go_on
@@ -158,9 +159,21 @@ def receive(
     if isinstance(command, ReportPayout) and reporting.is_known(state, command):
         answer = answer_of(state).model_copy(update={"outcome": "duplicate"})
         return _journal(state, command, now, channel, answer), answer
-    state = VERBS[type(command)].effect(state, command, now)
-    answer = answer_of(state)
-    return _journal(_remember_answer(state, command, answer), command, now, channel, answer), answer
+    after = VERBS[type(command)].effect(state, command, now)
+    answer, said = answer_of(after), _said(state, after, command)
+    return _journal(_remember_answer(after, command, answer), command, now, channel, answer, said), answer
+
+
+def _said(state: WithdrawalState, after: WithdrawalState, command: Command) -> str | None:
+    """What the journal keeps of an accepted command: its reason, and what a person said of a payout's outcome."""
+    reason = getattr(command, "reason", None)
+    if not isinstance(command, ResolveUnknown):
+        return reason
+    said = f"{command.outcome}, {command.reference}: {reason}"
+    if state.statements and not after.statements and after.phase == state.phase and after.incident == state.incident:
+        first = state.statements[-1]
+        said = f"{said}; {disagreement(first.actor.id, first.outcome, first.reference)}"
+    return said
 
 
 def note_unreadable(state: WithdrawalState, name: str, refusal: Refusal, now: datetime) -> WithdrawalState:
@@ -203,9 +216,14 @@ def _remember_answer(state: WithdrawalState, command: Command, answer: Answer | 
 
 
 def _journal(
-    state: WithdrawalState, command: Command, now: datetime, channel: Channel, answer: Answer | Refusal
+    state: WithdrawalState,
+    command: Command,
+    now: datetime,
+    channel: Channel,
+    answer: Answer | Refusal,
+    said: str | None = None,
 ) -> WithdrawalState:
     refusal = answer if isinstance(answer, Refusal) else None
     outcome: Outcome = "refused" if isinstance(answer, Refusal) else answer.outcome
-    inbox = state.inbox.note(now, channel, command.verb, outcome, command=command, refusal=refusal)
+    inbox = state.inbox.note(now, channel, command.verb, outcome, command=command, refusal=refusal, message=said)
     return state.changed(inbox=inbox).next_revision()

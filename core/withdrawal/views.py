@@ -10,6 +10,7 @@ from core.reasons import Refusal
 from core.records import WithdrawalRecord
 from core.states import Hold
 from core.texts import Help, clock
+from core.votes import awaiting_second
 from core.withdrawal.deadlines import next_deadline
 from core.withdrawal.resolving import disputed_attempt, resolvable_from
 from core.withdrawal.state import PEOPLE_NEEDED, WithdrawalState
@@ -140,6 +141,9 @@ def _held(state: WithdrawalState, hold: Hold) -> HoldView:
     if "resolve_unknown" in helps.en and attempt is not None:
         opens = clock(resolvable_from(state, attempt))
         helps = Help(f"{helps.en} They can from {opens} on.", f"{helps.zh}最早可提交时间：{opens}。")
+        for said in state.statements[-1:]:
+            first = awaiting_second(said.actor.id, said.outcome, said.reference)
+            helps = Help(helps.en + first.en, helps.zh + first.zh)
     return HoldView(
         reason=hold.name,
         amount_minor=state.withdrawal.amount_minor,
