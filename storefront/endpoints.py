@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
-from pydantic import AfterValidator, Field, SecretStr, StringConstraints
+from pydantic import AfterValidator, ConfigDict, Field, SecretStr, StringConstraints
 
 from core.event_types import unknown_type
 from core.events import subject_of
@@ -44,7 +44,12 @@ def _known(wanted: str) -> str:
 EventPattern = Annotated[
     str, StringConstraints(strict=True, pattern=r"^[a-z_]{1,40}\.(\*|[a-z_.]{1,60})$"), AfterValidator(_known)
 ]
-Url = Annotated[str, StringConstraints(strict=True, min_length=1)]
+Url = Annotated[
+    str,
+    StringConstraints(strict=True, min_length=1),
+    # For the document: what is wrong with an address is said by `storefront.targets`.
+    Field(json_schema_extra={"format": "uri", "pattern": "^https?://[^/]"}),
+]
 Description = Annotated[str, StringConstraints(strict=True, max_length=200)]
 EventTypes = Annotated[tuple[EventPattern, ...], Field(max_length=TYPES_AT_MOST)]
 
@@ -74,6 +79,8 @@ class EndpointChange(Message):
 
 class Redelivery(Message):
     """What is sent again: one event, a subject from its beginning, or everything since a time."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
     event: Text | None = None
     subject: Text | None = None

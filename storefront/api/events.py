@@ -16,7 +16,7 @@ from core.event_types import unknown_type
 from core.events import START, Cursor, EventPage, read_cursor
 from core.reasons import SENTENCES, Refusal
 from storefront.api.paging import id_in, limit_of, number_of, word_in
-from storefront.api.routing import asking_only, query, reading
+from storefront.api.routing import WORD, asking_only, query, reading
 from storefront.identities import Caller
 from storefront.service import HttpService, service_of
 
@@ -151,7 +151,7 @@ reading(
     list_events,
     says="Events, in an order in which a reader can go on",
     answers=_PAGE,
-    queries=(*_QUERIES, query("subject", "order/A1001, withdrawal/W1, account/acc-1 or merchant/m-1.")),
+    queries=(*_QUERIES, query("subject", "order/A1001, withdrawal/W1, account/acc-1 or merchant/m-1.", **WORD)),
 )
 reading(
     router, "/orders/{order_id}/events", list_order_events, says="An order's events", answers=_PAGE, queries=_QUERIES

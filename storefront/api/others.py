@@ -115,7 +115,7 @@ reading(
     "/waybills/{number}",
     judge_waybill,
     says="Which carriers could have printed a number",
-    queries=(query("carrier", "The carrier it is said to be of.", type="string"),),
+    queries=(query("carrier", "The carrier it is said to be of.", type="string", minLength=1),),
 )
 reading(
     router,

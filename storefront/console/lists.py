@@ -32,14 +32,14 @@ def limit_of(visit: Visit) -> int:
 
 
 def addresses(visit: Visit, rows: Sequence[R], position: Callable[[R], Position], shown: int = ROWS) -> dict[str, Any]:
-    """The links below a list: the next page, the first one, and the file. Filters stay in them."""
+    """The links below a list: the next page, the first one, and the file where there are rows. Filters stay in them."""
     cursor = page_until(rows, shown, position)["next_cursor"] if len(rows) > shown else None
     kept = {name: value for name, value in visit.request.query_params.items() if name not in {"cursor", "format"}}
     path = visit.request.url.path
     return {
         "next_page": f"{path}?{urlencode({**kept, 'cursor': cursor})}" if cursor else None,
         "first_page": f"{path}?{urlencode(kept)}" if visit.given("cursor") else None,
-        "csv": f"{path}?{urlencode({**kept, 'format': 'csv'})}",
+        "csv": f"{path}?{urlencode({**kept, 'format': 'csv'})}" if rows else None,
     }
 
 

@@ -97,6 +97,7 @@ def _common(visit: Visit) -> dict[str, Any]:
         "when_short": lambda at: when(visit, at, "%m-%d %H:%M"),
         "from_now": lambda at: from_now(visit, at),
         "lasts": lambda length: spell(_length(length), words.language),
+        "beside": lambda said: f"（{said}）" if words.language == "zh" else f" ({said})",
         "listed": lambda words_in_a_row: listed(words_in_a_row, words.language),
         "iso": lambda at: _moment(at).isoformat() if at else "",
     }

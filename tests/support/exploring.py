@@ -63,6 +63,7 @@ def something_known(http: httpx2.Client) -> Iterator[Known]:
             "channel": ["wechat"],
             "provider": ["kuaidi100", "easypost"],
             "account": ["wechatpay", "stripe"],
+            "code": ["too_early", "late_scan"],
         }
         yield Known(shop, merchant, found)
 

@@ -6,6 +6,8 @@ document.addEventListener("keydown", (event) => {
 });
 for (const field of document.querySelectorAll("input[name=zone][type=hidden]"))
   field.value = Intl.DateTimeFormat().resolvedOptions().timeZone;
+// On a narrow screen the menu goes on beside the screen: show where one is.
+document.querySelector("nav a[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 const live = document.querySelector("[data-live]");
 const stream = live && new EventSource(live.dataset.live);
 stream?.addEventListener("open", () => live.classList.add("is-live"));
