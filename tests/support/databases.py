@@ -18,13 +18,15 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 import pytest_asyncio
+from asyncpg.prepared_stmt import PreparedStatement
 
 from bench.line import Line
 from ledger.book import Book
 from ledger.migrate import migrate
 from ledger.pool import SCHEMA, open_pool
-from ledger.proofs import prove
+from ledger.proofs import CLAIMS, Proof, prove
 from ledger.register import Register
+from ledger.sessions import SETTINGS
 from local.postgres import OWNER, Postgres
 
 _numbers = itertools.count(1)
@@ -33,7 +35,7 @@ _spare: dict[str, Database] = {}
 
 _CLIENTS = "FROM pg_stat_activity WHERE datname = $1 AND usename IS NOT NULL"
 """Sessions of both roles. Of another role's sessions the server shows no more than this."""
-_END_OWN = f"SELECT pg_terminate_backend(pid, 5000) {_CLIENTS} AND usename = current_user"
+_END_OWN = f"SELECT pg_terminate_backend(pid, 5000) {_CLIENTS} AND usename = current_user AND pid <> ALL($2)"
 _TABLES = """
 SELECT oid, relname FROM pg_class
 WHERE relnamespace = $1::TEXT::regnamespace AND relkind = 'r'
@@ -48,6 +50,8 @@ _WITHOUT_TRIGGERS = """
 SELECT string_agg(DISTINCT tgrelid::REGCLASS::TEXT, ', ') FROM pg_trigger WHERE tgenabled <> 'O' AND NOT tgisinternal
 """
 """Tables whose triggers a test has left disabled."""
+_AGAINST = " UNION ALL ".join(f"(SELECT FROM ({claim.against}) AS against LIMIT 1)" for claim in CLAIMS)
+"""What speaks against any proof: a row, and nothing about it."""
 _DEAD_ROWS_MAX = 3_000
 """Deleted rows still cost those who read past them. Beyond this number the tables are truncated."""
 
@@ -69,11 +73,12 @@ class Database:
     pool: asyncpg.Pool[Any]
     owner: asyncpg.Pool[Any]
     sweeper: Sweeper
+    prover: Prover
     broken: bool = False
 
     def end(self) -> None:
         """Give all sessions up."""
-        for sessions in (self.pool, self.owner, self.sweeper.session):
+        for sessions in (self.pool, self.owner, self.sweeper.session, self.prover.session):
             sessions.terminate()
 
     async def balance(self, path: str, currency: str = "CNY") -> int:
@@ -145,8 +150,7 @@ async def database(postgres_server: Postgres, template: str, outside: asyncpg.Po
     try:
         yield found
         if not found.broken:
-            violated = [proof for proof in await prove(found.pool) if not proof.holds]
-            assert not violated, violated
+            assert not (violated := await found.prover.violated()), violated
         # The next test has this database, too: without them its fences would be down.
         assert await found.sweeper.session.fetchval(_WITHOUT_TRIGGERS) is None
     finally:
@@ -161,8 +165,32 @@ async def _clone(outside: asyncpg.Pool[Any], template: str) -> str:
 
 async def _connected(server: Postgres, name: str) -> Database:
     owner_dsn, worker_dsn = _at(server.owner_dsn, name), _at(server.worker_dsn, name)
-    worker, owner = await open_pool(worker_dsn, size=16), await open_pool(owner_dsn, size=4)
-    return Database(name, owner_dsn, worker_dsn, worker, owner, await Sweeper.connect(owner_dsn))
+    sweeper, prover = await Sweeper.connect(owner_dsn), await Prover.connect(worker_dsn)
+    return Database(name, owner_dsn, worker_dsn, *await _pools(server, name), sweeper, prover)
+
+
+async def _pools(server: Postgres, name: str) -> tuple[asyncpg.Pool[Any], asyncpg.Pool[Any]]:
+    """The worker's and the owner's."""
+    return await open_pool(_at(server.worker_dsn, name), size=16), await open_pool(_at(server.owner_dsn, name), size=4)
+
+
+@dataclass
+class Prover:
+    """A session of the worker's role that looks for violated proofs. It keeps their plan: planning costs 20 looks."""
+
+    session: asyncpg.Connection[Any]
+    against: PreparedStatement[Any]
+
+    @classmethod
+    async def connect(cls, worker_dsn: str) -> Prover:
+        """To this database, with the settings of long reads; see `ledger.long_reads`."""
+        session = await asyncpg.connect(worker_dsn, server_settings={**SETTINGS, "enable_nestloop": "off"})
+        return cls(session, await session.prepare(_AGAINST))
+
+    async def violated(self) -> list[Proof]:
+        """The proofs that do not hold."""
+        against = await self.against.fetch()
+        return [proof for proof in await prove(self.session) if not proof.holds] if against else []
 
 
 @dataclass
@@ -196,19 +224,26 @@ class Sweeper:
 
 async def emptied(server: Postgres, used: Database, outside: asyncpg.Pool[Any]) -> Database:
     """The database without rows, and without other connections than ours. Pools in use are opened again."""
-    pools = (used.pool, used.owner)
+    pools, kept = (used.pool, used.owner), (used.sweeper.session, used.prover.session)
     idle = all(pool.get_size() == pool.get_idle_size() for pool in pools)
     there = await outside.fetchval(f"SELECT count(*) {_CLIENTS}", used.name)
-    if not idle or there != 1 + sum(pool.get_size() for pool in pools):
-        used.end()
-        await outside.execute(_END_OWN, used.name)
-        worker = await asyncpg.connect(server.worker_dsn)
-        await worker.execute(_END_OWN, used.name)
-        await worker.close()
-        used = await _connected(server, used.name)
+    if not idle or there != len(kept) + sum(pool.get_size() for pool in pools):
+        used = await _with_pools_anew(server, used, outside)
     await used.sweeper.sweep()
     await used.owner.execute(LIFTED)
     return replace(used, broken=False)
+
+
+async def _with_pools_anew(server: Postgres, used: Database, outside: asyncpg.Pool[Any]) -> Database:
+    """End all sessions but the two that keep their plans, and open new pools."""
+    worker, owner = used.prover.session, used.sweeper.session
+    kept = [worker.get_server_pid(), owner.get_server_pid()]
+    used.pool.terminate()
+    used.owner.terminate()
+    for role in (worker, outside):  # each may end those of its own
+        await role.execute(_END_OWN, used.name, kept)
+    pools = await _pools(server, used.name)
+    return replace(used, pool=pools[0], owner=pools[1])
 
 
 async def lift_safeguards(owner_dsn: str) -> None:
