@@ -427,3 +427,33 @@ async def test_workers_lock_orders_in_one_order_however_their_refunds_arrive(
         assert await _outcomes(*calls) == ["posted"] * 6
     for cause in ("one", "other"):
         assert await _transactions(database, orders, f"refund/{cause}/paid") == 1, "not one by one after a deadlock"
+
+
+async def test_workers_lock_orders_in_one_order_where_one_is_checked_and_another_recorded(
+    database: Database, book: Book, register: Register
+) -> None:
+    """A refund's check locks its order before the records are kept, which lock theirs."""
+    orders = await _all(register, range(3))
+    for order in orders:
+        await fund(book, order)
+        await refund(book, order, "one", 500)
+    first, second, opener = orders
+
+    def left_is_credited(by: Book, order: Order) -> Awaitable[Posted]:
+        return credit(by, order, proceeds_minor=450, record=_record(order, "credit", refunded_minor=500))
+
+    assert (await left_is_credited(book, opener)).moved, "the first credit of all opens the account of the commissions"
+    other = Book(database.pool, beside=1)
+    async with _waiting_for_locks(database, "5s"), database.owner.acquire() as blocker:
+        async with blocker.transaction():
+            await blocker.execute("SELECT FROM orders WHERE order_id IN ('B0000', 'B0001') FOR UPDATE")
+            calls = [refund_arrived(book, first, "one", 500), left_is_credited(book, second)]
+            tasks = [asyncio.ensure_future(call) for call in calls]
+            await until_a_lock_is_waited_for(database)
+            calls = [refund_arrived(other, second, "one", 500), left_is_credited(other, first)]
+            tasks += [asyncio.ensure_future(call) for call in calls]
+            await until_a_lock_is_waited_for(database, sessions=2)
+        assert await _outcomes(*tasks) == ["posted"] * 4
+    for refunded, credited in ((first, second), (second, first)):
+        references = [f"order/{refunded.order_id}/refund/one/paid", f"order/{credited.order_id}/credit"]
+        assert await database.pool.fetchval(TOGETHER, references) == 1, "not one by one after a deadlock"
