@@ -189,3 +189,38 @@ async def test_a_statement_and_a_balance_read_no_history(database: Database, reg
     assert (len(found.rows), found.opening.pending_minor) == (20, 2 * (LONG - 40 - 41))
     read = (of_balance.buffers, of_statement.buffers, of_afternoon.buffers)
     assert max(read) <= FEW, read
+
+
+BUSY = 5_000
+"""Postings of one merchant on a busy day."""
+PAGE_MAX = 300
+"""Buffers that a page may read, of whatever books."""
+
+
+async def test_a_merchants_busy_day_that_is_not_sealed_is_read_in_pages(database: Database, register: Register) -> None:
+    """A balance sums the day, and an evening's statement opens with what the day brought until then."""
+    database.broken = True  # a balance that no posting made
+    first = adjustment("a/0", "CNY", MIDNIGHT, [Leg("psp/bench", "merchant/m-1/available", 2)])
+    await Book(database.owner).post_all([first])
+    await register.seals.seal()
+    await database.owner.execute(
+        "INSERT INTO movements (reference, currency, request_hash, occurred_at)"
+        " SELECT 'b/' || n, 'CNY', '', $1::TIMESTAMPTZ + n * INTERVAL '10 seconds'"
+        " FROM generate_series(1, $2) AS s (n)",
+        MIDNIGHT + DAY,
+        BUSY,
+    )
+    await database.owner.execute(
+        "INSERT INTO transfers SELECT m.id, 1, t.debit_account, t.credit_account, 'CNY', 2 FROM movements m"
+        " JOIN movements f ON f.reference = 'a/0' JOIN transfers t ON t.movement_id = f.id"
+        " WHERE m.reference LIKE 'b/%' ORDER BY m.id"
+    )
+    await database.owner.execute("ANALYZE")
+    evening = MIDNIGHT + DAY + BUSY * timedelta(seconds=10) - timedelta(minutes=10)
+    of_balance, of_page = Explained(database.pool), Explained(database.pool)
+    await Register(of_balance).balances.of_merchant("m-1")  # type: ignore[arg-type]  # it asks as a pool does
+    page = await merchant_statement_page(of_page, "m-1", evening, MIDNIGHT + 2 * DAY)  # type: ignore[arg-type]  # as above
+    (found,) = page.statements
+    assert (len(found.rows), found.opening.available_minor) == (61, 2 + 2 * (BUSY - 61))
+    read = (of_balance.buffers, of_page.buffers)
+    assert max(read) <= PAGE_MAX, read
