@@ -4319,6 +4319,12 @@ BEGIN
     INTO v_outcomes, v_accounts, v_shorts
     FROM post(p_references, p_currencies, p_occurred_at, array_fill(NULL::TEXT, ARRAY[cardinality(p_references)]),
               p_emptied, p_leg_of, p_debits, p_credits, p_amounts) WITH ORDINALITY AS p (outcome, account, short_by, n);
+    IF array_to_string(p_references, ' ') ~ '/(refund|chargeback|claim_back)/' THEN
+        -- Such a movement's check locks its order, and each record does: all of them now, in one order. Otherwise an array
+        -- that checks a refund of one order and keeps a record of another could wait for one that does the reverse.
+        PERFORM FROM orders o WHERE o.order_id = ANY (ARRAY(SELECT split_part(r, '/', 2) FROM unnest(p_references) AS r))
+        ORDER BY o.order_id COLLATE "C" FOR NO KEY UPDATE;
+    END IF;
     PERFORM refuse_unlawful_of(p_references, p_emptied, v_outcomes, p_leg_of, p_debits, p_credits, p_amounts);
     -- In the order of the orders, whose rows are locked one by one.
     FOR v_n, v_record IN
