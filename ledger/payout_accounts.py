@@ -321,7 +321,7 @@ class PayoutAccounts(RegisterPart):
 def _bound(account_id: str, outcome: str, version: int | None) -> int:
     """The version, or the refusal."""
     if outcome == "another_merchants":
-        refusal = refuse("unknown_account", f"{account_id} is another's.", "account_id")
+        refusal = refuse("unknown_account", f"{account_id} is another merchant's; choose another id.", "account_id")
     elif outcome == "missing":
         refusal = refuse("unknown_account", f"Bind {account_id} first.", "account_id")
     elif outcome == "exists":

@@ -230,16 +230,28 @@ class Withdrawals(RegisterPart):
 
 
 def _refusal(code: str, detail: str | None, currency: str) -> Refusal:
+    """With the same words and field as an estimate's; see `core.withdrawal.estimating`."""
+    field = _FIELDS.get(code)
     if code == "daily_limit":
         return refuse(code, "It turns over at the policy's midnight.")
     if code in _AMOUNTS and detail is not None:
-        return refuse(code, f"{_BY[code]} {format_minor(int(detail), currency)}.")
-    return refuse(code, detail or "")
+        return refuse(code, f"{_BY[code]} {format_minor(int(detail), currency)}.", field=field)
+    if code in _AROUND and detail is not None:
+        return refuse(code, f"{_AROUND[code]} {detail}.", field=field)
+    return refuse(code, detail or "", field=field)
+
+
+_FIELDS = {
+    **dict.fromkeys(("unknown_account", "account_suspended", "account_cooling"), "account_id"),
+    **dict.fromkeys(("below_minimum", "above_maximum", "insufficient_funds"), "amount_minor"),
+    "wrong_currency": "currency",
+}
+_AROUND = {"wrong_currency": "The account is in", "account_cooling": "Until"}
 
 
 _BY = {
     "below_minimum": "At least",
     "above_maximum": "At most",
     "insufficient_funds": "It is short by",
-    "receivable_outstanding": "It is",
+    "receivable_outstanding": "It owes",
 }

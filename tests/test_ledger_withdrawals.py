@@ -26,7 +26,7 @@ from ledger_samples import (
 
 from core.messages import Actor, Withdrawal
 from core.movements import Leg, adjustment
-from core.reasons import Refusal
+from core.reasons import SENTENCES, Refusal
 from core.withdrawal.payouts import RailTerms
 from core.withdrawal.policy import WithdrawalPolicy
 from ledger.book import Book
@@ -105,6 +105,12 @@ async def test_limits_and_accounts_are_checked_with_their_reason_codes(book: Boo
         "account_suspended": a_withdrawal(account_id="bad"),
     }
     assert {code: await _reserve(register, w, limits) for code, w in wanted.items()} == {code: code for code in wanted}
+    refused = [(await register.withdrawals.reserve(w, limits, now=NOW)).refusal for w in wanted.values()]
+    said = {one.code: (one.message.removeprefix(SENTENCES[one.code]).strip(), one.field) for one in refused if one}
+    assert said["wrong_currency"] == ("The account is in USD.", "currency")
+    assert said["below_minimum"] == ("At least 1.00 CNY.", "amount_minor")
+    assert said["account_cooling"][0].startswith("Until ")
+    assert {said[code][1] for code in ("unknown_account", "account_cooling", "account_suspended")} == {"account_id"}
     assert await _reserve(register, a_withdrawal(account_id="acc-m-2")) == "unknown_account"
     assert await _reserve(register, a_withdrawal(account_id="cooling"), now=NOW + DAY) == "reserved"
 

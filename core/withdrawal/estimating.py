@@ -109,7 +109,7 @@ def _against(
         if obstacle is not None:
             yield obstacle
     if standing.owed_minor > 0:
-        yield refuse("receivable_outstanding", f"It is {format_minor(standing.owed_minor, currency)}.")
+        yield refuse("receivable_outstanding", f"It owes {format_minor(standing.owed_minor, currency)}.")
     if standing.count_today >= policy.daily_count_max:
         yield refuse("daily_limit", f"{standing.count_today} were asked for today.")
     elif standing.sum_today_minor + amount > policy.daily_sum_max_minor:
