@@ -7,7 +7,7 @@ from datetime import datetime
 from temporalio import activity
 
 from activities.by_name import ByName
-from activities.channels.base import PaymentChannel
+from activities.channels.base import PaymentChannel, PaymentFact
 from activities.policies import ParsedPolicies
 from activities.requests import Opened, OpenRequest, Rescued, RescueRequest
 from activities.screening import ScreeningActivities
@@ -151,7 +151,18 @@ class OpeningActivities:
             return refuse("wrong_currency", f"The payment is in {fact.currency}.", field="currency")
         if order.payment.paid_minor > fact.paid_minor:
             return refuse("payment_over_claimed", f"{fact.paid_minor} was paid.", field="payment.paid_minor")
-        return fact.paid_minor
+        return await self._claimed_otherwise(order, fact) or fact.paid_minor
+
+    async def _claimed_otherwise(self, order: Order, fact: PaymentFact) -> Refusal | None:
+        """Refuse a second name of a payment: under each it would be claimed whole, and escrow would be minted."""
+        if fact.number is None:
+            return None
+        payment = order.payment
+        name = await self._register.payments.named(payment.channel, fact.number, payment.reference)
+        if name == payment.reference:
+            return None
+        hint = f"Orders claim this payment under the reference {name}."
+        return refuse("payment_over_claimed", hint, field="payment.reference")
 
     @activity.defn
     async def record(self, record: OrderRecord) -> LedgerFacts:

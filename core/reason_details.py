@@ -121,6 +121,7 @@ DETAILS: dict[str, str] = {
     "The account is in {}.": "收款账户的币种为 {}。",
     "Until {}.": "至 {}。",
     "It owes {}.": "欠款 {}。",
+    "Orders claim this payment under the reference {}.": "订单须以编号 {} 引用该笔支付。",
     "It turns over at the policy's midnight.": "额度按规则所定的零点重新计算。",
     "A merchant does not choose the policy.": "商家不能选择规则。",
     "Only an operator says that a merchant leaves.": "只有运营人员可声明商家清退。",

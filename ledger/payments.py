@@ -97,6 +97,13 @@ class Payments(RegisterPart):
             channel,
         )
 
+    async def named(self, channel: str, number: str, payment: str) -> str:
+        """The reference under which orders claim a payment: this one, unless the channel's own number has another
+        already. A payment that a channel knows by several names is claimed under one.
+        """
+        claimed = await self._call("SELECT name_payment($1, $2, $3)", channel, clean(number), clean(payment))
+        return str(claimed)
+
     async def unclaimed(self, *, merchant_id: str | None = None, limit: int = 100) -> list[StoredPayment]:
         """Payments with a rest, the oldest first; those of one merchant's orders, or all."""
         return await self._all(

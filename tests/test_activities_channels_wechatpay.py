@@ -52,6 +52,8 @@ async def test_a_payment_is_known_by_the_storefronts_number(channel: WechatPayCh
     fact = await channel.payment(reference, "CNY", 7)
     assert fact is not None
     assert (fact.reference, fact.paid_minor, fact.currency) == (reference, 1000, "CNY")
+    assert fact.number is not None
+    assert fact.number != reference, "orders may claim it under one of its two names"
     assert fact.paid_at == datetime(2026, 11, 22, 8, tzinfo=UTC)
 
 

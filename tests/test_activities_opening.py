@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,6 +16,7 @@ from activities.opening import OpeningActivities
 from activities.policies import ParsedPolicies
 from activities.requests import Opened, OpenRequest
 from activities.screening import ScreeningActivities
+from core.messages import Order
 from core.policy import policy_hash
 from core.screening.matching import Screener
 from core.screening.rules import NO_RULES
@@ -52,13 +54,44 @@ class ForgetfulChannel:
         raise AssertionError
 
 
-async def open_it(register: Register, channel: ForgetfulChannel, *, by: str = "run-1", now: datetime = NOW) -> Opened:
+class TwoNames(ForgetfulChannel):
+    """Knows its one payment by its own number and by the storefront's, as WeChat Pay does."""
+
+    async def payment(self, reference: str, currency: str, claimed_minor: int) -> PaymentFact | None:
+        """The same payment under each name."""
+        return PaymentFact(reference=reference, paid_minor=1000, currency=currency, paid_at=NOW, number="4200001")
+
+
+@pytest.mark.parametrize("names", [("4200001", "shop-1"), ("shop-1", "4200001")])
+async def test_a_payment_with_two_names_is_claimed_under_one(
+    register: Register, database: Database, names: tuple[str, str]
+) -> None:
+    channel = TwoNames()
+    first, second = (an_order(f"A{n}", payment=name) for n, name in enumerate(names, 1))
+    opened = await asyncio.gather(open_it(register, channel, order=first), open_it(register, channel, order=second))
+    refused = [one.refusal for one in opened if one.refusal is not None]
+    assert [(one.code, one.field) for one in refused] == [("payment_over_claimed", "payment.reference")]
+    assert "under the reference" in refused[0].message
+    escrow = [await database.balance(f"order/{order_id}/escrow") for order_id in ("A1", "A2")]
+    assert sum(escrow) == 1000, "no escrow without money"
+    again = [await open_it(register, channel, order=one) for one in (first, second)]
+    assert sorted(one.known for one in again) == [False, True], "a retry of the one that was opened goes on"
+
+
+async def open_it(
+    register: Register,
+    channel: ForgetfulChannel,
+    *,
+    by: str = "run-1",
+    now: datetime = NOW,
+    order: Order | None = None,
+) -> Opened:
     await register.policies.keep("default", policy_hash(POLICY), POLICY)
     screening = ScreeningActivities(Screener(NO_RULES, {}), register.licences)
     opening = OpeningActivities(
         register, ParsedPolicies(register.policies), ByName(stand_in=lambda _: channel), screening
     )
-    return await opening.open(OpenRequest(order=an_order(), opened_by=by, now=now))
+    return await opening.open(OpenRequest(order=order or an_order(), opened_by=by, now=now))
 
 
 @pytest.mark.parametrize("late", [timedelta(0), timedelta(days=4000)])

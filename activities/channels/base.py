@@ -19,13 +19,17 @@ RefundState = Literal["arrived", "processing", "refused", "not_found", "unknown"
 
 
 class PaymentFact(Message):
-    """A payment as its channel knows it: this much was paid."""
+    """A payment as its channel knows it: this much was paid.
+
+    `number` is the channel's own, where it knows a payment by several names: orders claim it under one of them.
+    """
 
     reference: str
     paid_minor: AmountMinor
     currency: Currency
     paid_at: Time
     refunded_minor: AmountOrZero = 0
+    number: str | None = None
 
 
 class RefundInstruction(Message):

@@ -78,6 +78,7 @@ class WechatPayChannel:
             paid_minor=paid.amount.total,
             currency=paid.amount.currency,
             paid_at=paid.success_time,
+            number=paid.transaction_id or None,
         )
 
     async def refund(self, instruction: RefundInstruction) -> RefundAnswer:
