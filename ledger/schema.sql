@@ -351,6 +351,13 @@ CREATE TABLE notices (
 CREATE INDEX notices_by_recipient ON notices USING btree (recipient, "position", id);
 CREATE INDEX notices_in_order ON notices USING btree ("position", id);
 
+CREATE TABLE payment_numbers (
+    channel text NOT NULL,
+    number text NOT NULL,
+    payment text NOT NULL,
+    CONSTRAINT payment_numbers_pkey PRIMARY KEY (channel, number)
+);
+
 CREATE TABLE payments (
     channel text NOT NULL,
     payment text NOT NULL,
@@ -3094,6 +3101,21 @@ BEGIN
     INSERT INTO payout_account_changes (merchant_id, what, detail, role, who, why, at)
     VALUES (p_merchant_id, 'named', coalesce(v_before || ' → ', '') || p_name, p_role, p_who, p_why, p_now);
     RETURN TRUE;
+END $function$;
+
+CREATE FUNCTION name_payment(p_channel text, p_number text, p_payment text)
+ RETURNS text
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+DECLARE
+    v_payment TEXT;
+BEGIN
+    INSERT INTO payment_numbers (channel, number, payment) VALUES (p_channel, p_number, p_payment)
+    ON CONFLICT (channel, number) DO NOTHING;
+    SELECT n.payment INTO v_payment FROM payment_numbers n WHERE n.channel = p_channel AND n.number = p_number;
+    RETURN v_payment;
 END $function$;
 
 CREATE FUNCTION name_policy(p_name text, p_content_hash text, p_who text, p_why text)
@@ -6755,6 +6777,7 @@ GRANT SELECT ON TABLE movements TO dakuan_worker;
 GRANT SELECT ON TABLE notices TO dakuan_worker;
 GRANT SELECT ON TABLE orders TO dakuan_worker;
 GRANT SELECT ON TABLE parked TO dakuan_worker;
+GRANT SELECT ON TABLE payment_numbers TO dakuan_worker;
 GRANT SELECT ON TABLE payments TO dakuan_worker;
 GRANT SELECT ON TABLE payout_account_changes TO dakuan_worker;
 GRANT SELECT ON TABLE payout_account_commands TO dakuan_worker;
@@ -6862,6 +6885,7 @@ GRANT EXECUTE ON FUNCTION merchant_value TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION move_licence TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION movement_hashes TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION name_merchant TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION name_payment TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION new_verdicts TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION newest_scan TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION note_attempt TO dakuan_worker;
