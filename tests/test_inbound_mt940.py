@@ -26,12 +26,18 @@ entries = st.tuples(
 )
 
 
+def closing(minor: int, tag: str = "62F", currency: str = "EUR") -> str:
+    """The closing balance of a statement."""
+    return f":{tag}:{'D' if minor < 0 else 'C'}261128{currency}{abs(minor) // 100},{abs(minor) % 100:02}\n"
+
+
 @given(st.lists(entries, min_size=1, max_size=8))
 def test_an_independent_reader_reads_the_same(lines: list[tuple[date, str, int, str, str]]) -> None:
     text = HEAD + "".join(
         f":61:{day:%y%m%d}{day:%m%d}{mark}{minor // 100},{minor % 100:02}{type_}{owner}//B{number}\n:86:text\n"
         for number, (day, mark, minor, type_, owner) in enumerate(lines)
     )
+    text += closing(100_000 + sum(-minor if mark == "D" else minor for _, mark, minor, _, _ in lines))
     read = read_foreign("file", text.encode(), "rail")
     theirs = mt940.parse(io.StringIO(text))
     assert read is not None
@@ -53,13 +59,14 @@ def test_an_independent_reader_reads_the_same(lines: list[tuple[date, str, int, 
 
 def test_an_entry_without_a_type_is_named_and_not_replaced_by_the_next() -> None:
     text = HEAD + ":61:2611271127D120,50\n:61:2611271127D20,00NTRFk2//B2\n:61:2611271127D7,00k1a2b3//B3\n"
+    text += closing(98_000)
     with pytest.raises(BadFile) as caught:
         read_foreign("file", text.encode(), "rail")
     assert [bad.row for bad in caught.value.rows] == [5, 7]
 
 
 def test_a_long_reference_is_kept_whole() -> None:
-    text = HEAD + ":61:2611271127D120,50NTRF12345678901234567890//B12345678901234567890123456789\n"
+    text = HEAD + ":61:2611271127D120,50NTRF12345678901234567890//B12345678901234567890123456789\n" + closing(87_950)
     read = read_foreign("file", text.encode(), "rail")
     assert read is not None
     assert (read.lines[0].key, read.lines[0].reference) == ("12345678901234567890", "B12345678901234567890123456789")
@@ -67,8 +74,9 @@ def test_a_long_reference_is_kept_whole() -> None:
 
 def test_envelopes_pages_and_unknown_fields_change_nothing() -> None:
     page = HEAD.replace("1/1", "A-2026/2").replace("60F", "60M").replace("EUR", "USD")
-    text = f"{{1:F01}}{{4:\n{HEAD}:61:261127D1,00NTRFk1//B1\nmore\nand more\n-}}\n{{1:F01}}{{4:\n{page}"
-    text += ":99Z:x\n:61:261127D2,00NTRFk2//B2\n:62F:none\n-}"
+    text = f"{{1:F01}}{{4:\n{HEAD}:61:261127D1,00NTRFk1//B1\nmore\nand more\n{closing(99_900, '62M')}-}}\n"
+    text += f"{{1:F01}}{{4:\n{page}"
+    text += ":99Z:x\n:61:261127D2,00NTRFk2//B2\n" + closing(99_800, currency="USD") + "-}"
     read = read_foreign("file", text.encode(), "rail")
     assert read is not None
     assert [(line.amount_minor, line.currency, line.key) for line in read.lines] == [

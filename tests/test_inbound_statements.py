@@ -294,6 +294,30 @@ def test_a_row_that_ends_early_is_counted() -> None:
     assert read.left_out["(unnamed)"] == 1
 
 
+@pytest.mark.parametrize(
+    ("text", "scope"),
+    [(TRADES, "channel"), (FUNDS, "channel"), (FUNDS, "rail"), (ALIPAY_BUSINESS, "channel"), (MT940, "rail")],
+)
+def test_a_bill_that_states_its_own_end_is_not_taken_without_it(text: str, scope: Scope) -> None:
+    lines = text.splitlines(keepends=True)
+    for cut in range(1, len(lines)):
+        with suppress(BadInput):
+            read = read_foreign("bill", "".join(lines[:cut]).encode(), scope)
+            whole = {"导出时间", "交易合计", "-"}
+            assert read is None or any(lines[cut].lstrip("#").startswith(rest) for rest in whole), lines[cut]
+
+
+@pytest.mark.parametrize(("text", "scope"), [(TRADES, "channel"), (FUNDS, "channel"), (MT940, "rail")])
+def test_a_row_that_is_missing_or_doubled_is_found_by_the_bills_own_figures(text: str, scope: Scope) -> None:
+    lines = text.splitlines(keepends=True)
+    rows = [at for at, line in enumerate(lines) if line.startswith(("`20", ":61:"))]
+    assert len(rows) > 2
+    for at in rows:
+        for changed in (lines[:at] + lines[at + 1 :], lines[: at + 1] + lines[at:]):
+            with pytest.raises(BadFile):
+                read_foreign("bill", "".join(changed).encode(), scope)
+
+
 WECHAT_DISPUTES = FUNDS.replace(
     "资金流水总笔数,",
     "`2026-11-27 15:00:00,`8000000000000000000000000001,`F7,`拒付,`拒付扣款,`支出,`47.80,`541.91,`system,`,`T-1\r\n"
@@ -302,7 +326,7 @@ WECHAT_DISPUTES = FUNDS.replace(
     "`2026-11-27 15:40:00,`8000000000000000000000000002,`F10,`消费者投诉赔付,`赔付,`支出,`5.00,`569.71,`system,`,`\r\n"
     "资金流水总笔数,",
     1,
-)
+).replace("`6,`3,", "`10,`4,")
 ALIPAY_DISPUTES = ALIPAY_ACCOUNT.replace(
     "#导出时间",
     "1004\t,2026112788000000000000000001\t,T-1\t,茶饼,2026-11-27 15:00:00,,,-47.80,79.71,支付宝,拒付,\r\n"

@@ -16,6 +16,14 @@ def _named(row: Row, *names: str) -> str:
     return next((cell for name in names for column, cell in row.cells.items() if column.startswith(name) and cell), "")
 
 
+def _check_end(source: Source, collector: Collector) -> None:
+    """A list that is opened by a comment line is closed by one; a bill that was cut off is not taken as whole."""
+    comments = [(line, cells[0]) for line, cells in source.table if cells and cells[0].startswith("#")]
+    marks = [one for one in comments if "列表" in one[1]]
+    if marks and "结束" not in marks[-1][1]:
+        collector.bad(marks[-1][0], "(whole)", "has no line that ends the list (列表结束): it was cut off")
+
+
 class AlipayBusiness:
     """Business details: each payment and refund with the merchant's own numbers."""
 
@@ -29,6 +37,7 @@ class AlipayBusiness:
     def read(self, source: Source, scope: Scope) -> StatementRead:
         """See `StatementReader.read`."""
         collector = Collector(source, self.name)
+        _check_end(source, collector)
         for row in source.rows("支付宝交易号", "商户订单号", "业务类型"):
             business, trade = row.cells["业务类型"], row.cells["支付宝交易号"]
             refund = _named(row, "退款批次号", "退款请求号")
@@ -65,6 +74,7 @@ class AlipayAccount:
     def read(self, source: Source, scope: Scope) -> StatementRead:
         """See `StatementReader.read`."""
         collector = Collector(source, self.name)
+        _check_end(source, collector)
         for row in source.rows("账务流水号", "业务类型", "发生时间"):
             business = row.cells["业务类型"]
             came, went = _amount(_named(row, "收入金额")), _amount(_named(row, "支出金额"))

@@ -187,6 +187,13 @@ class Collector:
         """Note a row that cannot be read."""
         self._bad.append(BadRow(at_row, name, why))
 
+    def check_count(self, at_row: int, name: str, stated: str, seen: int) -> None:
+        """Note a number of rows that the file states of itself and has not."""
+        digits = stated.replace(",", "").strip()
+        if not (digits.isascii() and digits.isdecimal() and int(digits[:20]) == seen):
+            why = f"says {stated[:20] or 'nothing'}, and the file has {seen} rows: get it again, whole and unchanged"
+            self.bad(at_row, name, why)
+
     def done(self, covered: Covered | None = None) -> StatementRead:
         """The result.
 

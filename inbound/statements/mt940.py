@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from decimal import Decimal
 
 from core.reconciliation.lines import Kind, Scope
 from inbound.statements.base import Collector, Source, StatementRead
@@ -23,7 +24,7 @@ _LINE = re.compile(
     r"(?P<date>\d{6})(?P<entry>\d{4})?(?P<sign>R?[CD])(?P<funds>[A-Z])?(?P<amount>\d[\d,]*)"
     r"(?P<type>[SNF][A-Z0-9]{3})(?P<owner>[^/\n]*(?:/(?!/)[^/\n]*)*)(?://(?P<bank>[^\n]*))?"
 )
-_BALANCE = re.compile(r"[CD]\d{6}([A-Z]{3})")
+_BALANCE = re.compile(r"(?P<sign>[CD])\d{6}(?P<currency>[A-Z]{3})(?P<amount>\d[\d,]*)")
 _NO_ID = frozenset({"", "NONREF", "NOTPROVIDED"})
 _KINDS: dict[str, Kind] = {"D": "payout", "C": "funding", "RD": "return"}
 
@@ -44,17 +45,59 @@ class Mt940:
     def read(self, source: Source, scope: Scope) -> StatementRead:
         """See `StatementReader.read`."""
         collector, currency, account, seen = Collector(source, self.name), "", "", 0
+        balance = Balance(collector)
         for row, tag, text in _fields(source.text):
             if tag in ("60F", "60M") and (found := _BALANCE.match(text)):
-                currency = found[1]
+                currency = found["currency"]
+                balance.open(row, found)
+            elif tag in ("62F", "62M") and (found := _BALANCE.match(text)):
+                balance.close(row, found)
             elif tag.startswith("25"):
                 account = text.strip()
             elif tag == "28C":
                 account = f"{account.split('#')[0]}#{text.strip()}"
             elif tag == "61":
                 seen += 1
+                balance.move(text)
                 _take(row, text, currency, f"{account}#{seen}", collector)
+        balance.end()
         return collector.done()
+
+
+class Balance:
+    """The balances of a statement: entries lead from the opening one to the closing one, or some are missing."""
+
+    def __init__(self, collector: Collector) -> None:
+        self._collector = collector
+        self._opened, self._amount = 0, Decimal()
+
+    def open(self, row: int, found: re.Match[str]) -> None:
+        """A statement, or a page of one, begins."""
+        self.end()
+        self._opened, self._amount = row, _signed(found["sign"], found["amount"])
+
+    def move(self, entry: str) -> None:
+        """An entry changes it; one that cannot be read is named elsewhere."""
+        if (found := _LINE.match(entry)) is not None:
+            self._amount += _signed({"RC": "D", "RD": "C"}.get(found["sign"], found["sign"]), found["amount"])
+
+    def close(self, row: int, found: re.Match[str]) -> None:
+        """It ends, with what was opened and moved."""
+        closing = _signed(found["sign"], found["amount"])
+        if self._opened and closing != self._amount:
+            why = f"is {closing}, and the opening balance with the entries is {self._amount}"
+            self._collector.bad(row, "62", f"{why}: entries are missing or doubled")
+        self._opened = 0
+
+    def end(self) -> None:
+        """The file ends, or the next one begins: none is left open."""
+        if self._opened:
+            self._collector.bad(self._opened, "60", "has no closing balance (62F, 62M): the statement was cut off")
+
+
+def _signed(sign: str, amount: str) -> Decimal:
+    value = Decimal(f"0{amount}0".replace(",", ".", 1).replace(",", ""))
+    return -value if sign == "D" else value
 
 
 def _fields(text: str) -> Iterator[tuple[int, str, str]]:

@@ -6,6 +6,8 @@ header begins with 总交易单数 or 资金流水总笔数. Amounts are yuan, t
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from core.reconciliation.lines import Kind, Scope
 from inbound.statements.base import Collector, Row, Source, StatementRead, dispute_in, stamp
 
@@ -29,9 +31,7 @@ class WechatPayTrades:
     def read(self, source: Source, scope: Scope) -> StatementRead:
         """See `StatementReader.read`."""
         collector = Collector(source, self.name)
-        for row in source.rows("交易时间", "商户订单号", "交易状态"):
-            if next(iter(row.cells.values()), "").startswith(_SUMMARIES):
-                break
+        for row in _above_the_summary(source.rows("交易时间", "商户订单号", "交易状态"), collector):
             self._take(row, collector)
         return collector.done()
 
@@ -80,9 +80,7 @@ class WechatPayFunds:
     def read(self, source: Source, scope: Scope) -> StatementRead:
         """See `StatementReader.read`."""
         collector = Collector(source, self.name)
-        for row in source.rows("记账时间", "资金流水单号", "收支类型"):
-            if next(iter(row.cells.values()), "").startswith(_SUMMARIES):
-                break
+        for row in _above_the_summary(source.rows("记账时间", "资金流水单号", "收支类型"), collector):
             about = " ".join(filter(None, (row.first("业务类型"), row.first("业务名称"), row.cells["收支类型"])))
             disputed = _dispute(row) if scope == "channel" else None
             kind = disputed or _kind(row.first("业务类型", "业务名称"), row.cells["收支类型"], scope)
@@ -100,6 +98,24 @@ class WechatPayFunds:
                 at=stamp(row.cells["记账时间"]),
             )
         return collector.done()
+
+
+def _above_the_summary(rows: Iterator[Row], collector: Collector) -> Iterator[Row]:
+    """The rows of a bill. Its summary counts them, so that a bill that was cut off or lost rows is not taken as whole:
+    a dispute in a lost row would be found by no one.
+    """
+    seen, last = 0, 0
+    for row in rows:
+        last, first = row.line, next(iter(row.cells.values()), "")
+        if first.startswith(_SUMMARIES):
+            total = next(rows, None)
+            stated = next(iter(total.cells.values()), "") if total is not None else ""
+            collector.check_count(row.line, first, stated, seen)
+            return
+        if any(row.cells.values()):
+            seen += 1
+            yield row
+    collector.bad(last, "(whole)", f"ends without its summary ({' or '.join(_SUMMARIES)}): it was cut off")
 
 
 _KINDS: dict[tuple[Scope, str], tuple[tuple[str, Kind], ...]] = {
