@@ -45,7 +45,7 @@ class Mt940:
     def read(self, source: Source, scope: Scope) -> StatementRead:
         """See `StatementReader.read`."""
         collector, currency, account, seen = Collector(source, self.name), "", "", 0
-        balance = Balance(collector)
+        balance = StatedBalance(collector)
         for row, tag, text in _fields(source.text):
             if tag in ("60F", "60M") and (found := _BALANCE.match(text)):
                 currency = found["currency"]
@@ -64,7 +64,7 @@ class Mt940:
         return collector.done()
 
 
-class Balance:
+class StatedBalance:
     """The balances of a statement: entries lead from the opening one to the closing one, or some are missing."""
 
     def __init__(self, collector: Collector) -> None:
