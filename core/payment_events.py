@@ -15,6 +15,7 @@ into the item of a list (`$.sku`); `$$` begins a text with one `$`. Everything e
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, NamedTuple
@@ -106,8 +107,8 @@ def read_event(mapping: EventMapping, event: Mapping[str, Any]) -> OrderWanted |
         found = _at(event, path, None)
         allowed = right if isinstance(right, list) else [right]
         if not any(type(found) is type(one) and found == one for one in allowed):
-            shown = "not there" if found is _ABSENT else repr(found)[:80]
-            return Ignored(f"{path[1:]} is {shown}, and must be {' or '.join(map(repr, allowed))}")
+            shown = "not there" if found is _ABSENT else _as_json(found)[:80]
+            return Ignored(f"{path[1:]} is {shown}, and must be {' or '.join(map(_as_json, allowed))}")
     key = _at(event, mapping.event, None)
     if not isinstance(key, str | int) or isinstance(key, bool) or key == "":
         raise Refused("malformed", f"{mapping.event[1:]}: the event has no id there.", mapping.event[1:])
@@ -115,6 +116,11 @@ def read_event(mapping: EventMapping, event: Mapping[str, Any]) -> OrderWanted |
     order["payment"] = {"channel": mapping.channel, **order.get("payment", {})}
     digest = hashlib.sha256(f"{mapping.channel}/{key}".encode()).hexdigest()
     return OrderWanted(f"event-{digest[:40]}", order)
+
+
+def _as_json(value: Any) -> str:
+    """A value as the event has it: its sender knows JSON, not how we write it."""
+    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _filled(source: Any, event: Any, item: Any) -> Any:

@@ -46,11 +46,11 @@ def test_one_event_has_one_id_and_another_has_another() -> None:
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({"type": "payment.failed"}, "type is 'payment.failed', and must be 'payment.succeeded'"),
-        ({"livemode": False}, "livemode is False, and must be True"),
-        ({"livemode": 1}, "livemode is 1, and must be True"),
-        ({"livemode": "true"}, "livemode is 'true', and must be True"),
-        ({"type": None}, "type is None, and must be 'payment.succeeded'"),
+        ({"type": "payment.failed"}, 'type is "payment.failed", and must be "payment.succeeded"'),
+        ({"livemode": False}, "livemode is false, and must be true"),
+        ({"livemode": 1}, "livemode is 1, and must be true"),
+        ({"livemode": "true"}, 'livemode is "true", and must be true'),
+        ({"type": None}, 'type is null, and must be "payment.succeeded"'),
     ],
     ids=str,
 )
@@ -59,10 +59,10 @@ def test_an_event_that_is_not_wanted_says_why(changes: dict[str, Any], why: str)
 
 
 def test_a_condition_on_what_is_not_there_does_not_hold() -> None:
-    assert read_event(LOCAL, {"id": "e"}) == Ignored("type is not there, and must be 'payment.succeeded'")
+    assert read_event(LOCAL, {"id": "e"}) == Ignored('type is not there, and must be "payment.succeeded"')
     one_of = parse_mappings('[c]\nevent = "$id"\nwhen = { "$type" = ["paid", "captured"] }\norder = {}')["c"]
     assert isinstance(read_event(one_of, {"id": "e", "type": "captured"}), OrderWanted)
-    assert read_event(one_of, {"id": "e", "type": "x"}) == Ignored("type is 'x', and must be 'paid' or 'captured'")
+    assert read_event(one_of, {"id": "e", "type": "x"}) == Ignored('type is "x", and must be "paid" or "captured"')
 
 
 @pytest.mark.parametrize(
