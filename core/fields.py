@@ -81,6 +81,10 @@ Word = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=64
 """A carrier, a waybill: another party's name for something."""
 Reference = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=255), AfterValidator(_printable)]
 """A payment provider's id of something. Stripe's may have 255 characters, and a Checkout session's has 66."""
+PaymentReference = Annotated[
+    str, StringConstraints(strict=True, strip_whitespace=True, min_length=1, max_length=255), AfterValidator(_printable)
+]
+"""The reference of a payment. With a space around it, it is the same payment: it would be claimed a second time."""
 Code = Annotated[str, StringConstraints(strict=True, max_length=64), AfterValidator(_printable)]
 Told = Annotated[str, StringConstraints(strict=True, max_length=500), AfterValidator(_printable)]
 """The text of a carrier or a rail; may be empty."""

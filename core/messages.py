@@ -32,11 +32,11 @@ from core.fields import (
     Id,
     Message,
     Name,
+    PaymentReference,
     Place,
     PolicyName,
     Quantity,
     Reason,
-    Reference,
     Region,
     Text,
     Time,
@@ -81,7 +81,7 @@ class Line(Message):
 class Payment(Message):
     """The buyer's payment as the storefront reports it. `paid_minor` is all of it, for one or several orders."""
 
-    reference: Reference
+    reference: PaymentReference
     channel: Annotated[str, StringConstraints(strict=True, pattern=r"^[a-z0-9_-]{1,32}$")]
     paid_minor: AmountMinor
     paid_at: Time

@@ -140,6 +140,14 @@ def test_the_largest_order_is_accepted() -> None:
     assert isinstance(read(Order, bent("payment.paid_minor", MAX_AMOUNT_MINOR, body)), Order)
 
 
+@pytest.mark.parametrize("around", [" {}", "{} ", "\t{}\n", "\u3000{}"])
+def test_a_payment_with_a_space_around_its_reference_is_the_same_payment(around: str) -> None:
+    order = read(Order, bent("payment.reference", around.format("wx-420000")))
+    assert isinstance(order, Order)
+    assert order.payment.reference == "wx-420000"
+    assert refused(Order, bent("payment.reference", "  ")).field == "payment.reference"
+
+
 def test_one_payment_may_be_larger_than_the_order() -> None:
     assert isinstance(read(Order, bent("payment.paid_minor", 99_999)), Order)
 
