@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, TypeVar
 
 import asyncpg
@@ -165,10 +166,7 @@ class Desk:
 
         async def one(withdrawal_id: str, state: str) -> None:
             async with gate:
-                with suppress(Unavailable):  # it comes again in the next round
-                    await (
-                        self._both(withdrawal_id, "approve") if state == "in_approval" else self._resolve(withdrawal_id)
-                    )
+                await (self._both(withdrawal_id, "approve") if state == "in_approval" else self._resolve(withdrawal_id))
 
         rows = await self._pool.fetch(_WAITING)
         mine = [row for row in rows if row["state_name"] == "in_approval" or RESOLVED & set(row["holds"])]
@@ -187,8 +185,11 @@ class Desk:
             self._commands += 1
             actor = {"role": "operator", "id": person}
             command = {"command_id": f"desk-{self._commands}", "actor": actor, **body}
+            workflow_id = withdrawal_workflow_id(withdrawal_id)
             try:
-                await gateway.send(self._client, withdrawal_workflow_id(withdrawal_id), verb, command)
+                # Until there is an answer: its effect may be in the register already, of which its workflow knows
+                # nothing if Temporal died before it kept the command. The register then names no person any more.
+                await patiently(partial(gateway.send, self._client, workflow_id, verb, command))
                 self.acts[verb] += 1
             except Refused as refusal:
                 self.acts[refusal.code] += 1
