@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from databases import Database
+from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHandle
 from waiting import until
 from withdrawal_stage import WithdrawalStage
@@ -83,7 +84,9 @@ async def test_what_the_bank_says_between_a_closing_and_its_report_contradicts_n
 async def test_a_cancel_between_an_attempt_and_its_report_comes_too_late(
     money_stage: WithdrawalStage, database: Database, tmp_path: Path
 ) -> None:
-    """The second approval is an update, of which history knows nothing until its task is done: the cancel is older."""
+    """The second approval is an update: history knows of it before the attempt that it allows is opened. If Temporal
+    died too, it would be lost otherwise, and nothing would wake the withdrawal that the register says is submitted.
+    """
     stage = money_stage
     await stage.furnish()
     withdrawal_id = f"w-{stage.number}-attempt"
@@ -93,6 +96,9 @@ async def test_a_cancel_between_an_attempt_and_its_report_comes_too_late(
         await stage.send(handle, "approve", "reviewer", "bob")
         approving = asyncio.create_task(stage.send(handle, "approve", "reviewer", "cleo"))
         await _died(tmp_path, "attempt")
+        accepted = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED
+        known = [event async for event in handle.fetch_history_events() if event.event_type == accepted]
+        assert len(known) == 2
         cancel = stage.command("merchant")
         await handle.signal("cancel", cancel)
         assert (await approving)["outcome"] in {"accepted", "duplicate"}

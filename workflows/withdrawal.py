@@ -32,7 +32,7 @@ with workflow.unsafe.imports_passed_through():
     from core.withdrawal.payouts import PayoutResult
     from core.withdrawal.recovering import ask_first, ask_register, go_on_from, may_be_overtaken
     from core.withdrawal.state import WithdrawalState
-    from core.withdrawal.steps import Pay, Query, WithdrawalStep, finish, next_step
+    from core.withdrawal.steps import OpenAttempt, Pay, Query, WithdrawalStep, finish, next_step
     from core.withdrawal.views import refused_summary, search_values, summary_of, withdrawal_view
     from workflows.machine import Machine
     from workflows.running import PATIENT_RETRY, raise_refusal, run_durable, run_local
@@ -40,6 +40,8 @@ with workflow.unsafe.imports_passed_through():
 
 REFUSED_COMPLETES = "refused-completes"
 """Change of the code: a refused request completes its run with the refusal as its result."""
+APPROVED_FIRST = "approved-first"
+"""Change of the code: history knows of the approvals before the payout that they allow is opened."""
 SENDING = timedelta(seconds=15)
 """One instruction or query, including the rail's own time limit. A killed worker's try is noticed after this time, too.
 """
@@ -152,7 +154,11 @@ class WithdrawalWorkflow(Machine[WithdrawalState], commands=WITHDRAWAL_COMMANDS)
         """Run ledger and register steps as local activities, unless they are decided once."""
         if not isinstance(step, Post):
             activity: Any = WithdrawalActivities.by_step(step)
-            return (await run_local(activity, step, step.summary)).result
+            # The last approval comes as an update. Where worker and server die before it is in the history, it is lost:
+            # the register would say that the payout is opened, and nothing would wake this run to follow for hours.
+            approved = isinstance(step, OpenAttempt) and step.approvals and workflow.patched(APPROVED_FIRST)
+            run = run_durable if approved else run_local
+            return (await run(activity, step, step.summary)).result
         post = run_durable if step.decided_once else run_local
         posted = await post(MoneyActivities.post, step, step.summary)
         if not may_be_overtaken(posted):
