@@ -24,9 +24,11 @@ R = TypeVar("R")
 WITHOUT = (
     *("WebUIOmniboxPopup", "WebUIOmniboxAimPopup", "WebUIOmniboxFullPopup"),
     *("HttpsUpgrades", "MediaRouter", "OptimizationHints", "NetworkTimeServiceQuerying", "PaintHolding"),
+    "SpareRendererForSitePerProcess",
 )
 """Features of Chromium that are off: its address bar's suggestions are pages of their own, which each window loads, for
-a quarter of all work. The others are off with Playwright, too; a later list replaces an earlier one.
+a quarter of all work, and each page would start a process for the next one. The others are off with Playwright, too; a
+later list replaces an earlier one.
 """
 FLAGS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
