@@ -161,6 +161,7 @@ async def test_one_person_does_not_settle_a_refund_that_is_stuck(
 
 ACCOUNT = "(SELECT id FROM accounts WHERE path = 'order/A1/escrow')"
 CHANNEL = "(SELECT id FROM accounts WHERE path = 'psp/wechat')"
+YEN = "(SELECT id FROM accounts WHERE path = 'psp/yen')"
 FUND = "(SELECT id FROM movements WHERE reference = 'order/A1/fund')"
 
 
@@ -171,6 +172,8 @@ FUND = "(SELECT id FROM movements WHERE reference = 'order/A1/fund')"
         f"{FUND}, 9, -1, {ACCOUNT}, 'CNY', 1",
         f"{FUND}, 9, {CHANNEL}, -1, 'CNY', 1",
         f"{FUND}, 9, {CHANNEL}, {ACCOUNT}, 'JPY', 1",
+        f"{FUND}, 9, {YEN}, {ACCOUNT}, 'JPY', 1",
+        f"{FUND}, 9, {CHANNEL}, {YEN}, 'CNY', 1",
     ],
 )
 async def test_a_transfer_needs_its_movement_and_two_accounts_of_its_currency(
@@ -178,6 +181,8 @@ async def test_a_transfer_needs_its_movement_and_two_accounts_of_its_currency(
 ) -> None:
     """Whoever adds it: here the owner, beside one that may stand."""
     await funded(register, book, "A1", 1_000)
+    yen = adjustment("a/yen", "JPY", NOW, [Leg("psp/yen", "suspense", 1)])
+    await Book(database.owner).post_all([yen])
     with pytest.raises(asyncpg.ForeignKeyViolationError, match="not all of them are there, in this currency"):
         await database.owner.execute(
             f"INSERT INTO transfers SELECT {FUND}, 8, {CHANNEL}, {ACCOUNT}, 'CNY', 1 UNION ALL SELECT {row}"
