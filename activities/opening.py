@@ -14,6 +14,7 @@ from activities.screening import ScreeningActivities
 from core.intake import Alike, IntakePolicy, hold_for, signals_of
 from core.merchants import MERCHANT_FROZEN, MERCHANT_SUSPENDED, MerchantStanding
 from core.messages import Order
+from core.money import format_minor
 from core.movements import fund
 from core.order.calling import merchant_hold
 from core.order.folding import open_at_once
@@ -150,7 +151,11 @@ class OpeningActivities:
         if fact.currency != order.currency:
             return refuse("wrong_currency", f"The payment is in {fact.currency}.", field="currency")
         if order.payment.paid_minor > fact.paid_minor:
-            return refuse("payment_over_claimed", f"{fact.paid_minor} was paid.", field="payment.paid_minor")
+            return refuse(
+                "payment_over_claimed",
+                f"{format_minor(fact.paid_minor, fact.currency)} was paid.",
+                field="payment.paid_minor",
+            )
         return await self._claimed_otherwise(order, fact) or fact.paid_minor
 
     async def _claimed_otherwise(self, order: Order, fact: PaymentFact) -> Refusal | None:

@@ -110,6 +110,10 @@ DETAILS: dict[str, str] = {
     ),
     "The parcel on its way keeps its number.": "运输中的包裹不能更换单号。",
     "At most {} numbers.": "最多 {} 个单号。",
+    # payments
+    "No such channel; known: {}.": "没有此支付渠道；可用：{}。",
+    "The payment is in {}.": "该笔支付的币种为 {}。",
+    "{} was paid.": "实付 {}。",
     # withdrawals and accounts
     "It is another merchant's withdrawal.": "这是其他商家的提现。",
     "No one approves their own request.": "申请人不能批准自己的申请。",
@@ -133,6 +137,14 @@ DETAILS: dict[str, str] = {
     "The rail {} pays in {} only, not in {}.": "出款渠道 {} 仅支持 {}，不支持 {}。",
     "The rail {} pays to {} only, not to {}.": "出款渠道 {} 仅可付至 {}，不可付至 {}。",
     "The rail {} pays to a {}, and this is a {}.": "出款渠道 {} 付至 {}，而此账号为 {}。",
+    "The schedule withdraws at least {}.": "自动提现每次至少 {}。",
+    "There is no default account in {}.": "没有币种为 {} 的默认收款账户。",
+    "No rail {} is set up.": "未配置出款渠道 {}。",
+    "No rail {} is set up, only {}.": "未配置出款渠道 {}，仅有 {}。",
+    "Bind {} first.": "请先绑定 {}。",
+    "{} is another merchant's; choose another id.": "{} 属于其他商家，请另选编号。",
+    "{} is in version {}; replace it.": "{} 已有第 {} 版，请用更换。",
+    "{} tries left.": "还可尝试 {} 次。",
     "The policy has no limits in {}, only in {}; it needs [withdrawal.limits.{}].": (
         "规则没有 {} 的额度，仅有 {}；须有 [withdrawal.limits.{}]。"
     ),

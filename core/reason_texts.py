@@ -15,7 +15,7 @@ REASONS: Mapping[str, Help] = {
     "invalid_order": Help("The order is not well formed.", "订单内容不符合要求。"),
     "malformed": Help("The message cannot be read.", "内容无法识别。"),
     "unknown_verb": Help("There is no command of this name.", "没有这个命令。"),
-    "wrong_actor": Help("This actor may not do this to this order.", "该操作人无权对此订单执行此操作。"),
+    "wrong_actor": Help("This actor may not do this.", "该操作人无权执行此操作。"),
     "unproven": Help("It is not proven that this actor sends it.", "未能证明是该操作人发出的。"),
     "order_over": Help("The order is over.", "订单已结束。"),
     "command_id_used_with_different_content": Help(

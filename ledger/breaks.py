@@ -100,15 +100,21 @@ class Breaks(RegisterPart):
         payments or one.
         """
         rows = await self._records(
-            # There are many payments and few channels: ask the index for the next channel instead of reading every
-            # payment.
+            # Payments, payouts and lines are many, and their names few: ask an index for the next name instead of
+            # reading every row.
             "WITH RECURSIVE channels AS ((SELECT channel FROM payments ORDER BY channel LIMIT 1) UNION ALL"
             " SELECT (SELECT p.channel FROM payments p WHERE p.channel > c.channel ORDER BY p.channel LIMIT 1)"
-            " FROM channels c WHERE c.channel IS NOT NULL)"
+            " FROM channels c WHERE c.channel IS NOT NULL),"
+            " rails AS ((SELECT rail FROM payout_attempts ORDER BY rail LIMIT 1) UNION ALL"
+            " SELECT (SELECT a.rail FROM payout_attempts a WHERE a.rail > r.rail ORDER BY a.rail LIMIT 1)"
+            " FROM rails r WHERE r.rail IS NOT NULL),"
+            " lines AS ((SELECT scope, name FROM statement_lines ORDER BY scope, name LIMIT 1) UNION ALL"
+            " SELECT n.scope, n.name FROM lines l CROSS JOIN LATERAL (SELECT s.scope, s.name FROM statement_lines s"
+            " WHERE (s.scope, s.name) > (l.scope, l.name) ORDER BY s.scope, s.name LIMIT 1) AS n)"
             " SELECT 'withdrawals' AS scope, 'books' AS name UNION SELECT 'orders', 'books'"
-            " UNION SELECT 'rail', rail FROM payout_attempts"
+            " UNION SELECT 'rail', rail FROM rails WHERE rail IS NOT NULL"
             " UNION SELECT 'channel', channel FROM channels WHERE channel IS NOT NULL"
-            " UNION SELECT scope, name FROM statement_lines UNION SELECT scope, name FROM statement_periods"
+            " UNION SELECT scope, name FROM lines UNION SELECT scope, name FROM statement_periods"
             " ORDER BY scope, name"
         )
         return [(row["scope"], row["name"]) for row in rows]

@@ -231,14 +231,10 @@ class Withdrawals(RegisterPart):
 
 def _refusal(code: str, detail: str | None, currency: str) -> Refusal:
     """With the same words and field as an estimate's; see `core.withdrawal.estimating`."""
-    field = _FIELDS.get(code)
-    if code == "daily_limit":
-        return refuse(code, "It turns over at the policy's midnight.")
-    if code in _AMOUNTS and detail is not None:
-        return refuse(code, f"{_BY[code]} {format_minor(int(detail), currency)}.", field=field)
-    if code in _AROUND and detail is not None:
-        return refuse(code, f"{_AROUND[code]} {detail}.", field=field)
-    return refuse(code, detail or "", field=field)
+    if detail is not None and code in _AMOUNTS:
+        detail = format_minor(int(detail), currency)
+    said = _SENTENCES.get(code, "{}").format(detail or "")
+    return refuse(code, said, field=_FIELDS.get(code))
 
 
 _FIELDS = {
@@ -246,12 +242,12 @@ _FIELDS = {
     **dict.fromkeys(("below_minimum", "above_maximum", "insufficient_funds"), "amount_minor"),
     "wrong_currency": "currency",
 }
-_AROUND = {"wrong_currency": "The account is in", "account_cooling": "Until"}
-
-
-_BY = {
-    "below_minimum": "At least",
-    "above_maximum": "At most",
-    "insufficient_funds": "It is short by",
-    "receivable_outstanding": "It owes",
+_SENTENCES = {
+    "below_minimum": "At least {}.",
+    "above_maximum": "At most {}.",
+    "insufficient_funds": "It is short by {}.",
+    "receivable_outstanding": "It owes {}.",
+    "wrong_currency": "The account is in {}.",
+    "account_cooling": "Until {}.",
+    "daily_limit": "It turns over at the policy's midnight.",
 }

@@ -260,7 +260,7 @@ class CarrierTable:
         if carrier is None:
             return self._answer_for_any(number)
         if fits:
-            return "possible", (f"It has the form of a {carrier.name} number.", f"符合{carrier.name_zh}的单号格式。")
+            return "possible", (f"It has the form of a number of {carrier.name}.", f"符合{carrier.name_zh}的单号格式。")
         if any(shape.format.refutes for shape in fails):
             return "impossible", _wrong_digit(carrier)
         if carrier.numbers in ("closed", "known"):
@@ -334,7 +334,7 @@ def _candidate(shape: _Shape) -> Candidate:
 
 def _wrong_digit(carrier: CarrierInfo) -> _Reason:
     return (
-        f"It has the form of a {carrier.name} number, but its check digit is wrong.",
+        f"It has the form of a number of {carrier.name}, but its check digit is wrong.",
         f"符合{carrier.name_zh}的单号格式，但校验位错误。",
     )
 
