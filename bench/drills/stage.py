@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -16,12 +15,12 @@ from typing import Any
 
 import asyncpg
 from temporalio.client import Client
-from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 
 import gateway
 from bench.drills.steps import Steps
 from bench.faults.evidence import product_breaks
 from bench.faults.killing import environment_of
+from bench.quiet import deaths_intended
 from config import PROJECT, Settings
 from core.errors import Unavailable
 from demo.stage import Stage
@@ -145,8 +144,8 @@ async def on_stage(steps: Steps, postgres: Callable[[Path], Postgres] | None = N
     Args:
         postgres: makes another kind of server in this home.
     """
-    quiet()
     async with AsyncExitStack() as opened:
+        opened.enter_context(deaths_intended())
         stack = LocalStack.temporary(base=Settings(screening=PROJECT / "policies" / "screening.toml"))
         if postgres is not None:
             stack.postgres = postgres(stack.home)
@@ -172,13 +171,6 @@ def _policies(home: Path) -> Path:
     folder.mkdir()
     (folder / "default.toml").write_text(POLICY, encoding="utf-8")
     return folder
-
-
-def quiet() -> None:
-    """The SDK and the driver log every server that dies; in a drill that is intended."""
-    logging.getLogger("asyncpg").setLevel(logging.CRITICAL)
-    telemetry = TelemetryConfig(logging=LoggingConfig(filter=TelemetryFilter(core_level="ERROR", other_level="ERROR")))
-    Runtime.set_default(Runtime(telemetry=telemetry), error_if_already_set=False)
 
 
 def shown(counts: Mapping[str, int]) -> str:

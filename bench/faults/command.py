@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Annotated
 
 import typer
-from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 
 from bench.faults.plan import Storm
 from bench.faults.race import race
@@ -41,9 +40,6 @@ def faults(
     if kill_every is not None:
         storm = replace(storm, kill_every=(kill_every / 2, kill_every * 1.5))
     raced_first = None if no_race else asyncio.run(race(seed))
-    # The SDK logs every server that dies; here that is intended.
-    logging = LoggingConfig(filter=TelemetryFilter(core_level="ERROR", other_level="ERROR"))
-    Runtime.set_default(Runtime(telemetry=TelemetryConfig(logging=logging)))
     with Board() as board:
         facts, evidence, verdict = asyncio.run(under_fire(seed, withdrawals, board, storm=storm, bug=bug))
     show_report(facts, evidence, verdict, raced_first, json)

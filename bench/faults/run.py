@@ -7,7 +7,6 @@ worker or a silent bank is noticed are a quarter of the real ones.
 from __future__ import annotations
 
 import asyncio
-import logging
 import math
 import time
 from collections.abc import Coroutine, Iterable, Sequence
@@ -29,6 +28,7 @@ from bench.faults.plan import Fate, Storm, bank_faults, fates, own_faults
 from bench.faults.postman import Postman
 from bench.faults.report import Board, RunFacts
 from bench.faults.returns import Buyers, going_back, judge_returns, returned
+from bench.quiet import deaths_intended
 from config import PROJECT, Settings
 from core.ids import withdrawal_workflow_id
 from core.movements import Leg, adjustment
@@ -91,8 +91,8 @@ async def under_fire(
 ) -> tuple[RunFacts, Evidence, Verdict]:
     """One run on a temporary stack."""
     storm = storm or Storm.over(withdrawals)
-    logging.getLogger("asyncpg").setLevel(logging.CRITICAL)  # it logs every kill of its server at length
     async with AsyncExitStack() as opened:
+        opened.enter_context(deaths_intended())
         scene = await _open(opened, seed, withdrawals, storm, board)
         given = await _furnish(scene)
         workers = [
