@@ -49,6 +49,11 @@ class Step(Message):
         """For people who look at the activity."""
         return self.label
 
+    @property
+    def decided_once(self) -> bool:
+        """Whether the decision must stand in the history before the step is carried out."""
+        return False
+
 
 class Post(Step):
     """Post a movement, and keep the record of what it makes true, in one database transaction."""
@@ -64,7 +69,7 @@ class Post(Step):
 
     @property
     def decided_once(self) -> bool:
-        """Whether the decision must stand in the history before the ledger is asked."""
+        """See `DECIDED_ONCE`."""
         return self.movement.kind in DECIDED_ONCE
 
 

@@ -32,7 +32,7 @@ with workflow.unsafe.imports_passed_through():
     from core.withdrawal.payouts import PayoutResult
     from core.withdrawal.recovering import ask_first, ask_register, go_on_from, may_be_overtaken
     from core.withdrawal.state import WithdrawalState
-    from core.withdrawal.steps import OpenAttempt, Pay, Query, WithdrawalStep, finish, next_step
+    from core.withdrawal.steps import Pay, Query, WithdrawalStep, finish, next_step
     from core.withdrawal.views import refused_summary, search_values, summary_of, withdrawal_view
     from workflows.machine import Machine
     from workflows.running import PATIENT_RETRY, raise_refusal, run_durable, run_local
@@ -154,10 +154,7 @@ class WithdrawalWorkflow(Machine[WithdrawalState], commands=WITHDRAWAL_COMMANDS)
         """Run ledger and register steps as local activities, unless they are decided once."""
         if not isinstance(step, Post):
             activity: Any = WithdrawalActivities.by_step(step)
-            # The last approval comes as an update. Where worker and server die before it is in the history, it is lost:
-            # the register would say that the payout is opened, and nothing would wake this run to follow for hours.
-            approved = isinstance(step, OpenAttempt) and step.approvals and workflow.patched(APPROVED_FIRST)
-            run = run_durable if approved else run_local
+            run = run_durable if step.decided_once and workflow.patched(APPROVED_FIRST) else run_local
             return (await run(activity, step, step.summary)).result
         post = run_durable if step.decided_once else run_local
         posted = await post(MoneyActivities.post, step, step.summary)

@@ -62,6 +62,11 @@ class OpenAttempt(Step):
     def summary(self) -> str:
         return f"open payout {self.number} {self.key}"
 
+    @property
+    def decided_once(self) -> bool:
+        """Where people approved it: the last approval may be lost with worker and server while the register has it."""
+        return bool(self.approvals)
+
 
 class _AboutPayout(Step):
     at: Time
