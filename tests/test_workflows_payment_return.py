@@ -7,6 +7,7 @@ import asyncio
 import pytest
 from order_stage import Play
 from temporalio.client import WorkflowFailureError
+from waiting import until
 
 import gateway
 from activities.channels.base import RefundInstruction
@@ -57,7 +58,8 @@ async def test_a_rest_whose_workflow_was_lost_is_found_and_sent(play: Play) -> N
     client, register = order.stage.client, order.stage.register
     there = [one async for one in open_subjects(register) if one.id in {name, order.name}]
     assert [one.kind for one in there] == ["order", "payment_return"]
-    (lost,) = await find_lost(client, there)
+    # The list of what runs lags: the order may not be in it yet.
+    (lost,) = await until(lambda: find_lost(client, there), lambda found: len(found) == 1)
     (done,) = await restart_all(client, register, [lost], lambda _: None)
     assert done.outcome == "goes_on"
     assert (await client.get_workflow_handle(lost.workflow_id).result())["state"] == "arrived"
