@@ -55,7 +55,7 @@ def heads_in(file: Path) -> tuple[str, ...]:
     """The heads that a file keeps, `NUMBER:HASH` each. Two of one number stay two: they show a chain written anew.
 
     Raises:
-        BadInput: a line is no head, or the file has none; it would find nothing whatever was changed.
+        BadInput: a line is no head, or the file has none; nothing that was changed would be found.
     """
     try:
         heads = tuple(file.read_text(encoding="ascii").split())

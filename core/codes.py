@@ -122,7 +122,7 @@ def _advice(rule: str) -> Help | None:
 
 
 def _of_any_kind(said: Help) -> Help:
-    """The sentence of a stage, whatever the case asks for."""
+    """The sentence of a stage for every kind of case."""
     return Help(said.en.replace("{kind}", "money back or other goods"), said.zh.replace("{kind}", "售后"))
 
 

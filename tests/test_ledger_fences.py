@@ -179,7 +179,7 @@ FUND = "(SELECT id FROM movements WHERE reference = 'order/A1/fund')"
 async def test_a_transfer_needs_its_movement_and_two_accounts_of_its_currency(
     database: Database, register: Register, book: Book, row: str
 ) -> None:
-    """Whoever adds it: here the owner, beside one that may stand."""
+    """Also where the owner adds it, beside one that may stand."""
     await funded(register, book, "A1", 1_000)
     yen = adjustment("a/yen", "JPY", NOW, [Leg("psp/yen", "suspense", 1)])
     await Book(database.owner).post_all([yen])

@@ -194,7 +194,7 @@ async def test_a_statement_and_a_balance_read_no_history(database: Database, reg
 BUSY = 5_000
 """Postings of one merchant on a busy day."""
 PAGE_MAX = 300
-"""Buffers that a page may read, of whatever books."""
+"""Buffers that a page may read, however long the books are."""
 
 
 async def test_a_merchants_busy_day_that_is_not_sealed_is_read_in_pages(database: Database, register: Register) -> None:

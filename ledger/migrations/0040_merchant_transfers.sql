@@ -90,7 +90,7 @@ LANGUAGE sql STABLE AS $$
 $$;
 
 -- Refuse transfers of a movement or an account that is not there, or in another currency than their accounts have; and
--- write what they changed for merchants. Once a statement, whoever adds them: both ask for the same rows.
+-- write what they changed for merchants. Once a statement and for every role: both ask for the same rows.
 CREATE FUNCTION keep_known_transfers() RETURNS TRIGGER
 LANGUAGE plpgsql SET search_path = pg_catalog, dakuan, pg_temp SET enable_seqscan = off AS $$
 DECLARE
