@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Mapping
 from functools import cached_property
 
+from core.texts import LANGUAGES, Help, Language
+
 
 class Forms:
     """English forms and what is said in their place. `{}` stands for what only the case knows.
@@ -35,6 +37,11 @@ class Forms:
         """The most exact first: the longest text around what only the case knows."""
         ordered = sorted(self._table.items(), key=lambda pair: -len(pair[0]))
         return [(re.compile("(.+?)".join(map(_plainly, form.split("{}"))), re.DOTALL), said) for form, said in ordered]
+
+
+def in_each_language(table: Mapping[str, Help]) -> Mapping[Language, Forms]:
+    """Forms of which each is said in both languages."""
+    return {language: Forms({form: getattr(said, language) for form, said in table.items()}) for language in LANGUAGES}
 
 
 def _plainly(part: str) -> str:

@@ -12,10 +12,10 @@ from datetime import datetime
 
 from core.answers import JournalEntry
 from core.durations import parse_duration
-from core.forms import Forms
+from core.forms import in_each_language
 from core.names import name_of, names
 from core.reasons import in_chinese
-from core.texts import LANGUAGES, Help, Language, clock, listed, spell
+from core.texts import Help, Language, clock, listed, spell
 
 NOTES: Mapping[str, Help] = {
     "{}: not so any more.": Help("{}: not so any more.", "{}：已不成立。"),
@@ -80,8 +80,4 @@ def _named(part: str, language: Language, when: Callable[[datetime], str]) -> st
         return part
 
 
-def _forms(table: Mapping[str, Help]) -> Mapping[Language, Forms]:
-    return {language: Forms({form: getattr(said, language) for form, said in table.items()}) for language in LANGUAGES}
-
-
-_NOTES, _OF_COMMANDS, _MOVED = _forms(NOTES), _forms(OF_COMMANDS), _forms(MOVED)
+_NOTES, _OF_COMMANDS, _MOVED = map(in_each_language, (NOTES, OF_COMMANDS, MOVED))

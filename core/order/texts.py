@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from core.audit.explain import sentence
 from core.chart import IN_CHINESE
-from core.forms import Forms
+from core.forms import Forms, in_each_language
 from core.intake import INTAKE_SIGNALS, signals_zh
 from core.merchants import MERCHANT_FROZEN, MERCHANT_SUSPENDED
 from core.names import name_of
@@ -21,7 +21,7 @@ from core.order.state import (
     ScreeningHit,
 )
 from core.states import Hold
-from core.texts import LANGUAGES, Help, Language, listed
+from core.texts import Help, Language, listed
 
 WAITING: Mapping[str, Help] = {
     "screening": Help("A reviewer sends decide_screening.", "等待审核人员提交 decide_screening。"),
@@ -173,9 +173,7 @@ def refund_reason(reason: str, language: Language = "en", hits: Sequence[Screeni
 
 
 _REFUNDED = Forms(REFUNDED)
-_OF_CASES: Mapping[Language, Forms] = {
-    language: Forms({form: getattr(said, language) for form, said in OF_CASES.items()}) for language in LANGUAGES
-}
+_OF_CASES = in_each_language(OF_CASES)
 
 
 def screening_sentence(hits: Sequence[ScreeningHit], language: Language = "en") -> str:

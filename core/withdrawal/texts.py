@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from core.forms import Forms
+from core.forms import in_each_language
 from core.names import name_of
 from core.reason_texts import REASONS
 from core.reasons import in_chinese
-from core.texts import LANGUAGES, Help, Language
+from core.texts import Help, Language
 
 WAITING: Mapping[str, Help] = {
     "being_submitted": Help("Nothing to do; it goes on by itself.", "无需操作，系统自动处理。"),
@@ -104,6 +104,4 @@ def withdrawal_reason(reason: str, language: Language = "en", *, of_rail: bool =
     return reason
 
 
-_ENDED: Mapping[Language, Forms] = {
-    language: Forms({form: getattr(said, language) for form, said in ENDED.items()}) for language in LANGUAGES
-}
+_ENDED = in_each_language(ENDED)
