@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
+from core.aftersale.messages import Evidence
 from core.answers import Answer, HoldView, JournalEntry, NextDeadline
 from core.budgets import COMMAND_WEIGHS, UPDATES_WEIGH
 from core.fields import Message
@@ -35,6 +36,7 @@ from core.parcels import AuditStage
 from core.reason_texts import REASONS
 from core.reasons import Refusal
 from core.search_attributes import SEARCH_ATTRIBUTES
+from core.sender_proofs import Certificate, SenderProof
 from core.withdrawal.commands import VERBS as WITHDRAWAL_VERBS
 from core.withdrawal.state import Phase as WithdrawalPhase
 from docs import codes, events, examples
@@ -181,9 +183,11 @@ def _sending() -> Blocks:
                 "yes, the sender's own: the same id again gets the first answer and changes nothing",
             ),
             ("`actor`", "[Actor](#actor)", "yes: who sends it, a party of this order or a role of the platform"),
+            ("`proof`", "[SenderProof](#senderproof)", "where the order's policy asks for proofs of identity"),
         ],
     )
-    yield from _fields(Actor)
+    for model in (Actor, SenderProof, Certificate):
+        yield from _fields(model)
     yield "With the `temporal` command line:"
     yield f"""```sh
 temporal workflow update execute --workflow-id order-A1001 --name confirm_receipt \\
@@ -194,7 +198,7 @@ temporal workflow update execute --workflow-id order-A1001 --name confirm_receip
 def _order_commands() -> Blocks:
     yield "### Commands of an order"
     yield _verbs(ORDER_COMMANDS)
-    for model in (ParcelReport, LineQuantity, Scan):
+    for model in (ParcelReport, LineQuantity, Scan, Evidence):
         yield from _fields(model)
     yield _examples(ORDER_COMMANDS)
 
