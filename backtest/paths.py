@@ -94,7 +94,8 @@ class Paths:
         if abs(past.delivered_at - past.picked_up_at) > self._longest_flight:
             return None
         one, other = written_place(past.ship_from), written_place(past.ship_to)
-        return places.least_distance_km(one, other) if one and other else None
+        inland = past.ship_from.country if past.ship_from.country == past.ship_to.country else None
+        return places.least_distance_km(one, other, inland) if one and other else None
 
     def is_new(self, kind: Hashable) -> bool:
         """Whether no path of this kind is known."""
@@ -133,7 +134,7 @@ class Paths:
 
     def _asked_of_places(self, ship_from: Address, ship_to: Address) -> Hashable:
         """The answers to every question about places by which the audit decides."""
-        key = (ship_from.province, ship_from.city, ship_to.province, ship_to.city)
+        key = tuple(part for end in (ship_from, ship_to) for part in (end.country, end.province, end.city))
         if key not in self._places:
             self._places[key] = self._answers(ship_from, ship_to)
         return self._places[key]

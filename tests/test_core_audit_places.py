@@ -158,7 +158,7 @@ def test_a_distance_is_never_longer_than_the_real_one() -> None:
     assert 2300 < harbin_guangzhou < 2800
     assert least_distance_km("浙江", "杭州") == 0
     assert least_distance_km("somewhere", "杭州") is None
-    sao_paulo_manaus = least_distance_km("sao paulo, SP", "manaus, AM")
+    sao_paulo_manaus = least_distance_km("sao paulo, SP", "manaus, AM", "BR")
     assert sao_paulo_manaus is not None
     assert 500 < sao_paulo_manaus < 2700
 
@@ -180,3 +180,56 @@ def test_any_text_is_a_place_perhaps(place: str, province: str, city: str) -> No
     assert (answer.level is None) == (answer.agrees is None)
     assert same_province(address, place) in (True, False, None)
     assert different_cities(place, city) in (True, False, None)
+
+
+MUNICH = Address(country="DE", province="BY", city="München")
+
+
+@pytest.mark.parametrize(
+    ("address", "place", "level", "agrees"),
+    [
+        (MUNICH, "Munich, DE", "city", True),
+        (MUNICH, "MUNICH - GERMANY", "city", True),
+        (MUNICH, "Munich, BY, DE", "city", True),
+        (MUNICH, "GERMANY", None, None),
+        (MUNICH, "DE", None, None),
+        (MUNICH, "Milano, IT", "city", False),
+        (MUNICH, "Switzerland", "country", False),
+        (Address(country="CA", province="ON", city="Toronto"), "TORONTO, CA", "city", True),
+        (Address(country="US", province="NY", city="Ontario"), "ONTARIO, CA", "province", False),
+        (Address(country="IT", province="MI", city="Milano"), "Milan, IT", "city", True),
+        (Address(country="GB", province="LN", city="London"), "London, UK", "city", True),
+        (Address(country="GB", province="LN", city="London"), "London, GB", "city", True),
+        (Address(country="MX", city="Ciudad de México"), "Mexico", None, None),
+        (Address(country="US", province="PA", city="Lebanon"), "LEBANON, PA", "city", True),
+        (Address(country="US", province="PA", city="Lebanon"), "LEBANON", "city", True),
+        (Address(country="US", province="GA", city="Atlanta"), "ATLANTA, GA, UNITED STATES", "city", True),
+        (EDISON, "UNITED STATES", None, None),
+        (SAO_PAULO, "Brazil", None, None),
+    ],
+)
+def test_a_country_is_neither_a_state_nor_a_city(
+    address: Address, place: str, level: str | None, agrees: bool | None
+) -> None:
+    answer = agreement(address, place)
+    assert (answer.level, answer.agrees) == (level, agrees)
+
+
+def test_two_places_of_which_one_is_only_a_country_may_be_one() -> None:
+    assert different_cities("Germany", "Munich, Germany") is None
+
+
+def test_a_country_is_no_other_province() -> None:
+    assert same_province(MUNICH, "Nuremberg, DE") is None
+    assert same_province(MUNICH, "Berlin, BE, DE") is False
+
+
+def test_two_letters_say_a_state_of_brazil_only_there() -> None:
+    """PA is Pará and Pennsylvania, SC Santa Catarina and South Carolina."""
+    assert least_distance_km("Philadelphia, PA", "Columbia, SC") is None
+    assert least_distance_km("Philadelphia, PA", "Columbia, SC", "US") is None
+    assert least_distance_km("Belem, PA, US", "Florianopolis, SC, US", "BR") is None
+    inland = least_distance_km("Belem, PA", "Florianopolis, SC", "BR")
+    assert inland is not None
+    assert inland > 500
+    assert least_distance_km("Belem, PA, Brazil", "Florianopolis, SC, BR") == inland

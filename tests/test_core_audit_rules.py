@@ -241,6 +241,20 @@ def test_speed_possible(scans: tuple[Scan, ...], expected: tuple[str, str]) -> N
     assert found(verdict_on(*scans), "speed_possible") == expected
 
 
+@pytest.mark.parametrize(
+    ("countries", "expected"),
+    [(("BR", "BR"), ("fail", "weak")), (("US", "US"), ("pass", "none")), (("US", "BR"), ("pass", "none"))],
+)
+def test_the_distance_between_two_letter_states_depends_on_the_country(
+    countries: tuple[str, str], expected: tuple[str, str]
+) -> None:
+    """An hour and a half by road in the United States is a flight across Brazil."""
+    ship_from, ship_to = (Address(country=country) for country in countries)
+    order = an_order(ship_from=ship_from, ship_to=ship_to)
+    verdict = verdict_on(scan(6, "picked_up", "Aiken, SC"), scan(7, "arrived", "Oxford, AL"), order=order)
+    assert found(verdict, "speed_possible") == expected
+
+
 # --- places ----------------------------------------------------------------------------------------------
 
 

@@ -59,6 +59,12 @@ class Case:
     back_unclear: bool = False
     journey: SecondJourney | None = None
 
+    @property
+    def inland(self) -> str | None:
+        """The country that the parcel does not leave; None if it crosses a border."""
+        country = self.order.ship_from.country
+        return country if country == self.order.ship_to.country else None
+
     def waited(self, start: datetime, end: datetime) -> timedelta:
         """Time between two moments without the closed days of the carrier's country; never negative."""
         waited = end - start

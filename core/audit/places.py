@@ -10,7 +10,6 @@ import difflib
 import math
 import re
 import unicodedata
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -18,6 +17,7 @@ from typing import Literal
 from core.audit.regions import (
     CITY_LATIN,
     CITY_OF_COUNTY,
+    COUNTRY_OF,
     LATIN_NAMES,
     LATIN_WORDS,
     MUNICIPALITIES,
@@ -26,6 +26,7 @@ from core.audit.regions import (
     PROVINCES,
     Spot,
     spot_of,
+    spot_of_state,
 )
 from core.audit.traditional import simplified
 from core.messages import Address
@@ -60,14 +61,18 @@ _HUB_WORDS = ("center", "centre", "hub", "facility", "sorting", "depot", "airpor
 _NO_ACCENT = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "æ": "ae", "œ": "oe", "ı": "i", "ð": "d", "þ": "th"})
 """Letters that Unicode does not take apart."""
 _LATIN_SPLIT = re.compile(r"[,/;|()\[\]]|\s-\s|\s–\s")
-_COUNTRY_WORDS = frozenset(
-    {"china", "cn", "chn", "china mainland", "mainland china", "brazil", "brasil", "br", "usa", "us"}
-)
+_NAMED_FIRST = frozenset({"CN", "BR", "US"})
+"""Countries that may stand before the city, too. Others may not: Peru and Lebanon are towns of the United States."""
+_OTHER_CODES = {"GB": frozenset({"gb", "uk"}), "GR": frozenset({"gr", "el"})}
+"""Countries that are written by two codes."""
 
 
 @dataclass(frozen=True, slots=True)
 class ParsedPlace:
-    """What is certain about a written place. Chinese parts without suffixes; Latin ones folded, in `segments`."""
+    """What is certain about a written place. Chinese parts without suffixes; Latin ones folded, in `segments`.
+
+    `country`: the ISO 3166 code of the one that is named at the end; it is no segment.
+    """
 
     chinese: bool
     province: str | None = None
@@ -76,6 +81,7 @@ class ParsedPlace:
     rest: str = ""
     segments: tuple[str, ...] = ()
     hub: bool = False
+    country: str | None = None
 
     @property
     def city_key(self) -> str | None:
@@ -113,7 +119,7 @@ def parse_place(text: str) -> ParsedPlace:
 
 
 def _parse_latin(text: str) -> ParsedPlace:
-    segments = tuple(s for s in (fold(part) for part in _LATIN_SPLIT.split(text)) if s and s not in _COUNTRY_WORDS)
+    segments, country = _without_country([s for s in map(fold, _LATIN_SPLIT.split(text)) if s])
     joined = [segment.removesuffix(" shi").removesuffix(" sheng").replace(" ", "") for segment in segments]
     city = next((CITY_LATIN[name] for name in joined if name in CITY_LATIN), None)
     province = next((PROVINCE_LATIN[name] for name in joined if name in PROVINCE_LATIN), None)
@@ -122,7 +128,16 @@ def _parse_latin(text: str) -> ParsedPlace:
     if city is not None or province is not None:
         return ParsedPlace(True, province or PROVINCE_OF_CITY[city or ""], city)
     hub = any(word in segment.split() for segment in segments for word in _HUB_WORDS)
-    return ParsedPlace(False, segments=segments, hub=hub)
+    return ParsedPlace(False, segments=segments, hub=hub, country=country)
+
+
+def _without_country(segments: list[str]) -> tuple[tuple[str, ...], str | None]:
+    country = COUNTRY_OF.get(segments[-1]) if segments else None
+    if country is not None:
+        return tuple(segments[:-1]), country
+    if segments and (first := COUNTRY_OF.get(segments[0])) in _NAMED_FIRST:
+        return tuple(segments[1:]), first
+    return tuple(segments), None
 
 
 def _parse_chinese(text: str) -> ParsedPlace:
@@ -201,16 +216,16 @@ def _base(district: str) -> str | None:
 
 def agreement(address: Address, place: str) -> Agreement:
     """Whether a carrier's place lies where an address does, at the finest level that both know."""
-    return _agreement(address.province, address.city, address.district, place)
+    return _agreement(address.country, address.province, address.city, address.district, place)
 
 
 @lru_cache(maxsize=65_536)
-def _agreement(province: str | None, city: str | None, district: str | None, place: str) -> Agreement:
+def _agreement(country: str, province: str | None, city: str | None, district: str | None, place: str) -> Agreement:
     here = parse_place(place)
     there = _address_place(province, city, district)
     if here.chinese != there.chinese:
         return UNKNOWN
-    return _chinese_agreement(there, here) if here.chinese else _latin_agreement(there, here)
+    return _chinese_agreement(there, here) if here.chinese else _latin_agreement(country, there, here)
 
 
 def _chinese_agreement(there: ParsedPlace, here: ParsedPlace) -> Agreement:
@@ -230,12 +245,15 @@ def _chinese_agreement(there: ParsedPlace, here: ParsedPlace) -> Agreement:
     return Agreement("province", True) if there.province and here.province else UNKNOWN
 
 
-def _latin_agreement(there: ParsedPlace, here: ParsedPlace) -> Agreement:
+def _latin_agreement(country: str, there: ParsedPlace, here: ParsedPlace) -> Agreement:
     city, province, district = there.segments
     if not here.segments:
-        return UNKNOWN
+        if here.country is None or here.country == country:
+            return UNKNOWN
+        # A town may be called as another country is.
+        return Agreement("city", True) if _is_called(city, here.country) else Agreement("country", False)
     if city and any(_same_name(city, segment) for segment in here.segments):
-        if _states_differ(province, here.segments):
+        if _states_differ(country, province, here):
             return Agreement("province", False)
         if district and any(_same_name(district, segment) for segment in here.segments):
             return Agreement("district", True)
@@ -244,7 +262,7 @@ def _latin_agreement(there: ParsedPlace, here: ParsedPlace) -> Agreement:
         return Agreement("district", True)
     if province and len(here.segments) == 1 and here.segments[0] == province:
         return Agreement("province", True)
-    if _states_differ(province, here.segments):
+    if _states_differ(country, province, here):
         return Agreement("city" if city and len(here.segments) > 1 else "province", False)
     if not city or here.hub or not any(character.isalpha() for character in here.segments[0]):
         return UNKNOWN
@@ -253,10 +271,21 @@ def _latin_agreement(there: ParsedPlace, here: ParsedPlace) -> Agreement:
     return Agreement("city", False)
 
 
-def _states_differ(province: str, segments: Iterable[str]) -> bool:
-    """Whether the text names another two-letter state than the address does."""
-    states = [segment for segment in segments if len(segment) == 2 and segment.isalpha()]
-    return len(province) == 2 and bool(states) and province not in states
+def _is_called(city: str, country: str) -> bool:
+    """Whether a city has a name of this country."""
+    return any(_same_name(city, name) for name in _names_of(country)) if city else False
+
+
+@lru_cache(maxsize=512)
+def _names_of(country: str) -> tuple[str, ...]:
+    return tuple(name for name, code in COUNTRY_OF.items() if code == country)
+
+
+def _states_differ(country: str, province: str, here: ParsedPlace) -> bool:
+    """Whether the text names another two-letter state than the address does; the address's country is no state."""
+    ours = _OTHER_CODES.get(country, frozenset({country.casefold()}))
+    states = [part for part in here.segments if len(part) == 2 and part.isalpha() and part not in ours]
+    return len(province) == 2 and bool(states) and province not in here.segments
 
 
 @lru_cache(maxsize=65_536)
@@ -279,18 +308,18 @@ def _same_name(one: str, other: str) -> bool:
 
 def same_province(address: Address, place: str) -> bool | None:
     """Whether a carrier's place lies in the province of an address; None where either is not known."""
-    return _same_province(address.province, address.city, place)
+    return _same_province(address.country, address.province, address.city, place)
 
 
 @lru_cache(maxsize=65_536)
-def _same_province(province: str | None, city: str | None, place: str) -> bool | None:
+def _same_province(country: str, province: str | None, city: str | None, place: str) -> bool | None:
     here, there = parse_place(place), _address_place(province, city, None)
     if here.chinese != there.chinese:
         return None
     if here.chinese:
         return here.province == there.province if here.province and there.province else None
     town, state, _ = there.segments
-    if _states_differ(state, here.segments):
+    if _states_differ(country, state, here):
         return False
     if state in here.segments or (town and any(_same_name(town, segment) for segment in here.segments)):
         return True
@@ -338,19 +367,23 @@ def different_cities(one: str, other: str) -> bool | None:
 
 
 @lru_cache(maxsize=65_536)
-def least_distance_km(one: str, other: str) -> float | None:
-    """How far apart two places are at least, in km; None where their positions are not known."""
-    first, second = _spot(parse_place(one)), _spot(parse_place(other))
+def least_distance_km(one: str, other: str, country: str | None = None) -> float | None:
+    """How far apart two places are at least, in km; None where their positions are not known.
+
+    Args:
+        country: the ISO 3166 code of the country that a place lies in where it names none.
+    """
+    first, second = _spot(parse_place(one), country), _spot(parse_place(other), country)
     if first is None or second is None:
         return None
     return max(0.0, _great_circle_km(first, second) - first.radius_km - second.radius_km)
 
 
-def _spot(place: ParsedPlace) -> Spot | None:
+def _spot(place: ParsedPlace, country: str | None) -> Spot | None:
     if place.chinese:
         return spot_of(place.province, place.city)
     states = [segment for segment in place.segments if len(segment) == 2]
-    return spot_of(states[-1], None) if states else None
+    return spot_of_state(place.country or country, states[-1]) if states else None
 
 
 def _great_circle_km(one: Spot, other: Spot) -> float:

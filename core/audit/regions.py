@@ -1,4 +1,4 @@
-"""Names and rough positions of the places in traces: Chinese provinces and prefectures, Brazilian states.
+"""Names and rough positions of the places in traces: Chinese provinces and prefectures, Brazilian states, countries.
 
 They are read from `regions.toml` once, at import.
 """
@@ -69,14 +69,22 @@ LATIN_NAMES: dict[str, str] = {
 LATIN_WORDS: dict[str, str] = {entry[0]: entry[1] for entry in _entries("latin_words")}
 """Words of names, by how the post shortens them."""
 
+COUNTRY_OF: dict[str, str] = {name.replace("_", " "): code for code, *names in _entries("countries") for name in names}
+"""The ISO 3166 code of a country by its names, as `core.audit.places.fold` writes them."""
+
 _CITY_SPOT = {name: Spot(float(lat), float(lon), CITY_RADIUS_KM) for name, lat, lon in _entries("city_spots")}
 _STATE_SPOT = {name: Spot(float(lat), float(lon), float(radius)) for name, lat, lon, radius in _entries("brazil")}
 
 
 def spot_of(province: str | None, city: str | None) -> Spot | None:
-    """The finest position known of a Chinese city or province, or of a Brazilian state by its two letters."""
+    """The finest position known of a Chinese city or province."""
     if city is not None and city in _CITY_SPOT:
         return _CITY_SPOT[city]
-    if province is not None and province in PROVINCES:
-        return PROVINCES[province].spot
-    return _STATE_SPOT.get(province.upper()) if province is not None else None
+    return PROVINCES[province].spot if province is not None and province in PROVINCES else None
+
+
+def spot_of_state(country: str | None, state: str) -> Spot | None:
+    """The position of a state by its two letters. They say a state only with its country: PA is Pará in Brazil, and
+    Pennsylvania in the United States.
+    """
+    return _STATE_SPOT.get(state.upper()) if country == "BR" else None

@@ -224,7 +224,7 @@ def speed_possible(case: Case) -> Finding:
     for (one_city, one), (other_city, other) in pairwise(case.placed):
         if one_city == other_city:
             continue
-        took, least = other.at - one.at, _flight(one_city, other_city, speed)
+        took, least = other.at - one.at, _flight(one_city, other_city, case.inland, speed)
         if took + skew < least:
             # Single scans are recorded late and in bulk, so a pair of them weighs less than the whole way.
             return _too_fast("weak", one, other, took, least)
@@ -237,13 +237,13 @@ def _door_to_door(case: Case, first: Scan, end: Scan) -> Finding | None:
     took = end.at - first.at
     if not different_cities(first.city, end.city):
         return None
-    least = max(case.policy.between_cities_min, _flight(first.city, end.city, case.policy.speed_max_kmh))
+    least = max(case.policy.between_cities_min, _flight(first.city, end.city, case.inland, case.policy.speed_max_kmh))
     return _too_fast("strong", first, end, took, least) if took < least else None
 
 
 @lru_cache(maxsize=65_536)
-def _flight(one: str, other: str, speed_kmh: int) -> timedelta:
-    distance = least_distance_km(one, other)
+def _flight(one: str, other: str, country: str | None, speed_kmh: int) -> timedelta:
+    distance = least_distance_km(one, other, country)
     return timedelta() if distance is None else timedelta(hours=distance / speed_kmh)
 
 
