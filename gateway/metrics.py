@@ -46,10 +46,14 @@ class GaugeBoard:
         self._shown: set[tuple[str, tuple[tuple[str, str], ...]]] = set()
 
     def show(self, measured: Iterable[Measured]) -> None:
-        """Show these values, and no others but 0."""
+        """Show these values, and no others but 0.
+
+        A value below zero is shown as 0, for the meter takes none. It is an age by two clocks that differ, or of a row
+        that was written while the ages were read.
+        """
         values = {(name, tuple(sorted(labels.items()))): value for name, labels, value in measured}
         for (name, labels), value in {**dict.fromkeys(self._shown, 0.0), **values}.items():
-            self._gauge(name).set(value, dict(labels))
+            self._gauge(name).set(max(value, 0.0), dict(labels))
         self._shown |= values.keys()
 
     def _gauge(self, name: str) -> MetricGaugeFloat:

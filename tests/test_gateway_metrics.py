@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import socket
 
@@ -13,9 +14,10 @@ from temporalio.client import Client
 import gateway
 from config import Settings
 from core.errors import Misconfigured
-from gateway.metrics import GaugeBoard, runtime_of
+from gateway.metrics import GaugeBoard, Measured, runtime_of
 from ledger.register import Register
-from wiring.watching import measure
+from wiring import watching
+from wiring.watching import measure, watched
 
 
 def a_free_address() -> str:
@@ -32,10 +34,48 @@ def test_what_is_not_measured_any_more_falls_to_0() -> None:
     board = GaugeBoard(runtime)
     board.show([("open_orders", {"phase": "in_transit"}, 3.0), ("up", {"what": "postgresql"}, 1.0)])
     board.show([("open_orders", {"phase": "held"}, 2.0), ("up", {"what": "postgresql"}, 1.0)])
-    shown = httpx2.get(f"http://{address}/metrics").text.splitlines()
-    lines = {re.sub(r',?service_name="[^"]*",?', "", line) for line in shown}
+    lines = lines_at(address)
     assert {'dakuan_open_orders{phase="in_transit"} 0', 'dakuan_open_orders{phase="held"} 2'} <= lines
     assert 'dakuan_up{what="postgresql"} 1' in lines
+
+
+def lines_at(address: str) -> set[str]:
+    shown = httpx2.get(f"http://{address}/metrics").text.splitlines()
+    return {re.sub(r',?service_name="[^"]*",?', "", line) for line in shown}
+
+
+def test_an_age_below_zero_is_shown_as_0() -> None:
+    """A row of a clock that goes ahead, or one written while the ages are read; the meter itself refuses it."""
+    address = a_free_address()
+    runtime = runtime_of(Settings(metrics=address))
+    assert runtime is not None
+    GaugeBoard(runtime).show([("seconds_since_seal", {}, -0.2), ("open_orders", {"phase": "held"}, 2.0)])
+    assert {"dakuan_seconds_since_seal{} 0", 'dakuan_open_orders{phase="held"} 2'} <= lines_at(address)
+
+
+async def test_a_reading_that_fails_is_written_and_the_next_one_is_shown(
+    register: Register, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    address, asked, again = a_free_address(), 0, asyncio.Event()
+
+    async def fails_once(*_: object) -> list[Measured]:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            raise ValueError("unforeseen")
+        if asked == 3:
+            again.set()
+        return [("open_orders", {"phase": "held"}, 3.0)]
+
+    monkeypatch.setattr(watching, "measure", fails_once)
+    monkeypatch.setattr(watching, "EVERY", 0.01)
+    client = await Client.connect(a_free_address(), data_converter=gateway.DATA_CONVERTER, lazy=True)
+    async with watched(Settings(metrics=address), register.pool, client):
+        await asyncio.wait_for(again.wait(), 30)
+        lines = lines_at(address)
+    assert 'dakuan_open_orders{phase="held"} 3' in lines
+    assert any(line.startswith("dakuan_measured_timestamp_seconds") for line in lines)
+    assert "the gauges cannot be shown" in caplog.text
 
 
 def test_an_address_that_is_taken_or_is_none_is_named() -> None:

@@ -53,7 +53,10 @@ async def watched(
 
 async def _watch(board: GaugeBoard, register: Register, client: Client, reads: ReadPool | None) -> None:
     while True:
-        board.show(await measure(register, client, reads))
+        try:
+            board.show([*await measure(register, client, reads), ("measured_timestamp_seconds", {}, time.time())])
+        except Exception:  # a task that ends here would leave its last figures standing, as if all were well
+            log.exception("the gauges cannot be shown")
         await asyncio.sleep(EVERY)
 
 
