@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from core.forms import Forms
 from core.reason_details_fields import FIELD_DETAILS
 from core.reason_details_http import HTTP_DETAILS
+from core.texts import spelled_zh
 
 DETAILS: dict[str, str] = {
     # any command
@@ -27,7 +28,12 @@ DETAILS: dict[str, str] = {
     "It was signed after its key ended, or in the future.": "签名时间晚于密钥有效期，或在未来。",
     "Its signature is of another command, sender or workflow.": "签名属于其他命令、操作人或工作流。",
     "{} is no cursor; take `next` of an answer, unchanged.": "{} 不是有效的游标，请原样使用答复中的 next。",
+    "It has {} bytes, at most {} are taken: send it in parts.": "内容有 {} 字节，最多 {} 字节：请分次提交。",
+    "The workflow {} was ended: {}.": "工作流 {} 已被终止：{}。",
+    "No workflow {} runs.": "没有正在运行的工作流 {}。",
     # orders
+    "Another order with the id {} exists.": "订单号为 {}。",
+    "The workflow of order {} has completed.": "订单 {} 的工作流已结束。",
     "Its workflow's id is {}.": "其工作流编号为 {}。",
     "It lies in the future.": "该时间在未来。",
     "It is older than {}.": "距今超过 {}。",
@@ -111,10 +117,15 @@ DETAILS: dict[str, str] = {
     "The parcel on its way keeps its number.": "运输中的包裹不能更换单号。",
     "At most {} numbers.": "最多 {} 个单号。",
     # payments
+    "{}: the event has no id there.": "{}：事件在此处没有编号。",
+    '{}: must be an amount as text, such as "135.80".': '{}：须为文本形式的金额，如 "135.80"。',
+    "Two people must agree on the return {}.": "退款 {} 须经两人同意。",
     "No such channel; known: {}.": "没有此支付渠道；可用：{}。",
     "The payment is in {}.": "该笔支付的币种为 {}。",
     "{} was paid.": "实付 {}。",
     # withdrawals and accounts
+    "{}:{} may not do this to the account, only {}.": "{}:{} 不能对该账户执行此操作，仅限：{}。",
+    "Delete it first: `schedules delete {}`.": "请先删除：`schedules delete {}`。",
     "It is another merchant's withdrawal.": "这是其他商家的提现。",
     "No one approves their own request.": "申请人不能批准自己的申请。",
     "This person approved it already.": "此人已批准过。",
@@ -231,7 +242,7 @@ NAMES: Mapping[str, str] = {
 
 def detail_zh(detail: str) -> str:
     """A detail in Chinese; as it is, where it has none of these forms."""
-    return _FORMS.said(detail) or _fields_zh(detail) or detail
+    return _HTTP_FORMS.said(detail) or _FORMS.said(detail) or _fields_zh(detail) or detail
 
 
 def _fields_zh(detail: str) -> str | None:
@@ -251,12 +262,14 @@ def field_zh(detail: str) -> str | None:
 
 
 def _named(part: str) -> str:
-    """Codes by their names, several of them in a Chinese row."""
+    """Codes by their names, several of them in a Chinese row; a length of time in Chinese units."""
     codes = re.split(r", | or ", part)
     if all(code in NAMES for code in codes):
         return "、".join(NAMES[code] for code in codes)
-    return part
+    return spelled_zh(part) or part
 
 
-_FORMS = Forms(DETAILS | HTTP_DETAILS, _named)
+_FORMS = Forms(DETAILS, _named)
+_HTTP_FORMS = Forms(HTTP_DETAILS, lambda part: spelled_zh(part) or part)
+"""What they put in goes into a request, and stays as the request has it."""
 _FIELDS = Forms(FIELD_DETAILS, _named)

@@ -75,6 +75,15 @@ FIELD_DETAILS: dict[str, str] = {
     "the buyer bears the way back, and gets nothing for it": "退货运费由买家承担时没有补偿",
     "one that is opened has an amount, its end has none": "发起拒付须填金额；结果不填",
     "fee and due date come as it is opened": "手续费与举证期限仅在发起时填写",
+    # payout accounts
+    "must be a CNAPS number of 12 digits, or a BIC of 8 or 11": "须为 12 位联行号，或 8 位、11 位的 BIC",
+    "must be a name of at most {} printable characters": "须为名称，最多 {} 个可见字符",
+    "must be at most {} printable characters": "最多 {} 个可见字符",
+    "give the number, or last4 and token of one that the rail has": "请填写账号；出款通道已有的账号填 last4 和 token",
+    "say what the rail calls the account": "请填写出款通道对该账户的标识",
+    "say which it is": "请指明出款通道",
+    "say which it is, of {}": "请指明出款通道：{}",
+    "{} is not 1 to 64 of A-Z a-z 0-9 _ -": "{} 不是 1 至 64 个字符（限 A-Z a-z 0-9 _ -）",
     # proofs
     "a key of one actor names the role, too; else a merchant's key signs as an operator": "限定操作人的密钥须写明角色",
     "without a root key no proof can be believed": "没有根密钥则无法验证任何证明",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Literal, NamedTuple
@@ -64,6 +65,16 @@ def spell(length: timedelta, language: Language = "en") -> str:
     return _counted(0, _SECONDS, language)
 
 
+def spelled_zh(text: str) -> str | None:
+    """A length that `spell` wrote in English, in Chinese; None where the text is none."""
+    parts = [_SPELLED.fullmatch(part) for part in re.split(r" (?=[0-9])", text)]
+    if not all(parts):
+        return None
+    return " ".join(f"{part[1]}{_CHINESE_UNITS[part[2]]}" for part in parts if part)
+
+
+_CHINESE_UNITS = {unit: chinese for _, units, chinese in _UNITS for unit in units}
+_SPELLED = re.compile(rf"(-?[0-9]+)({'|'.join(_CHINESE_UNITS)})")
 _SECONDS = 3
 """The unit in which a zero length is written."""
 

@@ -30,7 +30,7 @@ def rail_named(settings: Settings, rail: str | None) -> str:
     if settings.world_url is not None:
         return STANDIN
     known = ", ".join(settings.rails.rails) if settings.rails else ""
-    raise Refused("malformed", f"rail: say which it is{f', of {known}' if known else ''}", "rail")
+    raise Refused("malformed", f"rail: say which it is, of {known}" if known else "rail: say which it is", "rail")
 
 
 async def check_rail(
