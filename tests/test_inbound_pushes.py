@@ -15,7 +15,7 @@ from order_driver import waiting
 from temporalio.testing import ActivityEnvironment
 from vendor_adapters import SERVED, START, VENDORS, account, fresh, plain, query, scan, way
 
-from activities.carriers.base import Carrier, PushReader, found, nothing_found, silent
+from activities.carriers.base import MOST_SCANS, Carrier, PushReader, found, nothing_found, silent
 from activities.carriers.chosen import ChosenCarriers
 from activities.logistics import LogisticsActivities
 from activities.policies import ParsedPolicies
@@ -296,6 +296,23 @@ async def test_more_scans_than_a_command_takes_come_in_several(
     assert (await desk.receive("kuaidi100", body, headers)).outcome == "applied"
     assert [len(command.scans) for _, command in orders.taken] == [500, 500, 200]
     assert len({command.command_id for _, command in orders.taken}) == 3
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+async def test_of_thousands_of_events_the_earliest_and_the_latest_are_kept(
+    vendor: AnyVendor, desk: PushDesk, orders: Orders, register: Register
+) -> None:
+    waybill, carrier = fresh(), carrier_for(vendor)
+    await shipped(register, waybill, carrier)
+    way = [scan(minute / 60, "in_transit") for minute in range(1, MOST_SCANS + 500)]
+    many = [scan(0, "picked_up"), *way, scan(100, "delivered")]
+    body, headers = push_of(vendor, carrier, waybill, plain(many))
+    assert (await desk.receive(vendor, body, headers)).outcome == "applied"
+    (kept,) = await register.pushes.traces(carrier, waybill)
+    assert len(kept.scans) == MOST_SCANS
+    assert (kept.scans[0].stage, kept.scans[-1].stage) == ("picked_up", "delivered")
+    assert (kept.detail or "").startswith("501 of its events, in the middle, are left out")
+    assert sum(len(command.scans) for _, command in orders.taken) == MOST_SCANS
 
 
 async def test_what_is_too_large_is_refused_and_hardly_kept(desk: PushDesk, database: Database) -> None:

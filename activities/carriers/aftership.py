@@ -15,7 +15,6 @@ from typing import Any, Final
 from activities.carriers.asking import Question, Questions
 from activities.carriers.base import Checked, PushContent, Pushed, Silence, TraceQuery, found, nothing_found, silent
 from activities.carriers.reading import (
-    VendorEvents,
     VendorList,
     VendorText,
     VendorWords,
@@ -111,7 +110,7 @@ class _Tracking(Message):
     slug: VendorText = None
     tag: VendorText = None
     subtag: VendorText = None
-    checkpoints: VendorEvents = ()
+    checkpoints: VendorList = ()
 
 
 class _Meta(Message):

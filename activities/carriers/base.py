@@ -30,6 +30,8 @@ from core.messages import Scan
 Silence = Literal["throttled", "auth", "unavailable"]
 Contact = Literal["matched", "refused"]
 SubscribeOutcome = Literal["subscribed", "refused", "unknown_carrier", "auth", "unavailable"]
+MOST_SCANS = 2000
+"""More than any parcel has; each look at a trace judges all of them."""
 _LONGEST_DETAIL = 300
 
 
@@ -184,6 +186,9 @@ def found(
 ) -> Trace:
     """A trace with these scans, ascending, without duplicates, texts masked; `no_trace` if there are none.
 
+    Of more than `MOST_SCANS` the earliest and the latest are kept: they say when a parcel began to move, and where it
+    is. The detail says how many were left out.
+
     Args:
         carrier: the carrier that the provider found, if it is another than was asked.
         contact: see `Trace.contact`.
@@ -191,6 +196,9 @@ def found(
     """
     unique = {(scan.at, scan.code, scan.stage, scan.city, scan.text): scan for scan in scans}
     ordered = sorted(unique.values(), key=lambda scan: scan.at)
+    if (over := len(ordered) - MOST_SCANS) > 0:
+        ordered = ordered[: MOST_SCANS // 2] + ordered[-(MOST_SCANS // 2) :]
+        detail = "; ".join(filter(None, (f"{over} of its events, in the middle, are left out", detail)))
     masked = tuple(scan.model_copy(update={"text": mask(scan.text)}) if scan.text else scan for scan in ordered)
     trace = _trace(query, provider, "found" if masked else "no_trace", masked, detail)
     more = {"carrier": carrier or query.carrier, "contact": contact, "weight_g": weight_g}

@@ -18,7 +18,7 @@ from pydantic import BeforeValidator
 from activities.carriers.asking import Question, Questions, without_digits
 from activities.carriers.base import Checked, PushContent, Pushed, Silence, TraceQuery, found, nothing_found, silent
 from activities.carriers.reading import (
-    VendorEvents,
+    VendorList,
     VendorText,
     VendorWords,
     entry_of,
@@ -149,7 +149,7 @@ class _Tracker(Message):
     status: VendorText = None
     weight: Any = None
     is_return: Any = None
-    tracking_details: VendorEvents = ()
+    tracking_details: VendorList = ()
 
 
 class _Webhook(Message):

@@ -21,7 +21,6 @@ from activities.carriers.asking import Question, Questions, questions_about
 from activities.carriers.base import PushContent, Pushed, Silence, TraceQuery, found, nothing_found, silent
 from activities.carriers.reading import (
     CHINA,
-    VendorEvents,
     VendorList,
     VendorText,
     VendorWords,
@@ -113,7 +112,7 @@ class _Answer(Message):
     ResultCode: VendorText = None
     State: VendorText = None
     StateEx: VendorText = None
-    Traces: VendorEvents = ()
+    Traces: VendorList = ()
 
 
 class _Push(Message):

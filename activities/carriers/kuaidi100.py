@@ -28,7 +28,7 @@ from activities.carriers.base import (
     silent,
 )
 from activities.carriers.reading import (
-    VendorEvents,
+    VendorList,
     VendorText,
     VendorWords,
     entry_of,
@@ -129,7 +129,7 @@ class _Answer(Message):
     status: VendorText = None
     returnCode: VendorText = None
     message: VendorText = None
-    data: VendorEvents = ()
+    data: VendorList = ()
 
 
 class _Push(Message):

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Annotated, Any, TypeVar
 from urllib.parse import parse_qsl
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import BeforeValidator, ValidationError
 
 from activities.http import Reply
 from core.audit.masking import mask
@@ -22,7 +22,6 @@ from core.messages import Scan, Stage
 T = TypeVar("T")
 E = TypeVar("E", bound=Message)
 
-MOST_EVENTS = 2000
 CHINA = timezone(timedelta(hours=8))
 """The meaning of the vendors' "CST", and the zone of a time that names none."""
 
@@ -72,8 +71,6 @@ def _nothing_for_null(value: object) -> object:
 VendorList = Annotated[tuple[Any, ...], BeforeValidator(_nothing_for_null)]
 """A list whose entries are read one by one, so that a bad one does not lose the others; null is an empty list, and
 an object alone is a list of one."""
-VendorEvents = Annotated[VendorList, Field(max_length=MOST_EVENTS)]
-"""The events of one parcel."""
 VendorText = Annotated[str | None, BeforeValidator(_as_text)]
 """A text that a vendor sometimes writes as a number, or leaves out."""
 VendorWords = Annotated[str | None, BeforeValidator(_words)]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
-
-from pydantic import Field
+from typing import Literal
 
 from activities.carriers.asking import Questions, questions_about
 from activities.carriers.base import Silence, TraceQuery, found, nothing_found, silent
@@ -23,7 +21,7 @@ _SILENT_STATUS: dict[int, Silence] = {401: "auth", 403: "auth", 429: "throttled"
 class _Answer(Message):
     status: Literal["found", "no_trace", "unknown_carrier", "bad_number"]
     waybill: str
-    scans: Annotated[tuple[Scan, ...], Field(max_length=2000)] = ()
+    scans: tuple[Scan, ...] = ()
     detail: str | None = None
 
 

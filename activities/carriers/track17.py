@@ -18,7 +18,6 @@ from pydantic import BeforeValidator
 from activities.carriers.asking import Question, Questions
 from activities.carriers.base import Checked, PushContent, Pushed, Silence, TraceQuery, found, nothing_found, silent
 from activities.carriers.reading import (
-    VendorEvents,
     VendorList,
     VendorText,
     VendorWords,
@@ -108,7 +107,7 @@ class _Event(Message):
 
 
 class _Group(Message):
-    events: VendorEvents = ()
+    events: VendorList = ()
 
 
 class _Tracking(Message):
