@@ -1,4 +1,6 @@
-"""What one happy order costs, counted and not timed: workflow tasks, events, local activities, round trips, bytes."""
+"""What one happy order costs, counted and not timed: workflow tasks, events, local activities, round trips, bytes of
+history and of its state in the register.
+"""
 
 from __future__ import annotations
 
@@ -58,8 +60,10 @@ class OrderCounter:
         await self._product.confirm(order_id)
         await TimeSkipper(self._client).fast_forward(handle, TO_THE_END)
         await handle.result()
+        round_trips = self._counted.round_trips - before
         history = (await handle.fetch_history()).events
-        return {**counts_of(history), "round_trips": float(self._counted.round_trips - before)}
+        state = await self._pool.fetchval("SELECT octet_length(state::TEXT) FROM orders WHERE order_id = $1", order_id)
+        return {**counts_of(history), "round_trips": float(round_trips), "state_bytes": float(state)}
 
 
 @asynccontextmanager

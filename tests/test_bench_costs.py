@@ -12,7 +12,14 @@ from bench.figures import Figures
 from bench.orders import travelled
 from local.stack import LocalStack
 
-MOST = {"workflow_tasks": 5, "events": 42, "local_activities": 6, "round_trips": 7, "history_bytes": 14_000}
+MOST = {
+    "workflow_tasks": 5,
+    "events": 42,
+    "local_activities": 6,
+    "round_trips": 7,
+    "history_bytes": 14_000,
+    "state_bytes": 5_000,
+}
 MOST_ACTIONS = {"shortest": 18, "typical": 32, "push": 42}
 """Of each life of `bench actions`."""
 TRIES = 5

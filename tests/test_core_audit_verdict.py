@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
@@ -21,6 +22,7 @@ from audited_parcels import (
 from pydantic import TypeAdapter
 
 from core.audit.facts import NoTrace, worth_keeping
+from core.audit.findings import Finding
 from core.audit.policy import AuditPolicy, Override, Trial
 from core.audit.trace import TraceAnswer
 from core.audit.verdict import Rival, Verdict, next_look
@@ -339,6 +341,24 @@ def test_a_verdict_survives_json() -> None:
     adapter = TypeAdapter(Verdict)
     verdict = verdict_on(*WRONG_CITY, scan(70, "in_transit"), policy=AuditPolicy(shadow=("moved",)))
     assert adapter.validate_json(adapter.dump_json(verdict)) == verdict
+
+
+def test_findings_take_little_room_and_are_read_with_and_without_their_defaults() -> None:
+    weak = verdict_on(*WRONG_CITY)
+    written = [asdict(finding) for finding in weak.findings]
+    said = TypeAdapter(Verdict).dump_python(weak, mode="json")["findings"]
+    assert {"rule": "number_possible", "outcome": "pass"} in said
+    fitting = [
+        {
+            name: value
+            for name, value in one.items()
+            if name in {"rule", "outcome"} or value not in ("none", "", {}, None)
+        }
+        for one in written
+    ]
+    assert said == fitting
+    read = TypeAdapter(tuple[Finding, ...]).validate_python
+    assert read(said) == read(written) == weak.findings
 
 
 def test_every_reason_is_told_in_two_languages() -> None:

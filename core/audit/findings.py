@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from core.audit.explain import advice, sentence
 from core.audit.policy import SERVICE_RULES, TRUTH_RULES, Weight
@@ -22,14 +24,16 @@ class Finding:
 
     `evidence` holds what the rule used, as JSON knows it: numbers, texts, RFC 3339 times. `trial` names the tried
     threshold where this finding is a shadow's.
+
+    JSON leaves out what has its default: most findings are passes with nothing to show, and each state has them all.
     """
 
     rule: str
     outcome: Outcome
-    weight: Weight = "none"
-    cause: Cause = ""
-    evidence: dict[str, Any] = field(default_factory=dict)
-    trial: str | None = None
+    weight: Annotated[Weight, Field(exclude_if=lambda weight: weight == "none")] = "none"
+    cause: Annotated[Cause, Field(exclude_if=lambda cause: not cause)] = ""
+    evidence: Annotated[dict[str, Any], Field(exclude_if=lambda evidence: not evidence)] = field(default_factory=dict)
+    trial: Annotated[str | None, Field(exclude_if=lambda trial: trial is None)] = None
 
     @property
     def message(self) -> str:
