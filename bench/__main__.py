@@ -12,7 +12,7 @@ from bench.drills.command import drill
 from bench.faults.command import faults
 from bench.growth import growth
 from bench.killed import killed
-from bench.kills import kills
+from bench.kills.command import kills
 from bench.ledger import ledger
 from bench.midnight import midnight
 from bench.orders import orders

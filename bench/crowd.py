@@ -101,9 +101,9 @@ class Crowd:
 
 
 @asynccontextmanager
-async def crowd() -> AsyncIterator[Crowd]:
-    """A temporary stack with the policy of the benches."""
-    async with LocalStack.temporary() as stack, AsyncExitStack() as opened:
+async def crowd(*, durable: bool = True) -> AsyncIterator[Crowd]:
+    """A temporary stack with the policy of the benches; `durable` as `LocalStack.temporary` has it."""
+    async with LocalStack.temporary(durable=durable) as stack, AsyncExitStack() as opened:
         settings = stack.settings
         await migrate(settings.needed("database_owner_url"))
         pool = await open_pool(settings.needed("database_url"), size=CLIENTS)

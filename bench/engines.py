@@ -144,7 +144,12 @@ class Peer:
 def waybill_of(order_id: str) -> str:
     """A number of the sandbox carrier, made from the order's id."""
     # Of the whole id: orders that differ only at its beginning must not share a number, which would be contested.
-    digits = [int(character) for character in str(int(hashlib.sha256(order_id.encode()).hexdigest(), 16))[-10:]]
+    return numbered_waybill(int(hashlib.sha256(order_id.encode()).hexdigest(), 16) % 10**10)
+
+
+def numbered_waybill(number: int) -> str:
+    """The number of the sandbox carrier with these ten digits; of many orders, digits made from ids would meet."""
+    digits = [int(character) for character in f"{number:010}"]
     doubled = [d if i % 2 else (d * 2 - 9 if d * 2 > 9 else d * 2) for i, d in enumerate(reversed(digits))]
     return "SBX" + "".join(map(str, digits)) + str(-sum(doubled) % 10)
 

@@ -1,0 +1,1 @@
+"""Whole orders and withdrawals of merchants that share accounts, while one worker after another is killed."""
