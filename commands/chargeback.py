@@ -13,13 +13,14 @@ from commands.console import Failed, JsonFlag, command, error_view, print_answer
 from commands.link import books
 from commands.reading import actor_of, id_of, read_message
 from commands.service import temporal, why_idle
+from commands.views import answer_facts
 from core.aftersale.messages import ReportChargeback
 from core.errors import BadInput, Refused, Unavailable
 from core.money import format_minor, parse_amount
 from core.order.dividing import ChargedOrder, reports_of
 from core.reasons import SENTENCES, Refusal
 from inbound.chargebacks import OrderAnswer, Reports, send_reports
-from screens import Listing, facts, screen, table
+from screens import Listing, screen, table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -79,7 +80,7 @@ async def _send_one(order_id: str, report: ReportChargeback) -> None:
     if one.refused is not None:
         raise one.refused
     view = {"order_id": order_id, "command_id": report.command_id, **one.answer}
-    print_answer(view, lambda console: console.print(facts(f"chargeback {report.case_reference}", view)))
+    print_answer(view, lambda console: console.print(answer_facts(f"chargeback {report.case_reference}", view)))
 
 
 async def _send_several(report: ReportChargeback, reports: Reports, currency: str, *, dry_run: bool) -> None:

@@ -12,10 +12,10 @@ from commands.console import JsonFlag, command, print_answer
 from commands.link import known_order
 from commands.reading import actor_of, id_of, read_message
 from commands.service import temporal, why_idle
+from commands.views import answer_facts
 from core.errors import Refused, Unavailable
 from core.money import parse_amount
 from core.refund_messages import RefundOrder
-from screens import facts
 
 
 @command
@@ -54,7 +54,7 @@ async def refund(
             raise Unavailable(f"{why} Nothing was sent.")
         answer = await gateway.refund_order(client, known, checked.model_dump(mode="json"))
     view = {"command_id": checked.command_id, **answer}
-    print_answer(view, lambda console: console.print(facts(f"refund {order}", view)))
+    print_answer(view, lambda console: console.print(answer_facts(f"refund {order}", view)))
 
 
 def _line(text: str) -> dict[str, Any]:

@@ -12,11 +12,10 @@ from commands.console import JsonFlag, Malformed, command, print_answer
 from commands.link import books
 from commands.reading import Subject, actor_of, id_of, read_message, read_text, subject_of
 from commands.service import temporal, why_idle
-from commands.views import deadline_line
+from commands.views import answer_facts
 from core.errors import BadInput, Refused, Unavailable
 from core.messages import ORDER_COMMANDS, WITHDRAWAL_COMMANDS, Command, ReportPayout
 from core.strict_json import parse_json
-from screens import facts
 
 if TYPE_CHECKING:
     from temporalio.client import Client
@@ -48,8 +47,7 @@ async def send(
                 raise Unavailable(f"{why} Nothing was sent.")
             answer = await _answer(client, about, checked, payload)
     view = {"command_id": checked.command_id, **answer}
-    shown = {**view, "next_deadline": deadline_line(answer)}
-    print_answer(view, lambda console: console.print(facts(f"{verb} {subject}", shown)))
+    print_answer(view, lambda console: console.print(answer_facts(f"{verb} {subject}", view)))
 
 
 async def _answer(client: Client, about: Subject, checked: Command, payload: dict[str, Any]) -> dict[str, Any]:

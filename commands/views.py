@@ -21,6 +21,11 @@ def deadline_line(state: Mapping[str, Any]) -> str:
     return f"{due['name']} at {clock(due['at'])}" if due else ""
 
 
+def answer_facts(title: str, answer: Mapping[str, Any]) -> Facts:
+    """A command's answer, its deadline as people read it."""
+    return facts(title, {**answer, "next_deadline": deadline_line(answer)})
+
+
 def order_facts(state: Mapping[str, Any]) -> Facts:
     """An order at a glance."""
     order = state.get("order") or {}

@@ -36,6 +36,7 @@ DETAILS: dict[str, str] = {
     "The workflow of order {} has completed.": "订单 {} 的工作流已结束。",
     "Its workflow's id is {}.": "其工作流编号为 {}。",
     "It lies in the future.": "该时间在未来。",
+    "It lies in the past.": "该时间已过。",
     "It is older than {}.": "距今超过 {}。",
     "A parcel needs at least one line, or null for all.": "包裹至少含一个商品行；留空表示全部。",
     "Parcel {}.": "包裹 {}。",

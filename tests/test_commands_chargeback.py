@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,16 @@ def test_a_payment_of_one_order_is_its_orders() -> None:
     assert charged(payment, reference, "--won")["outcome"] == "accepted"
     assert stages([order]) == [("won", 10_000)]
     assert refusal("chargeback", "no-such", "--case-reference", "d", *SAID, "--won") == "unknown_payment"
+
+
+def test_its_answer_and_that_of_a_refund_show_the_deadline_as_people_read_it() -> None:
+    order = started()
+    one = order["order_id"]
+    first = run("refund", one, "--amount", "1", "--as", "operator:o-1", "--reason", "late")
+    second = run("chargeback", one, "--case-reference", f"d-{one}", *SAID, "--amount", "1")
+    for printed in (first, second):
+        assert printed.exit_code == 0, printed.output
+        assert re.search(r"next_deadline  [a-z_]+ at \d{4}-\d\d-\d\d \d\d:\d\d UTC", printed.stdout), printed.stdout
 
 
 def test_a_payment_of_several_orders_is_divided_shown_and_ends_for_all() -> None:

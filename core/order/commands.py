@@ -97,9 +97,7 @@ VERBS: Mapping[type[Command], Verb] = {
     ),
     RefundOrder: Verb(STAFF, granting.check_refund, granting.grant_refund, afterwards=True, reopens=True),
     ShiftDeadline: Verb(frozenset({"operator"}), _timeless(shifting.check_shift), shifting.shift),
-    PlaceHold: Verb(
-        frozenset({"operator"}), _timeless(holding.check_place), holding.place, afterwards=True, reopens=True
-    ),
+    PlaceHold: Verb(frozenset({"operator"}), holding.check_place, holding.place, afterwards=True, reopens=True),
     LiftHold: Verb(frozenset({"operator"}), _timeless(holding.check_lift), holding.lift, True, True),
     OpenAfterSale: Verb(OPENERS, cases.check, cases.act, afterwards=True, reopens=True),
     ReportChargeback: Verb(
