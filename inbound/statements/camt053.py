@@ -1,12 +1,12 @@
 """camt.053, the bank's end-of-day statement of ISO 20022 (all its versions: elements are found by their local names).
 
 A booked debit is a payout under its EndToEndId. A credit that returns one (return reason or reversal) is a return; any
-other credit is a funding. Each transaction of an entry is one line.
+other credit is a funding. Each transaction of an entry is one line. A file whose own sums its entries do not have was
+cut off or changed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime
 from xml.etree.ElementTree import Element, ParseError
 
@@ -16,6 +16,8 @@ from defusedxml.ElementTree import fromstring
 from core.errors import BadInput
 from core.reconciliation.lines import Covered, Kind, Scope
 from inbound.statements.base import Collector, Source, StatementRead
+from inbound.statements.camt053_sums import check_sums
+from inbound.statements.elements import children, every, find, text_at
 from inbound.statements.xlsx import is_xlsx
 
 _NO_ID = frozenset({"", "NOTPROVIDED", "NONREF"})
@@ -37,12 +39,13 @@ class Camt053:
         root = _parsed(source.raw, source.name)
         collector, covered = Collector(source, self.name), []
         number = 0
-        for statement in _all(root, "Stmt"):
+        for statement in every(root, "Stmt"):
             covered += _covered(statement)
-            for entry in _all(statement, "Ntry"):
+            check_sums(statement, number, collector)
+            for entry in every(statement, "Ntry"):
                 number += 1
-                if _text(entry, "Sts/Cd") or _text(entry, "Sts"):
-                    state = _text(entry, "Sts/Cd") or _text(entry, "Sts")
+                if text_at(entry, "Sts/Cd") or text_at(entry, "Sts"):
+                    state = text_at(entry, "Sts/Cd") or text_at(entry, "Sts")
                     if state != "BOOK":
                         collector.leave_out(f"entries {state}")
                         continue
@@ -63,18 +66,19 @@ def _parsed(raw: bytes, name: str) -> Element:
 
 def _take(entry: Element, number: int, collector: Collector) -> None:
     """Take the transactions of one entry; an entry without details is itself one."""
-    bank = _text(entry, "AcctSvcrRef") or _text(entry, "NtryRef") or str(number)
-    details = [one for part in _children(entry, "NtryDtls") for one in _children(part, "TxDtls")] or [entry]
+    bank = text_at(entry, "AcctSvcrRef") or text_at(entry, "NtryRef") or str(number)
+    details = [one for part in children(entry, "NtryDtls") for one in children(part, "TxDtls")] or [entry]
     for index, one in enumerate(details):
-        amount = _amount(one) or _amount(entry)
+        # Of several, none has the entry's amount: that is the sum of all.
+        amount = _amount(one) or (_amount(entry) if len(details) == 1 else None)
         if amount is None:
             collector.bad(number, "Amt", "the entry has none")
             continue
-        kind, key = _kind(entry, one), _text(one, "Refs/EndToEndId")
+        kind, key = _kind(entry, one), text_at(one, "Refs/EndToEndId")
         if kind is None:
             collector.leave_out("reversals of credits")
             continue
-        own = _text(one, "Refs/AcctSvcrRef") or (bank if len(details) == 1 else f"{bank}:{index + 1}")
+        own = text_at(one, "Refs/AcctSvcrRef") or (bank if len(details) == 1 else f"{bank}:{index + 1}")
         collector.take(
             number,
             kind,
@@ -89,8 +93,8 @@ def _take(entry: Element, number: int, collector: Collector) -> None:
 
 def _kind(entry: Element, one: Element) -> Kind | None:
     """The kind of a line. None: the reversal of a credit, which no comparison has."""
-    debit = (_text(one, "CdtDbtInd") or _text(entry, "CdtDbtInd")) == "DBIT"
-    back = _text(entry, "RvslInd") == "true" or next(_children(one, "RtrInf"), None) is not None
+    debit = (text_at(one, "CdtDbtInd") or text_at(entry, "CdtDbtInd")) == "DBIT"
+    back = text_at(entry, "RvslInd") == "true" or next(children(one, "RtrInf"), None) is not None
     if back:
         return None if debit else "return"
     return "payout" if debit else "funding"
@@ -98,7 +102,7 @@ def _kind(entry: Element, one: Element) -> Kind | None:
 
 def _amount(element: Element) -> tuple[str, str] | None:
     for path in ("Amt", "AmtDtls/TxAmt/Amt"):
-        found = _find(element, path)
+        found = find(element, path)
         if found is not None and found.text:
             return found.text.strip(), found.get("Ccy") or ""
     return None
@@ -107,13 +111,13 @@ def _amount(element: Element) -> tuple[str, str] | None:
 def _time(entry: Element) -> str:
     """The booking time. A date without a time becomes noon UTC, which is the same date nearly everywhere."""
     for path in ("BookgDt/DtTm", "BookgDt/Dt", "ValDt/DtTm", "ValDt/Dt"):
-        if text := _text(entry, path):
+        if text := text_at(entry, path):
             return _moment(text, "T12:00:00")
     return ""
 
 
 def _covered(statement: Element) -> list[Covered]:
-    since, until = _text(statement, "FrToDt/FrDtTm"), _text(statement, "FrToDt/ToDtTm")
+    since, until = text_at(statement, "FrToDt/FrDtTm"), text_at(statement, "FrToDt/ToDtTm")
     if not since or not until:
         return []
     try:
@@ -129,30 +133,3 @@ def _moment(text: str, time: str = "T00:00:00") -> str:
     except ValueError:
         return text
     return at.isoformat(timespec="seconds") if at.tzinfo else f"{at.isoformat(timespec='seconds')}+00:00"
-
-
-# --- XML by local names ------------------------------------------------------------------------------------
-
-
-def _local(element: Element) -> str:
-    return element.tag.rpartition("}")[2]
-
-
-def _all(element: Element, name: str) -> Iterator[Element]:
-    return (one for one in element.iter() if _local(one) == name)
-
-
-def _children(element: Element, name: str) -> Iterator[Element]:
-    return (one for one in element if _local(one) == name)
-
-
-def _find(element: Element, path: str) -> Element | None:
-    found: Element | None = element
-    for name in path.split("/"):
-        found = next(_children(found, name), None) if found is not None else None
-    return found
-
-
-def _text(element: Element, path: str) -> str:
-    found = _find(element, path)
-    return (found.text or "").strip() if found is not None else ""
