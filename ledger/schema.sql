@@ -1778,7 +1778,8 @@ BEGIN
         CASE
             WHEN EXISTS (SELECT FROM waybill_claims c WHERE c.carrier = u.carrier AND c.waybill = u.waybill
                          AND c.released_at IS NULL AND c.merchant_id = p_merchant_id
-                         AND (c.buyer_id, c.destination) <> (p_buyer_id, p_destination)) THEN 'in_use'
+                         AND (c.buyer_id <> p_buyer_id OR NOT may_be_one_place(c.destination, p_destination)))
+                 THEN 'in_use'
             WHEN EXISTS (SELECT FROM waybill_claims c WHERE c.carrier = u.carrier AND c.waybill = u.waybill
                          AND c.released_at IS NULL AND c.merchant_id <> p_merchant_id) THEN 'contested'
             WHEN EXISTS (SELECT FROM waybill_claims c WHERE c.carrier = u.carrier AND c.waybill = u.waybill
@@ -2853,6 +2854,19 @@ AS $function$
                        AND r.closed_at IS NULL)
        AND NOT EXISTS (SELECT FROM reconciliation_breaks b WHERE b.resolved_at IS NULL
                        AND b.body ->> 'subject' = 'order/' || o.order_id)
+$function$;
+
+CREATE FUNCTION may_be_one_place(p_one text, p_other text)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+    SELECT p_one = p_other
+        OR (cardinality(a.parts) = cardinality(b.parts)
+            AND NOT EXISTS (SELECT FROM unnest(a.parts, b.parts) AS u (one, other)
+                            WHERE u.one <> '' AND u.other <> '' AND u.one <> u.other))
+    FROM (SELECT string_to_array(p_one, '/')) AS a (parts), (SELECT string_to_array(p_other, '/')) AS b (parts)
 $function$;
 
 CREATE FUNCTION mend_endpoint(p_endpoint_id text, p_by text, p_now timestamp with time zone)
@@ -6877,6 +6891,7 @@ GRANT EXECUTE ON FUNCTION keep_verdicts TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION load_statement TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION may_be_corrected TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION may_be_emptied TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION may_be_one_place TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION mend_endpoint TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION merchant_changes TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION merchant_of TO dakuan_worker;

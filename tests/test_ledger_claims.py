@@ -63,6 +63,34 @@ async def test_a_number_in_use_for_another_buyer_or_place_is_refused_and_nothing
     assert await _claim(register, "A3", "SF2", buyer="b-3") == ["claimed"]
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "outcome"),
+    [
+        ("CN/浙江省/杭州市/西湖区/8817", "CN/浙江省/杭州市/西湖区/", "merged"),
+        ("CN//杭州市//", "CN/浙江省/杭州市/西湖区/8817", "merged"),
+        ("CN/浙江省/杭州市/西湖区/8817", "CN/浙江省/杭州市/西湖区/1234", "in_use"),
+        ("CN/浙江省/杭州市//", "CN/浙江省/宁波市//", "in_use"),
+        ("CN/浙江省/杭州市/西湖区/8817", "CN/浙江省/杭州市", "in_use"),
+        ("CN////", "BR////", "in_use"),
+    ],
+)
+async def test_what_one_order_does_not_tell_of_its_place_is_no_other_place(
+    one: str, other: str, outcome: str, register: Register
+) -> None:
+    await _order(register, "A1")
+    await _order(register, "A2")
+    await _claim(register, "A1", "SF1", place=one)
+    assert await _claim(register, "A2", "SF1", place=other) == [outcome]
+
+
+async def test_two_orders_with_other_phones_are_not_joined_by_one_without(register: Register) -> None:
+    for order_id in ("A1", "A2", "A3"):
+        await _order(register, order_id)
+    await _claim(register, "A1", "SF1", place="CN//杭州市//8817")
+    assert await _claim(register, "A2", "SF1", place="CN//杭州市//") == ["merged"]
+    assert await _claim(register, "A3", "SF1", place="CN//杭州市//1234") == ["in_use"]
+
+
 async def test_another_merchants_claim_is_contested_and_both_see_each_other(register: Register) -> None:
     await _order(register, "A1")
     await _order(register, "A2", merchant="m-2", buyer="b-2")
