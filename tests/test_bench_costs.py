@@ -20,7 +20,7 @@ MOST = {
     "history_bytes": 14_000,
     "state_bytes": 5_000,
 }
-MOST_ACTIONS = {"shortest": 18, "typical": 32, "push": 42}
+MOST_ACTIONS = {"shortest": 18, "typical": 29, "push": 24}
 """Of each life of `bench actions`."""
 TRIES = 5
 """A busy machine makes the SDK report a long task half done, which costs a task of its own; the best try counts."""

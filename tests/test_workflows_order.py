@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import Counter
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from order_stage import Play
 from staged_orders import code_of, delivered, report_scan, resolve_refund, shipped
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowFailureError
+from waiting import until
 
 import gateway
 from core.errors import Refused
@@ -83,6 +85,39 @@ async def test_an_operator_sees_summary_attributes_timer_and_details(play: Play)
     assert any("pickup_by" in summary for summary in summaries)
     assert any(order.waybill in summary for summary in summaries)
     assert all(summaries)
+
+
+async def test_a_parcel_on_its_way_gets_no_timer_of_its_own_before_the_earlier_one_rings(play: Play) -> None:
+    order = play()
+    await shipped(order)
+    await order.scan("picked_up")
+    await order.days(1)
+    moved = await order.until(lambda state: state["parcels"][0]["verdict"] is not None)
+    assert moved["next_deadline"]["name"] == "undelivered_by"
+    assert (await _timers(order))[-1] == "pickup_by"
+    shown = await _shown_deadline(order)
+    assert shown < datetime.fromisoformat(moved["next_deadline"]["at"])
+    await order.days(5)
+    await until(lambda: _timers(order), lambda timers: timers[-1] == "undelivered_by")
+    assert await _shown_deadline(order) == datetime.fromisoformat(moved["next_deadline"]["at"])
+    assert (await order.state())["phase"] == "shipped"
+
+
+async def _timers(order: StagedOrder) -> list[str]:
+    """What the order's timers wait for, the last one last."""
+    events = (await order.handle.fetch_history()).events
+    started = [event for event in events if event.HasField("timer_started_event_attributes")]
+    return [json.loads(event.user_metadata.summary.data) for event in started]
+
+
+async def _shown_deadline(order: StagedOrder) -> datetime:
+    """The last value of the search attribute, from the history: lists lag behind."""
+    shown: dict[str, datetime] = {}
+    for event in (await order.handle.fetch_history()).events:
+        changed = event.upsert_workflow_search_attributes_event_attributes.search_attributes.indexed_fields
+        if "NextDeadline" in changed:
+            shown["last"] = datetime.fromisoformat(json.loads(changed["NextDeadline"].data))
+    return shown["last"]
 
 
 async def test_holds_say_why_the_money_is_not_here_and_who_can_act(play: Play) -> None:

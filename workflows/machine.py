@@ -169,9 +169,13 @@ class Machine(Generic[S]):
         """Note when the next deadline passes. A look after it that is much too late follows an outage."""
         self._expected = due.at if due is not None else None
 
-    async def _wait_until(self, due: Due | None) -> None:
-        """Wait until something changes or the deadline passes. Either may be stale: the caller asks the core again."""
-        self._timer.arm(due)
+    async def _wait_until(self, due: Due | None, *, early: bool = False) -> None:
+        """Wait until something changes or the deadline passes. Either may be stale: the caller asks the core again.
+
+        Args:
+            early: see `DeadlineTimer.arm`.
+        """
+        self._timer.arm(due, early=early)
         # A command decided before this line has set `_changed`; waiting for a wake-up alone would miss it.
         await workflow.wait_condition(lambda: self._changed or self._timer.rang)
 

@@ -19,6 +19,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.opening import OpeningActivities
     from activities.payout import PayoutActivities
     from activities.requests import (
+        TIMER_STAYS,
         AuditRequest,
         ChargeRequest,
         ClaimRequest,
@@ -42,7 +43,7 @@ with workflow.unsafe.imports_passed_through():
     from core.order.auditing import facts_of, facts_of_case_parcel, only_silent
     from core.order.claims import note_unused_claims, standing_claims
     from core.order.commands import first_answer, refusal_of
-    from core.order.deadlines import wake_at
+    from core.order.deadlines import NEWS_COMES_FIRST, wake_at
     from core.order.folding import as_recorded, claim_at_once, open_at_once
     from core.order.opening import begin, read_order
     from core.order.page import details_of
@@ -77,6 +78,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from core.reasons import Refusal
     from core.records import LedgerFacts, OrderRecord
+    from core.states import Deadline
     from core.steps import KeepRecord, Post
     from core.turns import AUDITS
     from workflows.machine import Machine
@@ -102,6 +104,7 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
     def __init__(self) -> None:
         super().__init__(commands, views)
         self._watches = Watches()
+        self._edition = 0
 
     # --- the story -------------------------------------------------------------------------------------
 
@@ -127,14 +130,15 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
         while not self._order.closed:
             await self._do_what_is_due()
             more = self._keep_watches()
-            self._show()
+            due = wake_at(self._order, workflow.now())
+            self._show(due)
             if workflow.info().is_continue_as_new_suggested():
                 self._watches.end()
                 await self._continue_as_new(self._order.order, known_as="order")
             if more:
                 await workflow.sleep(NEXT_STARTS, summary="start more watches")
             elif not self._order.closed:
-                await self._wait_until(wake_at(self._order, workflow.now()))
+                await self._wait_until(due, early=self._may_wake_early(due))
         self._watches.end()
         self._timer.stop()
 
@@ -262,6 +266,7 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
         """Record the state; the register answers with its own and the books' facts. The ledger's facts win."""
         assert isinstance(step.record, OrderRecord)
         standing = await run_local(OpeningActivities.record, step.record, step.summary)
+        self._edition = standing.edition
         # A command that is being decided works on the state that this replaces.
         async with self._one_command:
             self._state = finish(self._order, step, standing, workflow.now())
@@ -387,8 +392,15 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
             self._state = apply_charge_outcome(self._order, watch, outcome, workflow.now())
         self._changed = True
 
-    def _show(self) -> None:
-        self._page.show(search_values(self._order), details_of(self._order))
+    def _may_wake_early(self, due: Deadline | None) -> bool:
+        """Whether an earlier timer may stay: it rings only if the parcel is still on its way by then."""
+        return self._edition >= TIMER_STAYS and due is not None and due.name in NEWS_COMES_FIRST
+
+    def _show(self, due: Deadline | None) -> None:
+        """The search attribute of the deadline is written with the timer, so that each costs an action once."""
+        values = search_values(self._order)
+        rings = self._timer.rings_before(due) if self._may_wake_early(due) else None
+        self._page.show({**values, "NextDeadline": rings or values["NextDeadline"]}, details_of(self._order))
 
     # --- commands --------------------------------------------------------------------------------------
 

@@ -29,17 +29,33 @@ class Due(Protocol):
 
 
 class DeadlineTimer:
-    """One timer for the earliest deadline, started again only when that deadline moves."""
+    """One timer for the earliest deadline, started again only when that deadline moves.
+
+    A new timer is an action that is billed, and two events.
+    """
 
     def __init__(self) -> None:
         self._armed: tuple[str, datetime] | None = None
         self._task: asyncio.Task[None] | None = None
         self.rang = False
 
-    def arm(self, due: Due | None) -> None:
-        """Set the timer to this deadline; None sets none."""
+    def rings_before(self, due: Due | None) -> datetime | None:
+        """When the timer that is set rings, if that is before this deadline."""
+        if self._armed is None or self.rang or due is None:
+            return None
+        at = self._armed[1]
+        return at if at < due.at else None
+
+    def arm(self, due: Due | None, *, early: bool = False) -> None:
+        """Set the timer to this deadline; None sets none.
+
+        Args:
+            early: a timer that rings before this deadline stays. The caller then arms it again.
+        """
         wanted = (due.name, due.at) if due is not None else None
         if wanted == self._armed and not self.rang:
+            return
+        if early and self.rings_before(due) is not None:
             return
         self.stop()
         self._armed = wanted

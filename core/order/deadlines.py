@@ -25,6 +25,10 @@ WAIT_FOR_CHANNEL = frozenset(
 """Deadlines that end units. While the channel has the money there is none for the buyer; what is won back later would
 be the merchant's for goods that never came. They pass once the channel has decided.
 """
+NEWS_COMES_FIRST = frozenset({"undelivered_by"})
+"""Deadlines that news of a parcel nearly always overtakes: it is delivered, and the buyer's days begin. An order that
+waits for one may wake before, and look again.
+"""
 NO_PICKUP = "no_pickup"
 """Why a person must look at a parcel that no carrier is known to have picked up."""
 

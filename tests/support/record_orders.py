@@ -130,6 +130,17 @@ async def undelivered(play: StagedOrder) -> None:
     await play.days(31)
 
 
+async def long_on_its_way(play: StagedOrder) -> None:
+    """The timer of the deadline before rings while the parcel is on its way."""
+    await play.start()
+    await play.ship()
+    await play.scan("picked_up")
+    await play.days(6)
+    await play.scan("delivered")
+    await play.days(1)
+    await play.send("confirm_receipt", "buyer")
+
+
 async def cancelled(play: StagedOrder) -> None:
     await play.start()
     await play.send("cancel_order", "buyer", reason="ordered twice")
@@ -267,6 +278,7 @@ STORIES: tuple[Story, ...] = (
     in_review,
     refunded_after_rejection,
     undelivered,
+    long_on_its_way,
     cancelled,
     cancelled_by_ship_by,
     refund_failed,
