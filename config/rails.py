@@ -121,9 +121,7 @@ def parse_rails(text: str, variables: Mapping[str, str], read: Callable[[str], s
         raise Misconfigured("; ".join(map(str, problems)))
     accounts = {name: _account(name, account, variables, read) for name, account in found.accounts.items()}
     rails = {name: _rail(name, rail, accounts) for name, rail in found.rails.items()}
-    for name, channel in found.channels.items():
-        if channel.account not in accounts:
-            raise Misconfigured(f"channels.{name}: there is no account {channel.account!r}")
+    _check_channels(found.channels, accounts)
     disputes = {name: _disputes(name, one, accounts, variables) for name, one in found.disputes.items()}
     return found.model_copy(update={"accounts": accounts, "rails": rails, "disputes": disputes})
 
@@ -156,6 +154,21 @@ def _rail(name: str, rail: RailEntry, accounts: Mapping[str, MerchantAccount]) -
         if not getattr(rail, field):
             raise Misconfigured(f"rails.{name}.{field} is missing")
     return rail.model_copy(update={"kind": kind})
+
+
+def _check_channels(channels: Mapping[str, ChannelEntry], accounts: Mapping[str, MerchantAccount]) -> None:
+    """Each channel has an account of its own: of two with the same one, each would claim a payment whole."""
+    taken: dict[tuple[str, str], str] = {}
+    for name, channel in channels.items():
+        account = accounts.get(channel.account)
+        if account is None:
+            raise Misconfigured(f"channels.{name}: there is no account {channel.account!r}")
+        first = taken.setdefault((account.url.rstrip("/"), account.mchid), name)
+        if first != name:
+            raise Misconfigured(
+                f"channels.{name}: its account is that of channels.{first}, and a payment would count once for each:"
+                " give all orders one channel, or name another account"
+            )
 
 
 def _disputes(

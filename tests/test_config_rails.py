@@ -123,5 +123,17 @@ def test_an_account_under_another_name_says_its_kind() -> None:
     assert parse_rails(kinded, VARIABLES, read).channels["wechat"].account == "main"
 
 
+def test_one_account_is_no_two_channels() -> None:
+    """Each would find the payment, and claim it whole for its own orders."""
+    again = '[channels.wechat_app]\naccount = "ours"\n'
+    account = GOOD[: GOOD.index("[rails.")].replace("accounts.wechatpay", "accounts.ours")
+    same = account.replace("[accounts.ours]", '[accounts.ours]\nkind = "wechatpay"')
+    for text in (GOOD + again.replace("ours", "wechatpay"), GOOD + same + again):
+        with pytest.raises(Misconfigured, match=r"channels\.wechat_app: its account is that of channels\.wechat,"):
+            parse_rails(text, VARIABLES, read)
+    other = same.replace("1900000109", "1900000110")
+    assert set(parse_rails(GOOD + other + again, VARIABLES, read).channels) == {"wechat", "wechat_app"}
+
+
 def test_an_empty_file_changes_nothing() -> None:
     assert parse_rails("", {}, read).rails == {}
