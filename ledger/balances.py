@@ -73,7 +73,10 @@ _OF_MERCHANT = f"""{CURRENCIES_OF_DAYS}
             SELECT t.currency, t.pending_minor, t.frozen_minor FROM merchant_transfers t
             WHERE t.merchant_id = $1 AND t.movement_id > coalesce({SEALED}, 0)
         ) AS p CROSS JOIN LATERAL (VALUES ('pending', p.pending_minor), ('frozen', p.frozen_minor)) AS v (what, minor)
-    ) AS m GROUP BY m.currency ORDER BY m.currency
+    ) AS m GROUP BY m.currency
+    -- A refused movement leaves its accounts open; what is pending comes from what moved, and from nothing else.
+    HAVING bool_or(m.what = 'pending') OR bool_or(m.minor <> 0)
+    ORDER BY m.currency
 """
 
 

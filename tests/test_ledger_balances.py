@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ledger_samples import LIMITS, NOW, a_record, a_withdrawal, an_order, credit, earned, fund, funded, opened, settle
 
+from core import movements
 from ledger.book import Book
 from ledger.register import Register
 
@@ -59,6 +60,19 @@ async def test_a_balance_shows_what_is_pending_available_and_reserved(book: Book
     assert (usd.currency, usd.available_minor) == ("USD", 70)
     assert await register.balances.of_merchant("m-9") == []
     assert await register.withdrawals.available("m-9", "CNY") == 0
+
+
+async def test_a_refused_movement_makes_no_line_of_a_balance(book: Book, register: Register) -> None:
+    """It leaves its accounts open; a merchant that had money once keeps the line, also when nothing is left."""
+    refused = await register.withdrawals.reserve(a_withdrawal("W1", 100, "m-9"), LIMITS, now=NOW)
+    assert refused.outcome == "refused"
+    assert await register.balances.of_merchant("m-9") == []
+    await earned(register, book, 100, "m-9")
+    await register.withdrawals.reserve(a_withdrawal("W2", 100, "m-9"), LIMITS, now=NOW)
+    paid = movements.pay("W2", rail="sandbox", amount_minor=100, fee_minor=0, currency="CNY", occurred_at=NOW)
+    assert (await book.post(paid)).outcome == "posted"
+    (empty,) = await register.balances.of_merchant("m-9")
+    assert (empty.currency, empty.available_minor, empty.reserved_minor) == ("CNY", 0, 0)
 
 
 async def test_balances_sum_up_by_purpose(book: Book, register: Register) -> None:
