@@ -12,7 +12,9 @@ from activities.carriers.base import TraceQuery
 from activities.carriers.chosen import Carriers
 from activities.policies import ParsedPolicies
 from activities.requests import AuditRequest, ClaimAnswer, ClaimRequest, ReleaseRequest
+from core.audit.absence import missing_trace
 from core.audit.facts import NoTrace, worth_keeping
+from core.audit.news import is_news
 from core.audit.policy import AuditPolicy
 from core.audit.trace import Trace
 from core.audit.verdict import ParcelFacts, Verdict, audit, next_look, remember
@@ -29,8 +31,6 @@ RECENT = timedelta(hours=6)
 MOST_RECENT = 500
 """How many numbers' answers the share is computed from."""
 NONE_COUNTED = Answers(0, 0)
-COUNTS_AFTER = timedelta(hours=24)
-"""A younger number often has no trace yet, and says nothing about its carrier."""
 
 
 class LogisticsActivities:
@@ -88,7 +88,13 @@ class LogisticsActivities:
         policy = (await self._policies.of(request.policy_hash)).audit
         known = _known_silences() or request.no_trace
         verdict, silences = await self._judge(request, policy, known, subscribed=subscribed)
-        if _is_news(request, verdict):
+        if is_news(
+            verdict,
+            collecting=request.collecting,
+            silent_review=request.silent_review,
+            moved=request.moved,
+            delivered=request.delivered,
+        ):
             return verdict
         # The next attempt must know since when there was no trace: the heartbeat carries that over. The server keeps
         # the last one over attempts without any. Each is billed, so only what counts is sent.
@@ -151,7 +157,7 @@ class LogisticsActivities:
         known, recent = await self._register.looks.keep(
             _number(request),
             answers,
-            _no_trace(answers, now - request.uploaded_at),
+            missing_trace(answers, now - request.uploaded_at),
             datetime.now(UTC),
             claimed_since=now - policy.reuse_window,
             window=RECENT,
@@ -218,15 +224,6 @@ def _known_silences() -> tuple[NoTrace, ...]:
     return tuple(NoTrace.model_validate(entry) for entry in noted) if isinstance(noted, list) else ()
 
 
-def _no_trace(answers: Sequence[Trace], age: timedelta) -> bool | None:
-    """Whether the carrier had no trace of a number that should have one by now; None if the answer says nothing."""
-    if any(trace.scans for trace in answers):
-        return False
-    if age < COUNTS_AFTER:
-        return None
-    return True if any(trace.answer == "no_trace" for trace in answers) else None
-
-
 def _pushed(request: AuditRequest, kept: Sequence[KeptPush], answers: Sequence[Trace]) -> list[Trace]:
     """The stored pushes that may be about this parcel; see `CarrierTable.may_be`."""
     unseen = any(trace.answer == "no_trace" for trace in answers) and not any(trace.scans for trace in answers)
@@ -256,19 +253,6 @@ def _reported(request: AuditRequest, pushed: Sequence[Trace], now: datetime) -> 
             scans=scans,
         )
     ]
-
-
-def _is_news(request: AuditRequest, verdict: Verdict) -> bool:
-    """Whether the order must be notified: of a verdict it waits for, a first scan, the delivery, a return."""
-    if request.collecting and verdict.outcome != "pending":
-        return True
-    if request.silent_review and verdict.outcome == "approved":
-        return True
-    delivered = verdict.delivered_at is not None and verdict.returned_at is None
-    moved = verdict.first_physical_at is not None
-    came_back = verdict.returned_at is not None and not request.collecting
-    # A missing delivered scan is not news: the order keeps it until a later scan contradicts it.
-    return (moved and not request.moved) or (delivered and not request.delivered) or came_back
 
 
 def destination_key(ship_to: Address) -> str:

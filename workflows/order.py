@@ -18,20 +18,8 @@ with workflow.unsafe.imports_passed_through():
     from activities.money import MoneyActivities
     from activities.opening import OpeningActivities
     from activities.payout import PayoutActivities
-    from activities.requests import (
-        TIMER_STAYS,
-        AuditRequest,
-        ChargeRequest,
-        ClaimRequest,
-        Opened,
-        OpenRequest,
-        RefundRequest,
-        ReleaseRequest,
-        RescueRequest,
-        StartWithdrawalRequest,
-    )
+    from activities.requests import TIMER_STAYS, Opened, OpenRequest, RescueRequest
     from activities.screening import ScreeningActivities
-    from core.aftersale.messages import ReportReturn
     from core.answers import Answer
     from core.audit.findings import Finding  # noqa: F401  # the converter looks for Verdict's types among the passed
     from core.audit.verdict import Verdict
@@ -40,8 +28,7 @@ with workflow.unsafe.imports_passed_through():
     from core.inbox import Channel
     from core.messages import ORDER_COMMANDS, Command, Order
     from core.order import commands, views
-    from core.order.auditing import facts_of, facts_of_case_parcel, only_silent
-    from core.order.claims import note_unused_claims, standing_claims
+    from core.order.claims import note_unused_claims
     from core.order.commands import first_answer, refusal_of
     from core.order.deadlines import NEWS_COMES_FIRST, wake_at
     from core.order.folding import as_recorded, claim_at_once, open_at_once
@@ -49,7 +36,7 @@ with workflow.unsafe.imports_passed_through():
     from core.order.page import details_of
     from core.order.passing import first_passing, pass_deadlines
     from core.order.recovering import follow, recover
-    from core.order.shipping import ClaimingCommand, to_claim
+    from core.order.shipping import ClaimingCommand
     from core.order.sparing import spare
     from core.order.state import OrderState
     from core.order.steps import (
@@ -74,7 +61,6 @@ with workflow.unsafe.imports_passed_through():
         audit_watches,
         charge_watches,
         refund_watches,
-        tracked_parcel,
     )
     from core.reasons import Refusal
     from core.records import LedgerFacts, OrderRecord
@@ -82,6 +68,14 @@ with workflow.unsafe.imports_passed_through():
     from core.steps import KeepRecord, Post
     from core.turns import AUDITS
     from workflows.machine import Machine
+    from workflows.order_requests import (
+        audit_request,
+        charge_request,
+        claim_request,
+        refund_request,
+        release_request,
+        withdrawal_request,
+    )
     from workflows.running import run_durable, run_local, try_local
     from workflows.starting import carried_state, first_argument, start_options
     from workflows.waiting import Watches
@@ -236,30 +230,22 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
         if isinstance(step, Screen):
             return await run_local(ScreeningActivities.screen, self._order.order, step.summary)
         if isinstance(step, Judge):
-            return await try_local(LogisticsActivities.judge, self._audit_request(step.parcel_id), step.summary)
+            return await try_local(
+                LogisticsActivities.judge, audit_request(self._order, step.parcel_id, workflow.now()), step.summary
+            )
         if isinstance(step, Look):
             return await workflow.execute_activity_method(
                 LogisticsActivities.look,
-                self._audit_request(step.parcel_id),
+                audit_request(self._order, step.parcel_id, workflow.now()),
                 start_to_close_timeout=LOOK_LIMIT,
                 summary=step.summary,
             )
         return await workflow.execute_activity_method(
             PayoutActivities.start_withdrawal,
-            self._withdrawal_request(),
+            withdrawal_request(self._order),
             start_to_close_timeout=LOOK_LIMIT,
             retry_policy=WITHDRAWAL_START,
             summary=step.summary,
-        )
-
-    def _withdrawal_request(self) -> StartWithdrawalRequest:
-        order = self._order.order
-        return StartWithdrawalRequest(
-            order_id=order.order_id,
-            merchant_id=order.merchant_id,
-            currency=order.currency,
-            proceeds_minor=self._order.proceeds_minor,
-            policy=self._order.policy.name,
         )
 
     async def _record(self, step: KeepRecord) -> None:
@@ -284,8 +270,7 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
         """No command is decided during this: it could claim the same number that is released here."""
         async with self._one_command:
             self._state = start(self._order, step)
-            order_id, standing = self._order.order.order_id, standing_claims(self._order)
-            request = ReleaseRequest(order_id=order_id, standing=standing, now=workflow.now())
+            request = release_request(self._order, workflow.now())
             await run_local(LogisticsActivities.release_claims, request, step.summary)
             self._state = finish(self._order, step, None, workflow.now())
 
@@ -302,7 +287,7 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
         """Poll the carrier in one retrying activity: it needs three history events for any number of looks."""
         verdict: Verdict = await workflow.execute_activity_method(
             LogisticsActivities.audit,
-            self._audit_request(watch.parcel_id),
+            audit_request(self._order, watch.parcel_id, workflow.now()),
             start_to_close_timeout=LOOK_LIMIT,
             retry_policy=POLLING,
             priority=Priority(priority_key=AUDITS),
@@ -313,53 +298,15 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
             self._state = apply_audit(self._order, watch, verdict, workflow.now())
         self._changed = True
 
-    def _audit_request(self, parcel_id: str) -> AuditRequest:
-        parcel = tracked_parcel(self._order, parcel_id)
-        assert parcel is not None
-        of_case = parcel in self._order.awaited_by_case
-        facts = facts_of_case_parcel(self._order, parcel) if of_case else facts_of(self._order)
-        return AuditRequest(
-            facts=facts,
-            parcel_id=parcel.parcel_id,
-            carrier=parcel.carrier,
-            carrier_name=parcel.carrier_name,
-            waybill=parcel.waybill,
-            uploaded_at=parcel.uploaded_at,
-            weight_g=parcel.weight_g,
-            attempt=len(parcel.attempts) + 1,
-            known=parcel.verdict.milestones if parcel.verdict else None,
-            pushed=parcel.pushed,
-            phone_last4=facts.ship_to.phone_last4,
-            sender_last4=facts.ship_from.phone_last4,
-            no_trace=parcel.verdict.no_trace if parcel.verdict else (),
-            silent_review=only_silent(parcel),
-            policy_hash=self._order.policy.content_hash,
-            collecting=parcel.audit == "collecting",
-            moved=parcel.moved,
-            delivered=parcel.delivered_at is not None,
-            now=workflow.now(),
-        )
-
     async def _refund(self, watch: RefundWatch) -> None:
         """Send the refund, and query it until the buyer has the money."""
-        refund = self._order.refund(watch.cause)
-        assert refund is not None
-        order = self._order.order
-        request = RefundRequest(
-            order_id=order.order_id,
-            cause=refund.cause,
-            channel=order.payment.channel,
-            payment_reference=order.payment.reference,
-            amount_minor=refund.amount_minor,
-            currency=order.currency,
-            reason=refund.reason,
-        )
+        request = refund_request(self._order, watch.cause)
         outcome = await workflow.execute_activity_method(
             MoneyActivities.pay_refund,
             request,
             start_to_close_timeout=LOOK_LIMIT,
             retry_policy=WITHDRAWAL_START,
-            summary=f"refund {refund.cause} through {order.payment.channel}",
+            summary=f"refund {request.cause} through {request.channel}",
         )
         async with self._one_command:  # as for a step's result
             self._watches.done(watch)
@@ -368,24 +315,13 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
 
     async def _charge(self, watch: ChargeWatch) -> None:
         """Ask the buyer for the money through the channel, and query it until the channel has it or refuses."""
-        case, order = self._order.open_case, self._order.order
-        assert case is not None
-        assert case.claim is not None
-        request = ChargeRequest(
-            order_id=order.order_id,
-            case_id=case.case_id,
-            channel=order.payment.channel,
-            payment_reference=order.payment.reference,
-            amount_minor=case.claim.amount_minor,
-            currency=order.currency,
-            reason=f"case {case.case_id}: the goods were delivered after the refund",
-        )
+        request = charge_request(self._order)
         outcome = await workflow.execute_activity_method(
             MoneyActivities.charge_buyer,
             request,
             start_to_close_timeout=LOOK_LIMIT,
             retry_policy=WITHDRAWAL_START,
-            summary=f"charge case {case.case_id} through {order.payment.channel}",
+            summary=f"charge case {request.case_id} through {request.channel}",
         )
         async with self._one_command:  # as for a step's result
             self._watches.done(watch)
@@ -420,7 +356,7 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
     async def _claim_and_receive(self, command: ClaimingCommand, channel: Channel) -> Answer | Refusal:
         before = self._order
         wanted = claim_at_once(before, command, workflow.now(), channel)
-        request = self._claim_of(command, wanted.record)
+        request = claim_request(before, command, wanted.record, workflow.now())
         # The register may take long, and deadlines wait for `_one_command` during this: a deadline that passes during
         # the claim must not cancel an order whose number was claimed in time.
         claimed = await run_local(LogisticsActivities.claim_waybills, request, "claim the waybill, record")
@@ -436,18 +372,6 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
         if isinstance(answer, Refusal):
             self._state = note_unused_claims(self._order, command, claimed.claims)
         return answer
-
-    def _claim_of(self, command: ClaimingCommand, record: OrderRecord | None) -> ClaimRequest:
-        order = self._order.order
-        return ClaimRequest(
-            order_id=order.order_id,
-            merchant_id=order.merchant_id,
-            buyer_id=order.buyer_id,
-            ship_to=order.ship_from if isinstance(command, ReportReturn) else order.ship_to,
-            waybills=to_claim(self._order, command),
-            now=workflow.now(),
-            record=record,
-        )
 
     @property
     def _opened(self) -> bool:

@@ -13,7 +13,7 @@ from typing import Literal
 
 from core.audit.case import Case
 from core.audit.facts import NoTrace, remember
-from core.audit.trace import Lacking
+from core.audit.trace import Lacking, Trace
 from core.audit.waybills import CARRIERS, judge
 from core.audit.waybills import carrier as known_carrier
 
@@ -29,9 +29,10 @@ Doubt = Literal["phone_missing", "service_unasked", "other_carrier_likelier", "c
 
 _DOUBTS: dict[Lacking, Doubt] = {"phone": "phone_missing", "service": "service_unasked"}
 
-
 FRESH = timedelta(hours=1)
 """Older answers do not belong to this look: a stored push, for example. A vendor's interval is shorter."""
+COUNTS_AFTER = timedelta(hours=24)
+"""A younger number often has no trace yet, and says nothing about its carrier."""
 
 
 def carrier_word(case: Case) -> CarrierWord:
@@ -50,6 +51,15 @@ def carrier_word(case: Case) -> CarrierWord:
     if not strong(silences):
         return "doubtful"
     return "absent" if looked_apart(case, silences) else "absent_once"
+
+
+def missing_trace(answers: Sequence[Trace], age: timedelta) -> bool | None:
+    """Whether the carrier had no trace of a number that should have one by now; None if the answers say nothing."""
+    if any(trace.scans for trace in answers):
+        return False
+    if age < COUNTS_AFTER:
+        return None
+    return True if any(trace.answer == "no_trace" for trace in answers) else None
 
 
 def outage(case: Case) -> bool:

@@ -55,6 +55,11 @@ def facts_of(state: OrderState) -> OrderFacts:
     )
 
 
+def facts_for(state: OrderState, parcel: Parcel) -> OrderFacts:
+    """What the audit must know of the order for this parcel, its own or one of its open case."""
+    return facts_of_case_parcel(state, parcel) if parcel in state.awaited_by_case else facts_of(state)
+
+
 def facts_of_case_parcel(state: OrderState, parcel: Parcel) -> OrderFacts:
     """What the audit must know of a parcel of the open case: it goes not before its case began.
 

@@ -23,13 +23,11 @@ from core.order.pausing import follow_clocks
 from core.order.refunding import refund_amount, refund_rest, refund_units
 from core.order.shares import refundable_minor, return_units
 from core.order.state import ARBITRATION_OVERDUE, REVIEW_OVERDUE, OrderState, Receipt
+from core.order.units import units_of
 from core.order.weighing import kept_of
 from core.parcels import Parcel
 from core.reasons import Refusal, refuse
 from core.states import Deadline, Hold
-
-_MOVING = frozenset({"credit", "settle"})
-"""Movements whose amounts a refund would change while they are posted."""
 
 # --- what a case must know of its order ------------------------------------------------------------------
 
@@ -66,11 +64,8 @@ def facts_of_case(state: OrderState, case: AfterSaleCase) -> CaseFacts:
 def _delivered_units(state: OrderState) -> dict[str, int]:
     """Units by line that the buyer has and whose money has not gone back."""
     received = state.receipt.status == "confirmed"
-    found: dict[str, int] = {}
-    for parcel in state.live_parcels:
-        if received or parcel.delivered_at is not None:
-            for part in parcel.lines:
-                found[part.line_id] = found.get(part.line_id, 0) + part.quantity
+    with_buyer = (parcel for parcel in state.live_parcels if received or parcel.delivered_at is not None)
+    found = units_of(part for parcel in with_buyer for part in parcel.lines)
     return {line.line_id: min(line.units_left, found.get(line.line_id, 0)) for line in state.lines}
 
 
@@ -78,17 +73,13 @@ def _scope_minor(state: OrderState, lines: tuple[LineQuantity, ...] | None, amou
     left = refundable_minor(state)
     if amount_minor is not None:
         return min(amount_minor, left)
-    return left if lines is None else return_units(state, _units(lines)).amount_minor
+    return left if lines is None else return_units(state, units_of(lines)).amount_minor
 
 
 def _freight_given(state: OrderState) -> int:
     """What the cases that are decided gave for ways back."""
     refunds = (state.refund(case.freight) for case in state.cases)
     return sum(refund.amount_minor for refund in refunds if refund is not None)
-
-
-def _units(lines: tuple[LineQuantity, ...]) -> dict[str, int]:
-    return {part.line_id: part.quantity for part in lines}
 
 
 def _numbers(parcel: Parcel) -> tuple[str, ...]:
@@ -131,7 +122,7 @@ def _check_opening(state: OrderState, command: OpenAfterSale, now: datetime) -> 
         return refuse("case_open", f"Case {state.open_case.case_id} is {state.open_case.stage}.")
     if state.phase in {"opening", "screening_held"}:
         return refuse("not_released", "Call the order off instead.")
-    if state.doing is not None and state.doing.verb in _MOVING:
+    if state.being_paid:
         return refuse("too_early", "Its money is being moved; ask again.")
     most = state.policy.after_sale.cases_max
     if len(state.cases) >= most:
@@ -277,7 +268,7 @@ def _refund(state: OrderState, case: AfterSaleCase, now: datetime) -> tuple[Orde
         amount = min(amount, refundable_minor(state))
         state = refund_amount(state, amount, case.subject, why, now, bearer=award.bearer) if amount else state
     elif case.lines is not None:
-        state = refund_units(state, _units(case.lines), case.subject, why, now, bearer=award.bearer)
+        state = refund_units(state, units_of(case.lines), case.subject, why, now, bearer=award.bearer)
     else:
         state = refund_rest(state, case.subject, why, now, bearer=award.bearer)
     if state.shipped_at is None and state.fully_shipped:
@@ -300,7 +291,7 @@ def _pay_way_back(state: OrderState, case: AfterSaleCase, now: datetime) -> Orde
 
 def _exchange(state: OrderState, case: AfterSaleCase, now: datetime) -> OrderState:
     """The units leave their parcels and are shipped again, under the same audit. The receipt waits for them."""
-    state = _unpack(state, _units(case.lines) if case.lines is not None else _delivered_units(state))
+    state = _unpack(state, units_of(case.lines) if case.lines is not None else _delivered_units(state))
     ship_by = now + state.policy.order.ship_within
     state = state.changed(
         phase=state.phase if state.live_parcels else "awaiting_shipment",

@@ -21,16 +21,13 @@ from core.order.state import ARBITRATION_OVERDUE, CHARGEBACK_OVERDUE, OrderState
 from core.reasons import Refusal, refuse
 from core.states import Hold
 
-_MOVING = frozenset({"credit", "settle"})
-"""Movements whose amounts a chargeback would change while they are posted."""
-
 
 def check_chargeback(state: OrderState, command: ReportChargeback, now: datetime) -> Refusal | None:
     """Whether the order's payment can have been taken back so, or such a dispute can have ended so."""
     if command.actor.role == "channel" and command.actor.id != state.order.payment.channel:
         return refuse("wrong_actor", "The order was paid through another channel.", field="actor.id")
     known = _known(state, command)
-    if state.doing is not None and state.doing.verb in _MOVING:
+    if state.being_paid:
         return refuse("too_early", "Its money is being moved; ask again.")
     if command.outcome == "opened":
         return _check_opened(state, command, known)

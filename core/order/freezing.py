@@ -11,6 +11,7 @@ from core.aftersale.state import AfterSaleCase
 from core.merchants import MERCHANT_FROZEN
 from core.order.shares import Split, refundable_minor, return_units, take_all, take_amount
 from core.order.state import Frozen, OrderState
+from core.order.units import units_of
 
 
 def disputed_minor(state: OrderState) -> int:
@@ -45,7 +46,7 @@ def _split(state: OrderState, case: AfterSaleCase) -> Split:
     if case.amount_minor is not None:
         return take_amount(state, min(case.amount_minor, refundable_minor(state)))
     if case.lines is not None:
-        return return_units(state, {part.line_id: part.quantity for part in case.lines})
+        return return_units(state, units_of(case.lines))
     return take_all(state)
 
 

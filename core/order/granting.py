@@ -12,18 +12,16 @@ from core.command import same_person
 from core.order.refunding import refund_amount, refund_rest, refund_units
 from core.order.shares import refundable_minor, return_units
 from core.order.state import OpenRefundRequest, OrderState
+from core.order.units import units_of
 from core.reasons import Refusal, refuse
 from core.refund_messages import RefundOrder
-
-_MOVING = frozenset({"credit", "settle"})
-"""Movements whose amounts a refund would change while they are posted."""
 
 
 def check_refund(state: OrderState, command: RefundOrder, now: datetime) -> Refusal | None:
     """Whether this much is left, and the sender has not asked for the same before."""
     if not command.reason:
         return refuse("reason_missing", field="reason")
-    if state.doing is not None and state.doing.verb in _MOVING:
+    if state.being_paid:
         return refuse("too_early", "Its money is being moved; ask again.")
     if state.open_case is not None and state.open_case.dispute is not None:
         # What is won back is the exact reverse of what was taken: no other refund may come between.
@@ -61,11 +59,7 @@ def _check_scope(state: OrderState, command: RefundOrder) -> Refusal | None:
 
 
 def _worth(state: OrderState, command: RefundOrder) -> int:
-    return return_units(state, _units(command), command.bearer, with_freight=command.freight).amount_minor
-
-
-def _units(command: RefundOrder) -> dict[str, int]:
-    return {part.line_id: part.quantity for part in command.lines or ()}
+    return return_units(state, units_of(command.lines), command.bearer, with_freight=command.freight).amount_minor
 
 
 def wish_of(command: RefundOrder) -> str:
@@ -88,7 +82,7 @@ def grant_refund(state: OrderState, command: RefundOrder, now: datetime) -> Orde
         return state.with_notice("operator", "refund_asked", now, by=command.actor.id, reason=command.reason)
     state, cause = state.changed(refund_request=None), f"operator-{asked.cause}"
     if command.lines is not None:
-        units = _units(command)
+        units = units_of(command.lines)
         return refund_units(
             state, units, cause, command.reason, now, bearer=command.bearer, with_freight=command.freight
         )

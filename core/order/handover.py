@@ -20,6 +20,7 @@ from core.handover_messages import ConfirmHandover, ReportDelivery, ReportReady
 from core.messages import Scan
 from core.order.auditing import approve, send_to_review
 from core.order.state import OrderState, Receipt
+from core.order.units import refuse_unknown_line, units_of
 from core.parcels import Parcel
 from core.reasons import Refusal, refuse
 
@@ -78,26 +79,19 @@ def check_delivery(state: OrderState, command: ReportDelivery) -> Refusal | None
         return refusal
     if any(parcel.waybill == command.sha256 for parcel in state.live_parcels):
         return refuse("evidence_used", field="sha256")
-    left, known = state.left_to_ship(), {line.line_id for line in state.lines}
-    for line_id, quantity in _units(command).items():
-        if line_id not in known:
-            return refuse("unknown_line", f"Known: {', '.join(sorted(known))}.", field="lines")
+    left = state.left_to_ship()
+    for line_id, quantity in units_of(command.lines).items():
+        if (refusal := refuse_unknown_line(state, line_id)) is not None:
+            return refusal
         if quantity > left.get(line_id, 0):
             hint = f"Line {line_id}: {left.get(line_id, 0)} left, {quantity} reported."
             return refuse("quantity_too_large", hint, field="lines")
     return None
 
 
-def _units(command: ReportDelivery) -> dict[str, int]:
-    units: dict[str, int] = {}
-    for part in command.lines or ():
-        units[part.line_id] = units.get(part.line_id, 0) + part.quantity
-    return units
-
-
 def sent(state: OrderState, command: ReportDelivery, now: datetime) -> OrderState:
     """The evidence stands for the delivery, and the buyer has the receipt's time to object."""
-    parcel = _parcel(state, SENT, command.sha256, _units(command) or state.left_to_ship(), now)
+    parcel = _parcel(state, SENT, command.sha256, units_of(command.lines) or state.left_to_ship(), now)
     state = _handed(state, parcel.changed(carrier_name=command.reference), now)
     state = state.with_notice("buyer", "sent", now, parcel_id=parcel.parcel_id, reference=command.reference)
     return prove(state, parcel.parcel_id, now)

@@ -17,6 +17,7 @@ from core.order.refunding import end_if_nothing_left, moved_by, source_of, witho
 from core.order.shares import commission_back, discount_back
 from core.order.state import LEDGER_DISAGREES, LineState, OrderState, Refund
 from core.order.steps import finish_posting
+from core.order.units import units_of
 
 _LEFT: dict[str, Source] = {"credit": "escrow", "settle": "proceeds"}
 """Where the money was before these movements."""
@@ -58,11 +59,8 @@ def before_refunds(state: OrderState) -> OrderState:
         return state
     parcels = tuple(p.changed(ended=False) if p.audit == "approved" else p for p in state.parcels)
     state = state.changed(phase="shipped", parcels=parcels)
-    units = {line.line_id: 0 for line in state.lines}
-    for parcel in state.live_parcels:
-        for part in parcel.lines:
-            units[part.line_id] += part.quantity
-    return state.changed(lines=tuple(_with_buyer(line, units[line.line_id]) for line in state.lines))
+    units = units_of(part for parcel in state.live_parcels for part in parcel.lines)
+    return state.changed(lines=tuple(_with_buyer(line, units.get(line.line_id, 0)) for line in state.lines))
 
 
 def _with_buyer(line: LineState, units: int) -> LineState:

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from core.order.refunding import refund_unshipped
 from core.order.state import DelayRequest, OrderState
+from core.order.units import refuse_unknown_line, units_of
 from core.promise_messages import AnswerDelay, DeclineShipment, RequestDelay
 from core.reasons import Refusal, refuse
 from core.texts import clock
@@ -32,26 +33,19 @@ def check_decline(state: OrderState, command: DeclineShipment) -> Refusal | None
         return refuse("case_open", "The channel disputes its money; nothing is ended before the channel decides.")
     if not command.reason:
         return refuse("reason_missing", field="reason")
-    left, known = state.left_to_ship(), {line.line_id for line in state.lines}
-    for line_id, quantity in _units(command).items():
-        if line_id not in known:
-            return refuse("unknown_line", f"Known: {', '.join(sorted(known))}.", field="lines")
+    left = state.left_to_ship()
+    for line_id, quantity in units_of(command.lines).items():
+        if (refusal := refuse_unknown_line(state, line_id)) is not None:
+            return refusal
         if quantity > left.get(line_id, 0):
             hint = f"Line {line_id}: {left.get(line_id, 0)} left, {quantity} given up."
             return refuse("quantity_too_large", hint, field="lines")
     return None
 
 
-def _units(command: DeclineShipment) -> dict[str, int]:
-    units: dict[str, int] = {}
-    for part in command.lines or ():
-        units[part.line_id] = units.get(part.line_id, 0) + part.quantity
-    return units
-
-
 def decline(state: OrderState, command: DeclineShipment, now: datetime) -> OrderState:
     """The money for these units goes back. The order goes on with the shipped ones; without any it is over."""
-    units = _units(command) or state.left_to_ship()
+    units = units_of(command.lines) or state.left_to_ship()
     return refund_unshipped(state, "declined", f"the merchant cannot ship: {command.reason}", now, units)
 
 

@@ -398,6 +398,11 @@ class OrderState(State):
         return self.doing is not None and self.doing.verb == "credit"
 
     @property
+    def being_paid(self) -> bool:
+        """A credit or a settlement is being posted: what is given or taken back now would change its amounts."""
+        return self.doing is not None and self.doing.verb in {"credit", "settle"}
+
+    @property
     def audit(self) -> AuditStage:
         """The worst of the live parcels."""
         stages = {parcel.audit for parcel in self.live_parcels}

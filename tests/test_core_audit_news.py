@@ -1,0 +1,58 @@
+"""Which verdicts an order learns of, and which of a carrier's answers count as a missing trace."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from audited_parcels import HONEST, a_trace, scan, verdict_on
+
+from core.audit.absence import COUNTS_AFTER, missing_trace
+from core.audit.news import is_news
+from core.audit.trace import Trace
+from core.audit.verdict import Verdict
+
+SILENCE = a_trace(answer="no_trace")
+MOVING = verdict_on(*HONEST[:3])
+ARRIVED = verdict_on(*HONEST)
+WAITING = verdict_on(traces=(SILENCE,))
+BACK = verdict_on(*HONEST[:3], scan(50, "returned", "杭州市"))
+
+
+@pytest.mark.parametrize(
+    ("verdict", "known", "news"),
+    [
+        (WAITING, {"collecting": True}, False),
+        (ARRIVED, {"collecting": True, "moved": True, "delivered": True}, True),
+        (ARRIVED, {"silent_review": True, "moved": True, "delivered": True}, True),
+        (MOVING, {"silent_review": True, "moved": True}, False),
+        (MOVING, {"collecting": True}, True),
+        (MOVING, {"collecting": True, "moved": True}, False),
+        (ARRIVED, {"moved": True}, True),
+        (ARRIVED, {"moved": True, "delivered": True}, False),
+        (MOVING, {"moved": True, "delivered": True}, False),
+        (BACK, {"moved": True, "delivered": True}, True),
+    ],
+)
+def test_an_order_learns_of_what_it_waits_for_and_of_each_fact_once(
+    verdict: Verdict, known: dict[str, bool], news: bool
+) -> None:
+    nothing = {"collecting": False, "silent_review": False, "moved": False, "delivered": False}
+    assert is_news(verdict, **(nothing | known)) is news
+
+
+@pytest.mark.parametrize(
+    ("answers", "age", "missing"),
+    [
+        ((SILENCE,), COUNTS_AFTER, True),
+        ((SILENCE,), COUNTS_AFTER - timedelta(seconds=1), None),
+        ((SILENCE, a_trace(*HONEST)), COUNTS_AFTER, False),
+        ((a_trace(*HONEST),), timedelta(), False),
+        ((a_trace(answer="unavailable"),), COUNTS_AFTER, None),
+        ((), COUNTS_AFTER, None),
+    ],
+)
+def test_a_carrier_lacks_a_trace_of_numbers_that_are_a_day_old(
+    answers: tuple[Trace, ...], age: timedelta, missing: bool | None
+) -> None:
+    assert missing_trace(answers, age) is missing
