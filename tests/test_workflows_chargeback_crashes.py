@@ -1,6 +1,7 @@
 """A worker that dies between a posting and its report, where money is taken back, kept, or held for its merchant.
 
-All of these are one worker's: it dies after one effect at a time, and the others wait for the next one.
+All of these are one worker's. The effects that happen within a moment share a death, and the others wait for the next
+one.
 """
 
 from __future__ import annotations

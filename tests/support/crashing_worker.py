@@ -17,11 +17,11 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from temporalio.common import RetryPolicy
 
@@ -88,39 +88,62 @@ WAITS = timedelta(seconds=4)
 """How long Temporal waits for the report of an activity whose worker died; 30 s in production."""
 ALIVE_S = (0.6, 2.0)
 """Seconds that a worker lives when chance ends it. A third of a second passes before it polls."""
+MOMENT_S = 0.5
+"""From an effect to the death: what is due at once happens within it, and shares a death, where each would cost the
+start of a worker and the wait for its lost work.
+"""
 
 
-_one_death = asyncio.Lock()
-"""One effect at a time: a worker that dies after one has not begun the others."""
+class Deaths:
+    """The deaths of a worker after effects. Those that happen within a moment are one death's: none is reported, and
+    none is half done.
+    """
 
+    def __init__(self, folder: Path, effects: Collection[str]) -> None:
+        self._folder, self._effects = folder, effects
+        self._happened: set[str] = set()
+        self._under_way = 0
+        self._quiet = asyncio.Event()
 
-def dying_after(
-    act: Callable[..., Awaitable[Any]], order_id: str, died: Path, kind: Kind | None = None, ends: str = ""
-) -> Callable[..., Awaitable[Any]]:
-    """The effect. Once it happened for this order (with this movement), the worker dies before the report; once."""
+    def after(
+        self, effect: str, act: Callable[..., Awaitable[Any]], order_id: str, kind: Kind | None = None, ends: str = ""
+    ) -> Callable[..., Awaitable[Any]]:
+        """The effect. Once it happened for this order (with this movement), the worker dies before the report; once."""
 
-    async def acted(*args: Any, **kwargs: Any) -> Any:
-        moves = [arg for arg in args if isinstance(arg, Movement)]
-        of_kind = kind is None or any(one.kind == kind and _ends(one, ends) for one in moves)
-        if order_id not in f"{args}{kwargs}" or not of_kind:
-            return await act(*args, **kwargs)
-        async with _one_death:
-            answer = await act(*args, **kwargs)
-            die_once(died)
-            return answer
+        async def acted(*args: Any, **kwargs: Any) -> Any:
+            moves = [arg for arg in args if isinstance(arg, Movement)]
+            of_kind = kind is None or any(one.kind == kind and _ends(one, ends) for one in moves)
+            if order_id not in f"{args}{kwargs}" or not of_kind or effect not in self._left():
+                return await act(*args, **kwargs)
+            self._under_way += 1
+            try:
+                await act(*args, **kwargs)
+            finally:
+                self._under_way -= 1
+                self._quiet.set()
+            self._happened.add(effect)
+            return await self._die()
 
-    return acted
+        return acted
+
+    def _left(self) -> set[str]:
+        return {effect for effect in self._effects if not (self._folder / effect).exists()}
+
+    async def _die(self) -> NoReturn:
+        """Once the others of this moment have happened, too."""
+        if self._happened < self._left():
+            await asyncio.sleep(MOMENT_S)
+        while self._under_way:
+            self._quiet.clear()
+            await self._quiet.wait()
+        for effect in self._happened:
+            (self._folder / effect).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise AssertionError("it is dead")
 
 
 def _ends(movement: Movement, ends: str) -> bool:
     return any(name.endswith(ends) for name in (movement.reference, *(leg.credit for leg in movement.legs)))
-
-
-def die_once(died: Path) -> None:
-    """Die, if this is the first time."""
-    if not died.exists():
-        died.touch()
-        os.kill(os.getpid(), signal.SIGKILL)
 
 
 _told_to_end = threading.Event()
@@ -156,9 +179,10 @@ def shorten_waits() -> None:
 
 def after_effects(folder: Path, orders: dict[str, str]) -> None:
     """Die after each of these effects, for the order beside it."""
+    deaths = Deaths(folder, orders)
     for effect, order_id in orders.items():
         place, name, *kind = EFFECTS[effect]
-        setattr(place, name, dying_after(getattr(place, name), order_id, folder / effect, *kind))
+        setattr(place, name, deaths.after(effect, getattr(place, name), order_id, *kind))
     shorten_waits()
 
     def work() -> int:
