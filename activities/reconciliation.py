@@ -107,7 +107,7 @@ class ReconciliationActivities:
     @activity.defn
     async def compare(self, asked: Comparison) -> Summary:
         """Compare both sides in one snapshot of the database, and keep the breaks. With our own orders come merchants
-        and the states of orders that ended long ago, with a channel the returns through it that were agreed on and
+        and the states of what ended long ago, with a channel the returns through it that were agreed on and
         never started.
 
         Raises:

@@ -1,5 +1,5 @@
 """`purge`: deletes the raw bytes of old callbacks and pushes, answered requests, old answers of providers, and the
-journals of orders that ended long ago.
+journals of orders and withdrawals that ended long ago.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ SHORTEST_DAYS = 7
 @command
 async def purge(
     older_than: Annotated[str, typer.Option(help="Age of what is deleted, such as 90d.")] = "90d",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count the orders whose states would go.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only name the orders and withdrawals whose journals would go.")
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Delete older raw callbacks of rails and payment channels; their outcomes are kept.
@@ -42,7 +44,8 @@ async def purge(
     name people goes after 30 days, the rest after 180, except for parcels of open orders. Run it daily.
 
     Orders that ended longer ago than `states_kept` of the default policy lose their journal and their audit's findings
-    from the register. One with anything open keeps them: money, a hold, an unclaimed payment, a debt of its merchant.
+    from the register, withdrawals the lines of their journal that no person of the platform wrote. One with anything
+    open keeps them: money, a hold, an unclaimed payment, a debt of its merchant.
     """
     age = duration_of(older_than, "older-than")
     if age.days < SHORTEST_DAYS:
@@ -53,8 +56,9 @@ async def purge(
         ended_before = now - await _states_kept(register)
         if dry_run:
             due = await register.rests.due(ended_before)
-            view_due = {"dry_run": True, "states": len(due), "orders": due}
-            print_answer(view_due, lambda console: console.print(facts("purge --dry-run", {"states": len(due)})))
+            states = len(due.orders) + len(due.withdrawals)
+            view_due = {"dry_run": True, "states": states, **due._asdict()}
+            print_answer(view_due, lambda console: console.print(facts("purge --dry-run", {"states": states})))
             return
         states = await register.rests.empty(ended_before)
         purged = await register.callbacks.purge(now - age)
@@ -78,7 +82,7 @@ async def purge(
 
 
 async def _states_kept(register: Register) -> timedelta:
-    """How long the state of an order is kept whole after its end."""
+    """How long the state of an order or a withdrawal is kept whole after its end."""
     stored = await register.policies.newest(None)
     policy = parse_policy(stored.text).reconciliation if stored is not None else ReconciliationPolicy()
     return policy.states_kept

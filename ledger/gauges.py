@@ -75,9 +75,12 @@ GAUGES = """
            extract(EPOCH FROM now() - ran_at)
     FROM reconciliation_runs
     UNION ALL
-    -- An order with something open keeps its state, however old it is.
-    SELECT 'oldest_whole_state_seconds', '{}', extract(EPOCH FROM now() - w.recorded_at)
-    FROM (SELECT recorded_at FROM orders WHERE closed AND emptied_at IS NULL ORDER BY recorded_at LIMIT 1) AS w
+    -- What has something open keeps its state, however old it is.
+    SELECT 'oldest_whole_state_seconds', '{}', extract(EPOCH FROM now() - min(w.recorded_at))
+    FROM ((SELECT recorded_at FROM orders WHERE closed AND emptied_at IS NULL ORDER BY recorded_at LIMIT 1)
+          UNION ALL (SELECT recorded_at FROM withdrawals WHERE closed AND emptied_at IS NULL
+                     ORDER BY recorded_at LIMIT 1)) AS w
+    HAVING count(*) > 0
     UNION ALL
     SELECT 'seconds_since_seal', '{}', extract(EPOCH FROM now() - max(sealed_at)) FROM seals HAVING count(*) > 0
     UNION ALL

@@ -1067,6 +1067,7 @@ CREATE TABLE withdrawals (
     closed boolean NOT NULL DEFAULT false,
     state jsonb,
     recorded_at timestamp with time zone,
+    emptied_at timestamp with time zone,
     CONSTRAINT withdrawals_pkey PRIMARY KEY (withdrawal_id),
     CONSTRAINT withdrawals_requester_key UNIQUE (withdrawal_id, requested_by),
     CONSTRAINT withdrawals_account_id_account_version_fkey FOREIGN KEY (account_id, account_version) REFERENCES payout_account_versions(account_id, version),
@@ -1079,6 +1080,7 @@ CREATE INDEX withdrawals_by_request ON withdrawals USING btree (requested_at DES
 CREATE INDEX withdrawals_by_state ON withdrawals USING btree (state_name, requested_at DESC);
 CREATE INDEX withdrawals_open ON withdrawals USING btree (requested_at DESC) WHERE NOT closed;
 CREATE INDEX withdrawals_open_by_merchant ON withdrawals USING btree (merchant_id, requested_at DESC) WHERE NOT closed;
+CREATE INDEX withdrawals_with_whole_states ON withdrawals USING btree (recorded_at) WHERE closed AND emptied_at IS NULL;
 
 CREATE TABLE payout_attempts (
     key text COLLATE "C" NOT NULL,
@@ -2098,6 +2100,33 @@ BEGIN
     UPDATE orders o SET state = rest_of_state(o.state), emptied_at = clock_timestamp()
     FROM chosen c WHERE o.order_id = c.order_id
     RETURNING o.order_id;
+END $function$;
+
+CREATE FUNCTION empty_withdrawals(p_ended_before timestamp with time zone, p_limit integer, p_apply boolean)
+ RETURNS SETOF text
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+DECLARE
+    v_before TIMESTAMPTZ := least(p_ended_before, clock_timestamp() - INTERVAL '30 days');
+BEGIN
+    IF NOT p_apply THEN
+        RETURN QUERY SELECT w.withdrawal_id FROM withdrawals w
+        WHERE w.closed AND w.emptied_at IS NULL AND w.recorded_at < v_before AND withdrawal_may_be_emptied(w)
+        ORDER BY w.recorded_at LIMIT p_limit;
+        RETURN;
+    END IF;
+    -- One that is being recorded now is not waited for: it goes on.
+    RETURN QUERY
+    WITH chosen AS MATERIALIZED (
+        SELECT w.withdrawal_id FROM withdrawals w
+        WHERE w.closed AND w.emptied_at IS NULL AND w.recorded_at < v_before AND withdrawal_may_be_emptied(w)
+        ORDER BY w.recorded_at LIMIT p_limit FOR UPDATE OF w SKIP LOCKED
+    )
+    UPDATE withdrawals w SET state = rest_of_withdrawal(w.state), emptied_at = clock_timestamp()
+    FROM chosen c WHERE w.withdrawal_id = c.withdrawal_id
+    RETURNING w.withdrawal_id;
 END $function$;
 
 CREATE FUNCTION enable_endpoint(p_endpoint_id text, p_url text, p_now timestamp with time zone)
@@ -3393,6 +3422,16 @@ CREATE FUNCTION note_session_used(p_digest bytea, p_now timestamp with time zone
 AS $function$
     UPDATE sessions SET seen_at = p_now WHERE digest = p_digest AND seen_at < p_now - INTERVAL '1 minute'
 $function$;
+
+CREATE FUNCTION note_whole_withdrawal()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+BEGIN
+    NEW.emptied_at := NULL;
+    RETURN NEW;
+END $function$;
 
 CREATE FUNCTION number_in_use(p_waybill text)
  RETURNS boolean
@@ -5595,6 +5634,25 @@ AS $function$
                FROM jsonb_path_query(p_state, '$.cases[*]') WITH ORDINALITY AS c (body, n))) ELSE '{}' END
 $function$;
 
+CREATE FUNCTION rest_of_withdrawal(p_state jsonb)
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+    SELECT p_state || CASE WHEN jsonb_typeof(p_state #> '{inbox,journal}') = 'array' THEN (
+        SELECT jsonb_build_object('inbox', (p_state -> 'inbox') || jsonb_build_object(
+            'journal', coalesce(jsonb_agg(j.line ORDER BY j.n) FILTER (WHERE j.staff), '[]'),
+            'weight', coalesce(sum(octet_length(j.line::TEXT)) FILTER (WHERE j.staff), 0),
+            'unheard', '[]'::JSONB,
+            'dropped', coalesce(p_state #> '{inbox,dropped}', '{}') || jsonb_build_object('emptied',
+                coalesce((p_state #>> '{inbox,dropped,emptied}')::INT, 0) + count(*) FILTER (WHERE NOT j.staff))))
+        FROM (
+            SELECT l.line, l.n, coalesce(l.line #>> '{actor,role}' IN ('operator', 'reviewer'), FALSE) AS staff
+            FROM jsonb_array_elements(p_state #> '{inbox,journal}') WITH ORDINALITY AS l (line, n)
+        ) AS j) ELSE '{}' END
+$function$;
+
 CREATE FUNCTION resume_account(p_account_id text, p_role text, p_who text, p_why text, p_now timestamp with time zone)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -6480,6 +6538,26 @@ BEGIN
     WHERE t.happened ORDER BY t.n;
 END $function$;
 
+CREATE FUNCTION withdrawal_may_be_emptied(w withdrawals)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+    SELECT w.closed AND w.revision >= 0 AND coalesce(w.state -> 'holds', '[]') = '[]'
+       AND w.state ->> 'watch_until' IS NULL AND w.state ->> 'incident' IS NULL
+       AND w.state ->> 'account_suspension' IS DISTINCT FROM 'wanted'
+       AND NOT w.state @? '$.attempts[*] ? (@.look_due == true)'
+       AND NOT EXISTS (SELECT FROM payout_attempts p WHERE p.withdrawal_id = w.withdrawal_id
+                       AND p.state IN ('sending', 'accepted', 'unknown'))
+       AND NOT EXISTS (SELECT FROM accounts a WHERE a.path >= 'withdrawal/' || w.withdrawal_id || '/'
+                       AND a.path < 'withdrawal/' || w.withdrawal_id || '0' AND a.balance_minor <> 0)
+       AND NOT EXISTS (SELECT FROM accounts a WHERE a.path = 'merchant/' || w.merchant_id || '/receivable'
+                       AND a.balance_minor <> 0)
+       AND NOT EXISTS (SELECT FROM reconciliation_breaks b WHERE b.resolved_at IS NULL
+                       AND b.body ->> 'subject' = 'withdrawal/' || w.withdrawal_id)
+$function$;
+
 CREATE FUNCTION write_off(
     p_request text,
     p_merchant text,
@@ -6755,6 +6833,7 @@ CREATE TRIGGER transfers_are_known AFTER INSERT ON transfers REFERENCING NEW TAB
 CREATE TRIGGER transfers_are_only_added BEFORE DELETE OR UPDATE OR TRUNCATE ON transfers FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER a_new_withdrawal_has_its_events AFTER INSERT ON withdrawals FOR EACH ROW WHEN (new.revision >= 0) EXECUTE FUNCTION add_withdrawal_events();
 CREATE TRIGGER a_withdrawal_has_its_events AFTER UPDATE OF revision, state, state_name, closed ON withdrawals FOR EACH ROW WHEN (new.revision <> old.revision) EXECUTE FUNCTION add_withdrawal_events();
+CREATE TRIGGER a_withdrawal_that_goes_on_is_whole BEFORE UPDATE OF revision ON withdrawals FOR EACH ROW WHEN (old.emptied_at IS NOT NULL) EXECUTE FUNCTION note_whole_withdrawal();
 
 GRANT SELECT ON TABLE account_drops TO dakuan_worker;
 GRANT SELECT ON TABLE accounts TO dakuan_worker;
@@ -6864,6 +6943,7 @@ GRANT EXECUTE ON FUNCTION deposit_required TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION disable_endpoint TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION disputed_debt TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION empty_orders TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION empty_withdrawals TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION enable_endpoint TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION end_session TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION event_cause TO dakuan_worker;
@@ -6912,6 +6992,7 @@ GRANT EXECUTE ON FUNCTION note_reconciled TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION note_rests TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION note_seal_bound TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION note_session_used TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION note_whole_withdrawal TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION number_in_use TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION open_and_fund_order TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION open_attempt TO dakuan_worker;
@@ -6962,6 +7043,7 @@ GRANT EXECUTE ON FUNCTION rest_of_inbox TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION rest_of_parcel TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION rest_of_parcels TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION rest_of_state TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION rest_of_withdrawal TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION resume_account TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION return_rest TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION reviews_of TO dakuan_worker;
@@ -6992,4 +7074,5 @@ GRANT EXECUTE ON FUNCTION verify_account TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION waits_for_merchant TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION withdraw_load TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION withdrawal_changes TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION withdrawal_may_be_emptied TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION write_off TO dakuan_worker;

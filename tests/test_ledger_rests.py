@@ -154,7 +154,7 @@ async def test_an_order_is_emptied_once_without_an_event_and_the_proofs_and_the_
 ) -> None:
     await _ended(database, register, book)
     events = await database.pool.fetchval("SELECT count(*) FROM events")
-    assert await register.rests.due(NOW) == ["A1"]
+    assert await register.rests.due(NOW) == (["A1"], [])
     assert len(await _journal(database)) == 1, "a dry run takes nothing"
     assert await register.rests.empty(NOW) == 1
     assert await _journal(database) == []
@@ -172,7 +172,7 @@ async def test_an_order_that_went_on_is_whole_again_and_emptied_in_its_time(
     more = {"phase": "settled", "audit": "approved", "receipt": "confirmed", "closed": True, "state": state}
     assert (await register.orders.record(a_record("A1", 4, **more))).kept
     await database.owner.execute("UPDATE orders SET recorded_at = clock_timestamp()")
-    assert await register.rests.due(NOW) == [], "it ended again just now"
+    assert await register.rests.due(NOW) == ([], []), "it ended again just now"
     await _age(database)
     assert await register.rests.empty(NOW) == 1
 
@@ -241,7 +241,7 @@ async def test_an_order_with_anything_open_keeps_its_state(
 ) -> None:
     await open_(database, register, book)
     before = await database.pool.fetchval("SELECT state FROM orders")
-    assert await register.rests.due(NOW) == []
+    assert await register.rests.due(NOW) == ([], [])
     assert await register.rests.empty(NOW) == 0
     assert await database.pool.fetchval("SELECT state FROM orders") == before
 

@@ -183,7 +183,10 @@ CALLABLE = {
     "purge_events": "nothing younger than 30 days, and none that an endpoint waits for",
     "purge_verdict_traces": "no trace younger than 30 days",
     "empty_orders": "journals and findings of orders that ended 30 days ago at the least, and have nothing open",
+    "empty_withdrawals": "journals of withdrawals that ended 30 days ago at the least, and have nothing open",
     "may_be_emptied": READS_ONLY,
+    "withdrawal_may_be_emptied": READS_ONLY,
+    "rest_of_withdrawal": READS_ONLY,
     "rest_of_state": READS_ONLY,
     "rest_of_inbox": READS_ONLY,
     "rest_of_parcel": READS_ONLY,
@@ -226,7 +229,7 @@ CALLABLE = {
     **dict.fromkeys(
         ("refuse_change", "refuse_change_of_history", "add_order_events", "add_withdrawal_events", "add_notice_events",
          "add_account_events", "add_drop_events", "add_merchant_events", "add_break_events", "keep_verdicts",
-         "keep_reviews", "keep_known_transfers"),
+         "keep_reviews", "keep_known_transfers", "note_whole_withdrawal"),
         "only a trigger can call it",
     ),
 }  # fmt: skip

@@ -18,7 +18,8 @@ class ReconciliationPolicy(Message):
     it, and we were not notified. `stuck_after`: sent, and its outcome is unknown. `overdue_after`: a deadline of an
     order or a withdrawal passed without effect. `unclaimed_after`: a part of a payment that no order has
     claimed since its first one. `receivable_overdue`: a merchant has owed something for so long. `states_kept`: after
-    its end an order keeps its journal and its audit's findings in the register for so long, and at least 30 days.
+    its end an order keeps its journal and its audit's findings in the register for so long, and at least 30 days, and a
+    withdrawal its journal.
     """
 
     missing_after: Duration = timedelta(hours=1)
