@@ -24,6 +24,7 @@ _CHECKED = (
     "fault_beside_others",
     "fault_of_withdrawal",
     "add_refunded_lines",
+    "record_orders",
     "note_claim_payments",
     "note_rest",
     "note_rest_at_end",

@@ -162,6 +162,50 @@ async def test_each_kind_of_answer_goes_to_its_own_caller(database: Database, bo
     assert [one.revision if one else None for one in known] == [1, 1, -1, -1, -1], "only with its movement"
 
 
+async def test_the_records_of_an_array_are_one_statement_and_each_meets_its_own_row(
+    database: Database, book: Book, register: Register
+) -> None:
+    """One follows the register, one closes its order, one is older, one was kept before, one is none."""
+    orders = await _all(register, range(5))
+    follows, closes, older, same, _ = orders
+    await register.orders.record(_record(older, "fund", 5))
+    await register.orders.record(_record(same, "fund", 1))
+    await fund(book, closes)
+    await credit(book, closes)
+    await register.claims.claim(closes.order_id, "m-1", "b-1", "here", [("p-1", "sf", "SF1")], NOW)
+    notices = (a_notice(1, "shipped"),)
+    records = [
+        _record(follows, "fund", notices=notices),
+        _record(closes, "settle", notices=notices),
+        a_record(older.order_id, 3, state={"funded": True, "recorded_revision": 2}),
+        _record(same, "fund"),
+        None,
+    ]
+    moves: list[Callable[..., Awaitable[Posted]]] = [fund, settle, fund, fund, fund]
+    answers = await asyncio.gather(*(m(book, o, record=r) for m, o, r in zip(moves, orders, records, strict=True)))
+    assert [(answer.outcome, answer.overtaken) for answer in answers] == [
+        ("posted", False),
+        ("posted", False),
+        ("posted", True),
+        ("posted", False),
+        ("posted", False),
+    ]
+    rows = await database.owner.fetch("SELECT revision, closed, cmin::TEXT AS statement FROM orders ORDER BY order_id")
+    assert [(row["revision"], row["closed"]) for row in rows] == [
+        (1, False),
+        (1, True),
+        (5, False),
+        (1, False),
+        (-1, False),
+    ]
+    assert rows[0]["statement"] == rows[1]["statement"]
+    assert await database.owner.fetchval("SELECT count(*) FROM waybill_claims WHERE released_at IS NULL") == 0
+    assert sorted(notice.subject for notice in await register.notices.read()) == [
+        f"order/{follows.order_id}",
+        f"order/{closes.order_id}",
+    ]
+
+
 # --- one spoils it ---------------------------------------------------------------------------------------
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -185,3 +186,15 @@ async def test_a_page_of_events_reads_as_little_when_there_are_many(database: Da
         read = plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"]
         assert read <= BUFFERS, (query, read)
     assert len((await register.events.after(Cursor(98, 9800), types=["order.settled"])).events) == 1
+
+
+async def test_no_condition_of_a_posting_starts_a_query_that_its_first_half_makes_needless(database: Database) -> None:
+    """PL/pgSQL starts the query of a condition before it looks at any part of it."""
+    bodies = await database.owner.fetch(
+        "SELECT p.proname, p.prosrc FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace"
+        " WHERE n.nspname = 'dakuan' AND p.proname ~ '^(post|refuse|record)' AND p.prosrc LIKE '%BEGIN%'"
+    )
+    assert {"post", "post_for_orders", "refuse_one_persons_word"} <= {body["proname"] for body in bodies}
+    before_then = r"(?:(?!\bTHEN\b)[^;])*?"
+    wasteful = rf"\b(IF|ELSIF) (?!(NOT )?EXISTS){before_then}\bAND (NOT )?EXISTS\b|coalesce\(v_\w+, EXISTS"
+    assert [body["proname"] for body in bodies if re.search(wasteful, body["prosrc"])] == []

@@ -107,8 +107,8 @@ BEGIN
             -- Where a merchant gets available money, what that merchant owes is one of the accounts.
             v_merchant := left(p_credits[v_k], -9);
             v_wanted := array_append(v_wanted, v_merchant || 'receivable' || v_currency);
-            IF split_part(p_references[v_i], '/', 3) = 'settle' THEN
-                v_deposits := coalesce(v_deposits, EXISTS (SELECT FROM deposit_moves));
+            IF split_part(p_references[v_i], '/', 3) = 'settle' AND v_deposits IS NULL THEN
+                v_deposits := EXISTS (SELECT FROM deposit_moves); -- asked once: each time would start a query
             END IF;
             IF split_part(p_references[v_i], '/', 3) = 'settle' AND v_deposits THEN
                 v_required[v_k] := nullif(

@@ -117,65 +117,96 @@ CREATE FUNCTION add_notices(p_subject TEXT, p_notices JSONB) RETURNS VOID LANGUA
     ON CONFLICT ON CONSTRAINT a_notice_is_stored_once DO NOTHING
 $$;
 
--- Keep an order's newest state (an OrderRecord) if it follows the one that the register has. A lower revision never
--- overwrites a higher one. Another revision than the record follows is of a try whose worker died before it reported:
--- the record's notices then have numbers that are taken, and it comes again with others. True also where this very
--- record was kept before.
+-- Keep the newest states of orders (OrderRecords, one of each order), each if it follows the one that the register has. A
+-- lower revision never overwrites a higher one. Another revision than the record follows is of a try whose worker died
+-- before it reported: the record's notices then have numbers that are taken, and it comes again with others. By record,
+-- whether the register has it: true also where this very record was kept before.
+--
+-- One statement for all: the start of an update, its conditions and its triggers, is most of what a single one costs.
+CREATE FUNCTION record_orders(p_records JSONB[]) RETURNS BOOLEAN[]
+LANGUAGE plpgsql SET search_path = pg_catalog, dakuan, pg_temp
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off
+SET random_page_cost = 4 SET plan_cache_mode = force_generic_plan AS $$
+DECLARE
+    v_kept   BOOLEAN[] := array_fill(FALSE, ARRAY[cardinality(p_records)]);
+    v_of     INT[]; -- those that this call kept, in the order of the orders
+    v_same   BOOLEAN;
+    v_n      INT;
+    v_record JSONB;
+BEGIN
+    WITH kept AS (
+        UPDATE orders o
+        SET revision = r.revision,
+            phase = r.body ->> 'phase',
+            audit = r.body ->> 'audit',
+            receipt = r.body ->> 'receipt',
+            next_deadline_name = r.body #>> '{next_deadline,name}',
+            next_deadline_at = (r.body #>> '{next_deadline,at}')::TIMESTAMPTZ,
+            hold_reasons = ARRAY(SELECT jsonb_array_elements_text(r.body -> 'hold_reasons')),
+            holds = ARRAY(
+                SELECT held.body ->> 'name' FROM jsonb_path_query(r.body, '$.state.holds[*]') AS held (body)
+                WHERE held.body ->> 'name' IS NOT NULL
+                UNION
+                SELECT reason FROM jsonb_array_elements_text(r.body -> 'hold_reasons') AS reason
+                WHERE reason IN ('screening', 'audit_in_review', 'refund_stuck', 'refund_failed')
+                ORDER BY 1
+            ),
+            refunded_minor = (r.body ->> 'refunded_minor')::BIGINT,
+            closed = (r.body ->> 'closed')::BOOLEAN,
+            state = r.body -> 'state',
+            recorded_at = (r.body ->> 'recorded_at')::TIMESTAMPTZ,
+            emptied_at = NULL
+        FROM (
+            -- In the order of the orders, whose rows are locked one by one.
+            SELECT g.n, g.body, g.body ->> 'order_id' AS order_id, (g.body ->> 'revision')::INT AS revision,
+                   (g.body #>> '{state,recorded_revision}')::INT AS follows
+            FROM unnest(p_records) WITH ORDINALITY AS g (body, n) ORDER BY g.body ->> 'order_id' COLLATE "C"
+        ) AS r
+        WHERE o.order_id = r.order_id AND o.revision < r.revision AND o.revision = coalesce(r.follows, o.revision)
+        RETURNING r.n, o.order_id
+    )
+    SELECT array_agg(k.n ORDER BY k.order_id COLLATE "C") INTO v_of FROM kept k;
+    FOREACH v_n IN ARRAY coalesce(v_of, '{}') LOOP
+        v_kept[v_n] := TRUE;
+        v_record := p_records[v_n];
+        IF v_record -> 'notices' <> '[]' THEN -- most records have none
+            PERFORM add_notices('order/' || (v_record ->> 'order_id'), v_record -> 'notices');
+        END IF;
+        IF v_record #> '{state,cases,0}' IS NOT NULL THEN -- most orders have no case
+            PERFORM note_claim_payments(v_record);
+        END IF;
+        IF (v_record ->> 'closed')::BOOLEAN THEN
+            -- Nothing more is claimed for it. What no parcel of it stands for was claimed by a try that was lost.
+            PERFORM release_claims(
+                v_record ->> 'order_id', coalesce(array_agg(p.body ->> 'parcel_id'), '{}'),
+                coalesce(array_agg(p.body ->> 'carrier'), '{}'), coalesce(array_agg(p.body ->> 'waybill'), '{}'),
+                (v_record ->> 'recorded_at')::TIMESTAMPTZ)
+            FROM (SELECT jsonb_path_query(v_record, '$.state.parcels[*]')
+                  UNION ALL SELECT jsonb_path_query(v_record, '$.state.cases[*].parcel')) AS p (body);
+            PERFORM note_rest_at_end(v_record ->> 'order_id', (v_record ->> 'recorded_at')::TIMESTAMPTZ);
+        END IF;
+    END LOOP;
+    FOR v_n IN 1..cardinality(p_records) LOOP
+        CONTINUE WHEN v_kept[v_n];
+        v_record := p_records[v_n];
+        SELECT o.revision = (v_record ->> 'revision')::INT AND o.state = v_record -> 'state' INTO v_same
+        FROM orders o WHERE o.order_id = v_record ->> 'order_id';
+        IF NOT FOUND THEN
+            RAISE EXCEPTION 'order % is not registered', v_record ->> 'order_id'
+                USING ERRCODE = 'foreign_key_violation';
+        END IF;
+        v_kept[v_n] := coalesce(v_same, FALSE);
+    END LOOP;
+    RETURN v_kept;
+END $$;
+
+-- As `record_orders`, of one order.
 CREATE FUNCTION record_order(p_record JSONB) RETURNS BOOLEAN
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
 DECLARE
-    v_revision INT := (p_record ->> 'revision')::INT;
-    v_kept     BOOLEAN;
+    v_kept BOOLEAN[] := record_orders(ARRAY[p_record]);
 BEGIN
-    UPDATE orders
-    SET revision = v_revision,
-        phase = p_record ->> 'phase',
-        audit = p_record ->> 'audit',
-        receipt = p_record ->> 'receipt',
-        next_deadline_name = p_record #>> '{next_deadline,name}',
-        next_deadline_at = (p_record #>> '{next_deadline,at}')::TIMESTAMPTZ,
-        hold_reasons = ARRAY(SELECT jsonb_array_elements_text(p_record -> 'hold_reasons')),
-        holds = ARRAY(
-            SELECT held.body ->> 'name' FROM jsonb_path_query(p_record, '$.state.holds[*]') AS held (body)
-            WHERE held.body ->> 'name' IS NOT NULL
-            UNION
-            SELECT reason FROM jsonb_array_elements_text(p_record -> 'hold_reasons') AS reason
-            WHERE reason IN ('screening', 'audit_in_review', 'refund_stuck', 'refund_failed')
-            ORDER BY 1
-        ),
-        refunded_minor = (p_record ->> 'refunded_minor')::BIGINT,
-        closed = (p_record ->> 'closed')::BOOLEAN,
-        state = p_record -> 'state',
-        recorded_at = (p_record ->> 'recorded_at')::TIMESTAMPTZ,
-        emptied_at = NULL
-    WHERE order_id = p_record ->> 'order_id' AND revision < v_revision
-      AND revision = coalesce((p_record #>> '{state,recorded_revision}')::INT, revision);
-    IF FOUND THEN
-        IF p_record -> 'notices' <> '[]' THEN -- most records have none
-            PERFORM add_notices('order/' || (p_record ->> 'order_id'), p_record -> 'notices');
-        END IF;
-        IF p_record #> '{state,cases,0}' IS NOT NULL THEN -- most orders have no case
-            PERFORM note_claim_payments(p_record);
-        END IF;
-        IF (p_record ->> 'closed')::BOOLEAN THEN
-            -- Nothing more is claimed for it. What no parcel of it stands for was claimed by a try that was lost.
-            PERFORM release_claims(
-                p_record ->> 'order_id', coalesce(array_agg(p.body ->> 'parcel_id'), '{}'),
-                coalesce(array_agg(p.body ->> 'carrier'), '{}'), coalesce(array_agg(p.body ->> 'waybill'), '{}'),
-                (p_record ->> 'recorded_at')::TIMESTAMPTZ)
-            FROM (SELECT jsonb_path_query(p_record, '$.state.parcels[*]')
-                  UNION ALL SELECT jsonb_path_query(p_record, '$.state.cases[*].parcel')) AS p (body);
-            PERFORM note_rest_at_end(p_record ->> 'order_id', (p_record ->> 'recorded_at')::TIMESTAMPTZ);
-        END IF;
-        RETURN TRUE;
-    END IF;
-    SELECT o.revision = v_revision AND o.state = p_record -> 'state' INTO v_kept
-    FROM orders o WHERE o.order_id = p_record ->> 'order_id';
-    IF NOT FOUND THEN
-        RAISE EXCEPTION 'order % is not registered', p_record ->> 'order_id'
-            USING ERRCODE = 'foreign_key_violation';
-    END IF;
-    RETURN coalesce(v_kept, FALSE);
+    RETURN v_kept[1];
 END $$;
 
 -- Refuse a movement that is no order's, or that a caller may not make.
@@ -191,26 +222,31 @@ BEGIN
     END IF;
 END $$;
 
--- Refuse a refund's arrival, or a claim, on the word of one person: whose votes settled it are two people.
+-- Refuse a refund's arrival, or a claim, on the word of one person: whose votes settled it are two people. A condition that
+-- holds a query starts it each time, also where what stands before it says no; so each is asked inside its own.
 CREATE FUNCTION refuse_one_persons_word(p_reference TEXT, p_record JSONB) RETURNS VOID LANGUAGE plpgsql AS $$
 BEGIN
-    IF p_reference LIKE 'order/%/refund/%/paid' AND EXISTS (
-        SELECT FROM jsonb_path_query(p_record, '$.state.refunds[*]') AS r (body)
-        WHERE r.body ->> 'cause' = split_part(p_reference, '/', 4) AND jsonb_array_length(r.body -> 'votes') > 0
-          AND (SELECT count(DISTINCT person_of(v ->> 0)) FROM jsonb_array_elements(r.body -> 'votes') AS v) < 2
-    ) THEN
-        RAISE EXCEPTION 'movement % is refused: one person says that it arrived', p_reference
-            USING ERRCODE = 'insufficient_privilege';
-    ELSIF p_reference LIKE 'order/%/claim_back/%' AND EXISTS (
-        SELECT FROM jsonb_path_query(p_record, '$.state.cases[*]') AS c (body)
-        CROSS JOIN LATERAL (VALUES
-            ((SELECT array_agg(v ->> 0) FROM jsonb_path_query(c.body, '$.claim.votes[*]') AS v)),
-            ((SELECT array_agg(p #>> '{}') FROM jsonb_path_query(c.body, '$.claim.ruled_by[*]') AS p))) AS w (people)
-        WHERE c.body ->> 'case_id' = split_part(p_reference, '/', 4)
-          AND (SELECT count(DISTINCT person_of(n)) FROM unnest(w.people) AS n) = 1
-    ) THEN
-        RAISE EXCEPTION 'movement % is refused: one person decided it', p_reference
-            USING ERRCODE = 'insufficient_privilege';
+    IF p_reference LIKE 'order/%/refund/%/paid' THEN
+        IF EXISTS (
+            SELECT FROM jsonb_path_query(p_record, '$.state.refunds[*]') AS r (body)
+            WHERE r.body ->> 'cause' = split_part(p_reference, '/', 4) AND jsonb_array_length(r.body -> 'votes') > 0
+              AND (SELECT count(DISTINCT person_of(v ->> 0)) FROM jsonb_array_elements(r.body -> 'votes') AS v) < 2
+        ) THEN
+            RAISE EXCEPTION 'movement % is refused: one person says that it arrived', p_reference
+                USING ERRCODE = 'insufficient_privilege';
+        END IF;
+    ELSIF p_reference LIKE 'order/%/claim_back/%' THEN
+        IF EXISTS (
+            SELECT FROM jsonb_path_query(p_record, '$.state.cases[*]') AS c (body)
+            CROSS JOIN LATERAL (VALUES
+                ((SELECT array_agg(v ->> 0) FROM jsonb_path_query(c.body, '$.claim.votes[*]') AS v)),
+                ((SELECT array_agg(p #>> '{}') FROM jsonb_path_query(c.body, '$.claim.ruled_by[*]') AS p))) AS w (people)
+            WHERE c.body ->> 'case_id' = split_part(p_reference, '/', 4)
+              AND (SELECT count(DISTINCT person_of(n)) FROM unnest(w.people) AS n) = 1
+        ) THEN
+            RAISE EXCEPTION 'movement % is refused: one person decided it', p_reference
+                USING ERRCODE = 'insufficient_privilege';
+        END IF;
     END IF;
 END $$;
 
@@ -261,8 +297,7 @@ DECLARE
     v_outcomes TEXT[];
     v_accounts TEXT[];
     v_shorts   BIGINT[];
-    v_n        INT;
-    v_record   JSONB;
+    v_records  JSONB[];
 BEGIN
     PERFORM refuse_unless_an_orders(r.reference) FROM unnest(p_references) AS r (reference);
     v_held := held_by_merchants(p_references, p_leg_of, p_credits);
@@ -281,18 +316,14 @@ BEGIN
         ORDER BY o.order_id COLLATE "C" FOR NO KEY UPDATE;
     END IF;
     PERFORM refuse_unlawful_of(p_references, p_emptied, v_outcomes, p_leg_of, p_debits, p_credits, p_amounts);
-    -- In the order of the orders, whose rows are locked one by one.
-    FOR v_n, v_record IN
-        SELECT r.n, r.record FROM unnest(p_references, p_records) WITH ORDINALITY AS r (reference, record, n)
-        ORDER BY split_part(r.reference, '/', 2) COLLATE "C"
-    LOOP
-        IF v_outcomes[v_n] = 'posted' THEN
-            PERFORM refuse_one_persons_word(p_references[v_n], v_record);
-        END IF;
-        IF v_outcomes[v_n] IN ('posted', 'exists') AND v_record IS NOT NULL THEN
-            PERFORM record_order(v_record);
-        END IF;
-    END LOOP;
+    PERFORM refuse_one_persons_word(r.reference, r.record)
+    FROM unnest(p_references, p_records, v_outcomes) AS r (reference, record, outcome)
+    WHERE r.outcome = 'posted' AND r.record IS NOT NULL AND depends_on_others(r.reference);
+    v_records := ARRAY(SELECT r.record FROM unnest(p_records, v_outcomes) AS r (record, outcome)
+                       WHERE r.outcome IN ('posted', 'exists') AND r.record IS NOT NULL);
+    IF v_records <> '{}' THEN
+        PERFORM record_orders(v_records);
+    END IF;
     RETURN QUERY SELECT * FROM unnest(v_outcomes, v_accounts, v_shorts);
 END $$;
 

@@ -292,13 +292,15 @@ BEGIN
             v_emptied := NULL;
         END IF;
     END IF;
-    -- A payout whose instruction was written before the freeze may have left: it is booked. Without one nothing was sent.
-    IF p_reference = v_base || '/close' AND EXISTS (SELECT FROM unnest(p_credits) AS c (path) WHERE c.path LIKE 'rail/%')
-       AND NOT EXISTS (SELECT FROM payout_attempts a WHERE a.withdrawal_id = p_withdrawal_id)
-       AND stop_of_merchant((SELECT w.merchant_id FROM withdrawals w WHERE w.withdrawal_id = p_withdrawal_id))
-           = 'merchant_frozen' THEN
-        RAISE EXCEPTION 'movement % is refused: its merchant is frozen', p_reference
-            USING ERRCODE = 'insufficient_privilege';
+    IF p_reference = v_base || '/close' THEN
+        -- A payout whose instruction was written before the freeze may have left: it is booked. Without one nothing was sent.
+        IF EXISTS (SELECT FROM unnest(p_credits) AS c (path) WHERE c.path LIKE 'rail/%')
+           AND NOT EXISTS (SELECT FROM payout_attempts a WHERE a.withdrawal_id = p_withdrawal_id)
+           AND stop_of_merchant((SELECT w.merchant_id FROM withdrawals w WHERE w.withdrawal_id = p_withdrawal_id))
+               = 'merchant_frozen' THEN
+            RAISE EXCEPTION 'movement % is refused: its merchant is frozen', p_reference
+                USING ERRCODE = 'insufficient_privilege';
+        END IF;
     END IF;
     IF NOT EXISTS (SELECT FROM movements m WHERE m.reference = p_reference) THEN
         IF v_revision <> (p_record ->> 'follows')::INT THEN
