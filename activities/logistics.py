@@ -94,6 +94,7 @@ class LogisticsActivities:
             silent_review=request.silent_review,
             moved=request.moved,
             delivered=request.delivered,
+            known=request.known,
         ):
             return verdict
         # The next attempt must know since when there was no trace: the heartbeat carries that over. The server keeps

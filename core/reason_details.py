@@ -243,7 +243,7 @@ NAMES: Mapping[str, str] = {
 
 def detail_zh(detail: str) -> str:
     """A detail in Chinese; as it is, where it has none of these forms."""
-    return _HTTP_FORMS.said(detail) or _FORMS.said(detail) or _fields_zh(detail) or detail
+    return _VALUES.said(detail) or _FORMS.said(detail) or _fields_zh(detail) or detail
 
 
 def _fields_zh(detail: str) -> str | None:
@@ -270,7 +270,8 @@ def _named(part: str) -> str:
     return spelled_zh(part) or part
 
 
-_FORMS = Forms(DETAILS, _named)
-_HTTP_FORMS = Forms(HTTP_DETAILS, lambda part: spelled_zh(part) or part)
-"""What they put in goes into a request, and stays as the request has it."""
+_ONE_OF = "{}: must be one of {}."
+_FORMS = Forms(DETAILS | HTTP_DETAILS, _named)
+_VALUES = Forms({_ONE_OF: HTTP_DETAILS[_ONE_OF]})
+"""What goes into a request stays as the request has it."""
 _FIELDS = Forms(FIELD_DETAILS, _named)

@@ -25,6 +25,7 @@ from activities.requests import AuditRequest
 from core.audit.facts import NoTrace, OrderFacts
 from core.audit.trace import Trace
 from core.audit.verdict import Verdict
+from core.messages import Scan
 from core.policy import policy_hash
 from demo.stage import Stage
 from ledger.book import Book
@@ -165,6 +166,39 @@ async def test_only_a_look_that_counts_costs_a_heartbeat(register: Register) -> 
 async def test_a_review_for_silence_is_not_reported_again_and_again(register: Register) -> None:
     with pytest.raises(ApplicationError, match="nothing new"):
         await run(register, Provider(), "audit", request(silent_review=True))
+
+
+class WayBack(Provider):
+    """A parcel that is on its way back, as far as this provider has heard."""
+
+    def __init__(self, *scans: Scan) -> None:
+        super().__init__()
+        self.scans = scans
+
+    async def trace(self, query: TraceQuery) -> Trace:
+        return found(query, "one", [*way(), *self.scans])
+
+
+BACK = (scan(50, "picked_up", "北京市"), scan(70, "delivered", "杭州市"))
+
+
+async def test_a_way_back_in_a_review_is_told_once(register: Register) -> None:
+    """Told again and again, the order would ask the carrier without a pause, as long as the review lasts."""
+    asked = request(silent_review=True, moved=False, delivered=False)
+    verdict = await run(register, WayBack(*BACK), "audit", asked)
+    assert (verdict.outcome, verdict.returned_at) == ("needs_review", BACK[0].at)
+    knows = asked.model_copy(update={"moved": True, "known": verdict.milestones})
+    with pytest.raises(ApplicationError, match="nothing new"):
+        await run(register, WayBack(*BACK), "audit", knows)
+    later = await run(register, WayBack(*BACK, scan(80, "in_transit", "杭州市")), "audit", knows)
+    assert later.last_scan_at != verdict.last_scan_at
+
+
+async def test_a_provider_that_has_not_heard_of_the_way_back_tells_of_no_delivery(register: Register) -> None:
+    told = await run(register, WayBack(*BACK), "look", request())
+    asked = request(delivered=False, known=told.milestones)
+    with pytest.raises(ApplicationError, match="nothing new"):
+        await run(register, WayBack(scan(31, "locker", "北京市")), "audit", asked)
 
 
 @activity.defn

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from audited_parcels import HONEST, a_trace, scan, verdict_on
@@ -17,6 +18,13 @@ MOVING = verdict_on(*HONEST[:3])
 ARRIVED = verdict_on(*HONEST)
 WAITING = verdict_on(traces=(SILENCE,))
 BACK = verdict_on(*HONEST[:3], scan(50, "returned", "杭州市"))
+NOTHING: dict[str, Any] = {
+    "collecting": False,
+    "silent_review": False,
+    "moved": False,
+    "delivered": False,
+    "known": None,
+}
 
 
 @pytest.mark.parametrize(
@@ -35,10 +43,23 @@ BACK = verdict_on(*HONEST[:3], scan(50, "returned", "杭州市"))
     ],
 )
 def test_an_order_learns_of_what_it_waits_for_and_of_each_fact_once(
-    verdict: Verdict, known: dict[str, bool], news: bool
+    verdict: Verdict, known: dict[str, Any], news: bool
 ) -> None:
-    nothing = {"collecting": False, "silent_review": False, "moved": False, "delivered": False}
-    assert is_news(verdict, **(nothing | known)) is news
+    assert is_news(verdict, **(NOTHING | known)) is news
+
+
+def test_what_an_order_knows_of_a_way_back_is_no_news_however_little_a_provider_has_heard() -> None:
+    known: Any = {
+        "collecting": False,
+        "silent_review": True,
+        "moved": True,
+        "delivered": False,
+        "known": BACK.milestones,
+    }
+    assert not is_news(BACK, **known)
+    assert not is_news(MOVING, **known)
+    assert not is_news(WAITING, **known)
+    assert is_news(verdict_on(*HONEST[:3], scan(50, "returned", "杭州市"), scan(52, "in_transit")), **known)
 
 
 @pytest.mark.parametrize(

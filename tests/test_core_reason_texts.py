@@ -124,6 +124,7 @@ def test_a_length_of_time_in_a_detail_is_said_in_chinese_units() -> None:
 
 def test_what_a_request_must_hold_is_said_as_the_request_has_it() -> None:
     assert detail_zh("phase: must be one of opening, shipped.") == "phase：须为 opening, shipped 之一。"
+    assert detail_zh("At most 20 commands an hour to one order.") == "每小时最多 20 个命令（同一订单）。"
 
 
 @pytest.mark.parametrize(("english", "chinese"), DETAILS.items())

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from core.audit.absence import CarrierWord
+from core.audit.news import reports_less, together
 from core.audit.verdict import OrderFacts, Verdict
 from core.messages import AppealAudit, DecideAudit
 from core.order.receiving import follow_deliveries
@@ -96,19 +97,12 @@ def _keep_known_scans(known: Verdict | None, verdict: Verdict) -> Verdict:
     A provider that reports less than before takes nothing back, and its missing trace rejects nothing: at most a person
     must look.
     """
-    if known is None or known.last_scan_at is None:
-        return verdict
-    if verdict.last_scan_at is not None and verdict.last_scan_at >= known.last_scan_at:
+    if known is None or not reports_less(known.milestones, verdict.milestones):
         return verdict
     return replace(
         verdict,
         outcome="needs_review" if verdict.outcome == "rejected" else verdict.outcome,
-        label_at=verdict.label_at or known.label_at,
-        first_physical_at=verdict.first_physical_at or known.first_physical_at,
-        last_scan_at=known.last_scan_at,
-        delivered_at=verdict.delivered_at or known.delivered_at,
-        returned_at=verdict.returned_at or known.returned_at,
-        refused_at=verdict.refused_at or known.refused_at,
+        **dict(together(known.milestones, verdict.milestones)),
     )
 
 
