@@ -10,7 +10,8 @@ import asyncpg
 import pytest
 from databases import Database
 from ledger_samples import (
-    NOW,
+    AT,
+    HAS,
     a_record,
     an_order,
     fund,
@@ -26,13 +27,6 @@ from core.records import OrderRecord
 from core.steps import Posted
 from ledger.book import Book
 from ledger.register import Register
-
-AT: dict[str, Any] = {"currency": "CNY", "occurred_at": NOW}
-HAS, OWES = "merchant/m-1/available", "merchant/m-1/receivable"
-
-
-async def _balances(database: Database, *paths: str) -> list[int]:
-    return [await database.balance(path) for path in paths]
 
 
 async def _back_with_the_buyer(register: Register, book: Book, *, most: int = 1000) -> Order:
@@ -65,7 +59,7 @@ async def test_what_a_buyer_pays_again_is_the_merchants_once(
     order = await _back_with_the_buyer(register, book)
     again, record = _again(order, commission_minor=50), _claims()
     assert [(await book.post(again, record)).outcome for _ in range(2)] == ["posted", "exists"]
-    assert await _balances(database, "psp/wechat", HAS, "income/commission") == [1000, 950, 50]
+    assert await database.balances("psp/wechat", HAS, "income/commission") == [1000, 950, 50]
 
 
 async def test_no_more_is_claimed_back_than_arrived_with_the_buyer(

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import asyncpg
 import pytest
 from databases import Database
-from ledger_samples import NOW
+from ledger_samples import HAS, NOW, OWES
 
 from core.movements import Leg, adjustment, paid_in, psp_settlement
 from ledger.book import Book
@@ -16,7 +16,6 @@ from ledger.corrections import Corrected
 from ledger.proofs import prove
 from ledger.register import Register
 
-OWES, HAS = "merchant/m-1/receivable", "merchant/m-1/available"
 PAID = "merchant/m-1/paid_in/P1"
 SETTLED = "psp/wechat/settlement/S1"
 

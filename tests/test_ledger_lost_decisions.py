@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from databases import Database, line_to
-from ledger_samples import NOW, a_record, credit, funded, settle
+from ledger_samples import AT, NOW, OWES, a_record, credit, funded, settle
 
 from bench.line import Line
 from core.errors import Unavailable
@@ -20,8 +20,7 @@ from ledger.pool import open_pool
 from ledger.register import Register
 
 ANN = Actor(role="operator", id="ann")
-OWES, DEPOSIT = "merchant/m-1/receivable", "merchant/m-1/deposit"
-AT: dict[str, Any] = {"currency": "CNY", "occurred_at": NOW}
+DEPOSIT = "merchant/m-1/deposit"
 Ask = Callable[[Register, str], Awaitable[str]]
 
 

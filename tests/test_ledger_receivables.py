@@ -8,16 +8,13 @@ from typing import Any
 import asyncpg
 import pytest
 from databases import Database
-from ledger_samples import DAY, NOW, a_record, credit, funded, settle
+from ledger_samples import AT, DAY, NOW, OWES, a_record, credit, funded, settle
 
 from core.messages import Order
 from core.movements import Leg, Taken, adjustment, chargeback, chargeback_won, paid_in
 from ledger.book import Book
 from ledger.proofs import prove
 from ledger.register import Register
-
-OWES = "merchant/m-1/receivable"
-AT: dict[str, Any] = {"currency": "CNY", "occurred_at": NOW}
 
 
 async def _owes(database: Database, amount: int, days_ago: int = 0, number: int = 1) -> None:

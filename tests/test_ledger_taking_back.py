@@ -10,7 +10,10 @@ import pytest
 from databases import Database
 from ledger_samples import (
     ALL_TAKEN,
+    AT,
+    HAS,
     NOW,
+    OWES,
     a_record,
     a_withdrawal,
     bound,
@@ -30,8 +33,7 @@ from core.withdrawal.policy import WithdrawalPolicy
 from ledger.book import Book
 from ledger.register import Register
 
-AT: dict[str, Any] = {"currency": "CNY", "occurred_at": NOW}
-HAS, OWES, DEPOSIT = "merchant/m-1/available", "merchant/m-1/receivable", "merchant/m-1/deposit"
+DEPOSIT = "merchant/m-1/deposit"
 
 
 async def spend(register: Register, amount: int, withdrawal_id: str = "W1") -> None:
@@ -43,10 +45,6 @@ async def spend(register: Register, amount: int, withdrawal_id: str = "W1") -> N
 
 async def _deposited(database: Database, amount: int) -> None:
     await Book(database.owner).post_all([adjustment("deposit/1", "CNY", NOW, [Leg(HAS, DEPOSIT, amount)])])
-
-
-async def _balances(database: Database, *paths: str) -> list[int]:
-    return [await database.balance(path) for path in paths]
 
 
 async def _back(book: Book, order: Order, taken: Taken = ALL_TAKEN, cause: str = "case-1", **fields: Any) -> Posted:
@@ -63,7 +61,7 @@ async def test_after_the_credit_proceeds_and_commission_pay_and_the_platform_get
     await credit(book, order)
     taken = Taken(place="proceeds", merchant_minor=190, commission_minor=10)
     assert (await _back(book, order, taken)).outcome == "posted"
-    assert await _balances(database, "order/A1/proceeds", "income/commission") == [760, 40]
+    assert await database.balances("order/A1/proceeds", "income/commission") == [760, 40]
     assert await database.balance("order/A1/refund_payable/case-1") == 200
     assert (await settle(book, order, 760)).outcome == "posted"
 
@@ -73,7 +71,7 @@ async def test_after_the_settlement_the_merchants_available_money_pays_first(
 ) -> None:
     order = await settled_order(register, book)
     assert (await _back(book, order, Taken(place="merchant", merchant_minor=475, commission_minor=25))).moved
-    assert await _balances(database, HAS, OWES, "order/A1/refund_payable/case-1") == [475, 0, 500]
+    assert await database.balances(HAS, OWES, "order/A1/refund_payable/case-1") == [475, 0, 500]
 
 
 async def test_then_the_deposit_and_only_the_rest_is_owed(database: Database, book: Book, register: Register) -> None:
@@ -82,7 +80,7 @@ async def test_then_the_deposit_and_only_the_rest_is_owed(database: Database, bo
     await bound(register)
     await spend(register, 500)
     assert (await _back(book, order)).outcome == "posted"
-    assert await _balances(database, HAS, DEPOSIT, OWES) == [0, 0, 500]
+    assert await database.balances(HAS, DEPOSIT, OWES) == [0, 0, 500]
     assert await database.balance("order/A1/refund_payable/case-1") == 1000
 
 
@@ -93,9 +91,9 @@ async def test_what_is_owed_is_repaid_by_the_next_settlement(
     await bound(register)
     await spend(register, 950)
     await _back(book, order)
-    assert await _balances(database, HAS, OWES) == [0, 950]
+    assert await database.balances(HAS, OWES) == [0, 950]
     await settled_order(register, book, "A2")
-    assert await _balances(database, HAS, OWES) == [0, 0]
+    assert await database.balances(HAS, OWES) == [0, 0]
 
 
 async def test_the_platform_bears_it_and_the_merchant_keeps_the_money(
@@ -103,7 +101,7 @@ async def test_the_platform_bears_it_and_the_merchant_keeps_the_money(
 ) -> None:
     order = await settled_order(register, book)
     assert (await _back(book, order, Taken(place="merchant", goodwill_minor=300))).moved
-    assert await _balances(database, HAS, "expense/goodwill", "income/commission") == [950, 300, 50]
+    assert await database.balances(HAS, "expense/goodwill", "income/commission") == [950, 300, 50]
 
 
 # --- once -----------------------------------------------------------------------------------------------------
@@ -118,9 +116,9 @@ async def test_a_retry_gets_the_first_split_whatever_the_merchant_has_by_then(
     await spend(register, 950)
     assert (await _back(book, order)).outcome == "posted"
     await settled_order(register, book, "A2", merchant_id="m-1")
-    before = await _balances(database, HAS, OWES)
+    before = await database.balances(HAS, OWES)
     assert (await _back(book, order)).outcome == "exists"
-    assert await _balances(database, HAS, OWES) == before
+    assert await database.balances(HAS, OWES) == before
 
 
 async def test_two_who_take_back_at_once_take_no_more_than_was_paid(
@@ -131,7 +129,7 @@ async def test_two_who_take_back_at_once_take_no_more_than_was_paid(
     refused = [answer for answer in answers if isinstance(answer, asyncpg.InsufficientPrivilegeError)]
     assert len(refused) == 5
     assert "more than was paid" in str(refused[0])
-    assert await _balances(database, HAS, OWES) == [0, 0]
+    assert await database.balances(HAS, OWES) == [0, 0]
 
 
 async def test_many_at_once_never_leave_a_merchant_with_money_and_a_debt(
@@ -145,7 +143,7 @@ async def test_many_at_once_never_leave_a_merchant_with_money_and_a_debt(
         await credit(book, order)
     await asyncio.gather(*(_back(book, order) for order in orders), *(settle(book, order) for order in more))
     owed = await database.balance(OWES)
-    assert await _balances(database, HAS, OWES) == [0, owed]
+    assert await database.balances(HAS, OWES) == [0, owed]
     assert owed == 8 * 950 - (8 * 950 - 4000) - 4 * 950
 
 
@@ -156,7 +154,7 @@ async def test_nothing_of_a_refund_stands_where_its_record_cannot(
     lines = (LinePart(line_id="9", paid_minor=1000, amount_minor=1000),)
     with pytest.raises(asyncpg.InsufficientPrivilegeError, match="no such lines"):
         await _back(book, order, lines=lines)
-    assert await _balances(database, HAS, OWES) == [950, 0]
+    assert await database.balances(HAS, OWES) == [950, 0]
 
 
 # --- by line --------------------------------------------------------------------------------------------------
@@ -216,7 +214,7 @@ async def test_a_refund_takes_only_what_the_order_gave(
     await credit(book, order)
     with pytest.raises(asyncpg.InsufficientPrivilegeError, match=why):
         await _back(book, order, taken)
-    assert await _balances(database, "order/A1/proceeds", "income/commission") == [950, 50]
+    assert await database.balances("order/A1/proceeds", "income/commission") == [950, 50]
 
 
 # --- frozen ---------------------------------------------------------------------------------------------------
@@ -231,7 +229,7 @@ async def test_a_dispute_freezes_at_most_what_is_available(database: Database, b
     await bound(register)
     await spend(register, 600)
     assert (await book.post(_freeze(950))).outcome == "posted"
-    assert await _balances(database, HAS, "order/A1/frozen") == [0, 350]
+    assert await database.balances(HAS, "order/A1/frozen") == [0, 350]
     assert (await book.post(_freeze(950))).outcome == "exists"
     nothing = await book.post(_freeze(950, k=2))
     assert (nothing.outcome, nothing.account, nothing.short_by_minor) == ("insufficient_funds", HAS, 950)
@@ -242,7 +240,7 @@ async def test_frozen_money_is_used_before_any_other(database: Database, book: B
     await settled_order(register, book, "A2")
     await book.post(_freeze(600))
     await _back(book, order, Taken(place="merchant", merchant_minor=950, commission_minor=50))
-    assert await _balances(database, "order/A1/frozen", HAS, OWES) == [0, 950, 0]
+    assert await database.balances("order/A1/frozen", HAS, OWES) == [0, 950, 0]
 
 
 async def test_a_freeze_and_withdrawals_at_once_share_what_there_is(
@@ -256,8 +254,8 @@ async def test_a_freeze_and_withdrawals_at_once_share_what_there_is(
     freezing = asyncio.create_task(book.post(_freeze(950)))
     await asyncio.gather(*(register.withdrawals.reserve(one, policy, now=NOW) for one in wanted))
     posted = await freezing
-    reserved = await _balances(database, *(f"withdrawal/{one.withdrawal_id}/reserved" for one in wanted))
-    frozen, has = await _balances(database, "order/A1/frozen", HAS)
+    reserved = await database.balances(*(f"withdrawal/{one.withdrawal_id}/reserved" for one in wanted))
+    frozen, has = await database.balances("order/A1/frozen", HAS)
     assert (posted.outcome, frozen + sum(reserved), has) == ("posted", 950, 0)
 
 
@@ -271,17 +269,17 @@ async def test_what_a_dispute_took_of_frozen_money_and_gave_back_is_frozen_again
     taken = Taken(place="merchant", merchant_minor=285, commission_minor=15)
     dispute: dict[str, Any] = {"k": 1, "channel": "wechat", "merchant_id": "m-1", **AT}
     assert (await book.post(movements.chargeback("A1", taken=taken, **dispute))).outcome == "posted"
-    assert await _balances(database, "order/A1/frozen", HAS, OWES) == [665, 0, 0]
+    assert await database.balances("order/A1/frozen", HAS, OWES) == [665, 0, 0]
     won = movements.chargeback_won("A1", k=1, **AT)
     assert [(await book.post(won)).outcome for _ in range(2)] == ["posted", "exists"]
-    assert await _balances(database, "order/A1/frozen", HAS, OWES) == [665, 285, 0]
+    assert await database.balances("order/A1/frozen", HAS, OWES) == [665, 285, 0]
     withdrawing = asyncio.create_task(
         register.withdrawals.reserve(a_withdrawal("W1", 100), WithdrawalPolicy(minimum_minor=1), now=NOW)
     )
     answers = await asyncio.gather(*(book.post(_freeze(285, k=2)) for _ in range(8)))
     await withdrawing
     assert sorted(one.outcome for one in answers) == ["exists"] * 7 + ["posted"]
-    frozen, has = await _balances(database, "order/A1/frozen", HAS)
+    frozen, has = await database.balances("order/A1/frozen", HAS)
     reserved = await database.balance("withdrawal/W1/reserved")
     assert (frozen + reserved, has) == (950, 0)
 
@@ -293,10 +291,10 @@ async def test_released_money_is_available_again_and_repays_first(
     other = await settled_order(register, book, "A2")
     await book.post(_freeze(1900))
     await _back(book, other)  # nothing is available, and this order has nothing frozen
-    assert await _balances(database, "order/A1/frozen", OWES) == [1900, 950]
+    assert await database.balances("order/A1/frozen", OWES) == [1900, 950]
     release = movements.release("A1", k=1, merchant_id="m-1", amount_minor=10_000, **AT)
     assert (await book.post(release)).outcome == "posted"
-    assert await _balances(database, "order/A1/frozen", HAS, OWES) == [0, 950, 0]
+    assert await database.balances("order/A1/frozen", HAS, OWES) == [0, 950, 0]
     assert (await book.post(release)).outcome == "exists"
 
 

@@ -81,6 +81,10 @@ class Database:
         for sessions in (self.pool, self.owner, self.sweeper.session, self.prover.session):
             sessions.terminate()
 
+    async def balances(self, *paths: str) -> list[int]:
+        """The balance of each of these accounts."""
+        return [await self.balance(path) for path in paths]
+
     async def balance(self, path: str, currency: str = "CNY") -> int:
         """A balance, stored or computed; 0 where there is no such account."""
         return int(

@@ -19,6 +19,10 @@ from ledger.payout_accounts import Binding
 from ledger.register import Register
 
 NOW = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
+AT: dict[str, Any] = {"currency": "CNY", "occurred_at": NOW}
+"""What every movement has."""
+HAS, OWES = "merchant/m-1/available", "merchant/m-1/receivable"
+"""What the merchant of these samples has, and what it owes."""
 DAY = timedelta(days=1)
 POLICY_HASH = "p" * 64
 LIMITS = WithdrawalPolicy()

@@ -10,7 +10,9 @@ import pytest
 from databases import Database
 from ledger_samples import (
     ALL_TAKEN,
-    NOW,
+    AT,
+    HAS,
+    OWES,
     a_record,
     refund,
     refund_arrived,
@@ -22,13 +24,6 @@ from core.messages import Order
 from core.movements import LinePart
 from ledger.book import Book
 from ledger.register import Register
-
-AT: dict[str, Any] = {"currency": "CNY", "occurred_at": NOW}
-HAS, OWES = "merchant/m-1/available", "merchant/m-1/receivable"
-
-
-async def _balances(database: Database, *paths: str) -> list[int]:
-    return [await database.balance(path) for path in paths]
 
 
 async def _refunded(register: Register, book: Book) -> Order:
@@ -54,10 +49,10 @@ async def test_what_a_channel_takes_after_the_refund_is_booked_once_and_comes_ba
     above = _above(order, **{"platform_minor": 0, bearer: 1000})
     assert [(await book.post(above)).outcome for _ in range(2)] == ["posted", "exists"]
     place = "expense/goodwill" if bearer == "platform_minor" else OWES
-    assert await _balances(database, "psp/wechat", place) == [-1000, 1000]
+    assert await database.balances("psp/wechat", place) == [-1000, 1000]
     won = movements.chargeback_above_won(order.order_id, k=1, **AT)
     assert [(await book.post(won)).outcome for _ in range(2)] == ["posted", "exists"]
-    assert await _balances(database, "psp/wechat", place, HAS) == [0, 0, 0]
+    assert await database.balances("psp/wechat", place, HAS) == [0, 0, 0]
 
 
 async def test_channels_take_no_more_of_an_order_than_was_paid(
@@ -79,7 +74,7 @@ async def test_no_more_is_taken_above_what_was_left_than_went_back(
     order = await settled_order(register, book)
     with pytest.raises(asyncpg.InsufficientPrivilegeError, match="more than was refunded"):
         await book.post(_above(order, platform_minor=0, merchant_minor=1))
-    assert await _balances(database, "psp/wechat", HAS) == [1000, 950]
+    assert await database.balances("psp/wechat", HAS) == [1000, 950]
 
 
 async def test_two_at_one_moment_take_no_more_together_either(
