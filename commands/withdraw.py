@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -16,9 +16,6 @@ from commands.views import withdrawal_facts
 from config import load
 from core.messages import Withdrawal
 from core.money import parse_amount
-
-if TYPE_CHECKING:
-    pass
 
 NOT_PAID = frozenset({"failed", "rejected", "cancelled"})
 

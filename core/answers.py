@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from core.fields import (
-    Message,
-    Time,
-)
+from core.fields import Message, Time
 from core.messages import Actor
 
 

@@ -70,9 +70,9 @@ def meanings_of(code: str) -> tuple[Meaning, ...]:
     return tuple(one for one in meanings() if code in (one.code, one.code.partition("/")[0]))
 
 
-def likely(code: str, most: int = 3) -> list[str]:
-    """Known codes that are written alike, the likeliest first."""
-    return get_close_matches(code, sorted({one.code for one in meanings()}), most)
+def likely(code: str) -> list[str]:
+    """Three known codes that are written alike, the likeliest first."""
+    return get_close_matches(code, sorted({one.code for one in meanings()}), n=3)
 
 
 @cache

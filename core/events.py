@@ -33,11 +33,11 @@ START = Cursor()
 """Before the first event."""
 
 
-def read_cursor(given: str, field: str = "after") -> Cursor | Refusal:
+def read_cursor(given: str) -> Cursor | Refusal:
     """A cursor as it was given out; a refusal where it is none."""
     found = _CURSOR.fullmatch(given)
     if found is None:
-        return refuse("malformed", f"{given[:40]!r} is no cursor; take `next` of an answer, unchanged.", field=field)
+        return refuse("malformed", f"{given[:40]!r} is no cursor; take `next` of an answer, unchanged.", field="after")
     return Cursor(int(found[1]), int(found[2]))
 
 

@@ -29,7 +29,6 @@ class Cases(RegisterPart):
         self,
         *,
         stage: str | None = None,
-        merchant_id: str | None = None,
         after: Position | None = None,
         limit: int = 100,
     ) -> list[CaseRow]:
@@ -42,7 +41,6 @@ class Cases(RegisterPart):
         wanted = Conditions()
         wanted.either("has_open_case(hold_reasons)", wanted=True)
         wanted.add("hold_reasons && {}::TEXT[]", [f"after_sale_{one}" for one in stages])
-        wanted.add("merchant_id = {}", merchant_id)
         wanted.after("opened_at, order_id", after)
         return await self._all(
             CaseRow,

@@ -70,9 +70,9 @@ class People(RegisterPart):
         """End a person's access and sessions, as the owner. False: they are not known, or it has ended."""
         return bool(await self._call("SELECT end_person($1, $2)", person_id, now))
 
-    async def everyone(self, limit: int = 1000) -> list[Person]:
-        """Everyone who was ever added, by id."""
-        return await self._all(Person, f"{_PERSON} ORDER BY person_id LIMIT $1", limit)
+    async def everyone(self) -> list[Person]:
+        """Everyone who was ever added, by id; at most a thousand."""
+        return await self._all(Person, f"{_PERSON} ORDER BY person_id LIMIT 1000")
 
     async def of_subject(self, issuer: str, subject: str) -> Person | None:
         """Whom a provider of identities means; None: a stranger, or someone whose access has ended."""
@@ -80,10 +80,10 @@ class People(RegisterPart):
             Person, f"{_PERSON} WHERE issuer = $1 AND subject = $2 AND ended_at IS NULL", issuer, subject
         )
 
-    async def of_issuer(self, issuer: str, limit: int = 50) -> list[Person]:
-        """Everyone of one provider of identities who may sign in, by id."""
-        query = f"{_PERSON} WHERE issuer = $1 AND ended_at IS NULL ORDER BY person_id LIMIT $2"
-        return await self._all(Person, query, issuer, limit)
+    async def of_issuer(self, issuer: str) -> list[Person]:
+        """Everyone of one provider of identities who may sign in, by id; at most fifty."""
+        query = f"{_PERSON} WHERE issuer = $1 AND ended_at IS NULL ORDER BY person_id LIMIT 50"
+        return await self._all(Person, query, issuer)
 
     # --- sessions ---
 

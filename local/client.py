@@ -106,10 +106,6 @@ class WorldClient:
     async def _moved(self, effect: str, payment_reference: str) -> list[Effect]:
         return [one for one in await self.journal("channel", payment_reference) if one.effect == effect]
 
-    async def plan_charges(self, match: str, outcome: RefundOutcome) -> None:
-        """Set the outcome of charges of a payment."""
-        await self._post("channel/charges/plan", {"match": match, "outcome": outcome})
-
     async def charge_back(
         self,
         case_reference: str,

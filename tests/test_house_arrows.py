@@ -60,6 +60,7 @@ def test_the_package_of_workflows_is_empty() -> None:
         ("ledger/book.py", "from activities.requests import OpenRequest", "ledger may not import activities"),
         ("activities/money.py", "from gateway import connect", "activities may not import gateway"),
         ("activities/money.py", "import asyncpg", "asyncpg is not for activities"),
+        ("wiring/database.py", "import asyncpg", "asyncpg is not for wiring"),
         ("workflows/order.py", "from ledger.book import Book", "workflows may not import ledger"),
         ("workflows/order.py", "with passed():\n    import starter", "workflows may not import starter"),
         ("commands/show.py", "from workflows.order import OrderWorkflow", "commands may not import workflows"),

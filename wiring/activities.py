@@ -7,7 +7,6 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
 
-import asyncpg
 from temporalio.client import Client
 
 import gateway
@@ -23,6 +22,7 @@ from activities.screening import ScreeningActivities
 from activities.withdrawal import WithdrawalActivities
 from config import Settings
 from ledger.book import Book
+from ledger.pool import Pool
 from ledger.register import Register
 from ledger.vault import Vault
 from wiring.carriers import open_carriers
@@ -30,9 +30,7 @@ from wiring.rails import open_channels, open_rails
 from wiring.screening import screener_in
 
 
-async def wire(
-    settings: Settings, stack: AsyncExitStack, pool: asyncpg.Pool[Any], client: Client
-) -> list[Callable[..., Any]]:
+async def wire(settings: Settings, stack: AsyncExitStack, pool: Pool, client: Client) -> list[Callable[..., Any]]:
     """All activities on their ports. A new channel or rail is one more line in its mapping.
 
     Args:

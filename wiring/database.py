@@ -5,9 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
-
-import asyncpg
 
 from config import Settings
 from core.addresses import parse_database_address
@@ -17,14 +14,14 @@ from gateway.tracing import tracing_of
 from ledger.inspecting import refuse_unready
 from ledger.migrate import WORKER as WORKER_ROLE
 from ledger.migrate import migrate
-from ledger.pool import open_pool
+from ledger.pool import Pool, open_pool
 from ledger.register import Register
 
 log = logging.getLogger("dakuan.worker")
 
 
 @asynccontextmanager
-async def ready_database(settings: Settings) -> AsyncIterator[asyncpg.Pool[Any]]:
+async def ready_database(settings: Settings) -> AsyncIterator[Pool]:
     """A pool on a migrated database that has the folder's policies.
 
     Migrations are applied if the owner's address is set, too; with only its own address a worker names what is missing.

@@ -8,15 +8,14 @@ import math
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import Any
 
-import asyncpg
 from temporalio.client import Client
 
 import gateway
 from config import Settings
 from core.errors import DakuanError
 from gateway.metrics import GaugeBoard, Measured, runtime_of
+from ledger.pool import Pool
 from ledger.register import Register
 from ledger.replica import ReadPool
 
@@ -30,9 +29,7 @@ log = logging.getLogger("dakuan.metrics")
 
 
 @asynccontextmanager
-async def watched(
-    settings: Settings, pool: asyncpg.Pool[Any], client: Client, reads: ReadPool | None = None
-) -> AsyncIterator[None]:
+async def watched(settings: Settings, pool: Pool, client: Client, reads: ReadPool | None = None) -> AsyncIterator[None]:
     """Keep the gauges fresh while the block runs, where an endpoint is set.
 
     Args:

@@ -51,7 +51,7 @@ class Raced:
         return not (self.over_reserved or self.wrongly_refused or self.broken_proofs)
 
 
-async def race(seed: int, rounds: int = ROUNDS, requests: int = REQUESTS) -> Raced:
+async def race(seed: int) -> Raced:
     """Race on a PostgreSQL of its own, which is deleted afterwards."""
     home = await asyncio.to_thread(_new_home)
     server = Postgres(home)
@@ -61,7 +61,7 @@ async def race(seed: int, rounds: int = ROUNDS, requests: int = REQUESTS) -> Rac
         await set_safeguard(server.owner_dsn, "cooling", timedelta(0), who="bench", why="new accounts are paid")
         pool = await open_pool(server.worker_dsn, size=CONNECTIONS)
         try:
-            return await race_on(pool, server.owner_dsn, seed, rounds, requests)
+            return await race_on(pool, server.owner_dsn, seed, ROUNDS, REQUESTS)
         finally:
             await pool.close()
     finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
@@ -18,24 +18,6 @@ Weight = Literal["fatal", "strong", "weak", "confirms", "none"]
 """What a failed truth rule does: `fatal` rejects, `strong` sends to review, `weak` sends to review together with
 another. `confirms`: when it passes, it offsets one weak finding.
 """
-
-TRUTH_RULES = (
-    "number_possible",
-    "carrier_known",
-    "number_unclaimed",
-    "trace_exists",
-    "not_recycled",
-    "destination_matches",
-    "contact_matches",
-    "origin_matches",
-    "speed_possible",
-    "time_order",
-    "moved",
-    "not_returned",
-    "weight_plausible",
-    "carrier_agrees",
-)
-SERVICE_RULES = ("shipped_in_time", "picked_up_in_time", "keeps_moving", "signed_in_time")
 
 TruthRule = Literal[
     "number_possible",
@@ -53,6 +35,8 @@ TruthRule = Literal[
     "weight_plausible",
     "carrier_agrees",
 ]
+TRUTH_RULES: tuple[TruthRule, ...] = get_args(TruthRule)
+SERVICE_RULES = ("shipped_in_time", "picked_up_in_time", "keeps_moving", "signed_in_time")
 
 
 class ClosedDays(Message):

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from core.audit.policy import AuditPolicy
 from core.messages import Scan
 
-STEP, MARGIN, HEIGHT = 132, 66, 118
+STEP, MARGIN = 132, 66
 MOST = 10
 """Stops on one line; of a longer trace the first and the last ones are drawn."""
 LONG = AuditPolicy().gap_max

@@ -76,7 +76,7 @@ ARROWS: dict[str, set[str]] = {
 """Room → the rooms it may import, besides itself."""
 
 ONLY_IN: dict[str, set[str]] = {
-    "asyncpg": {"ledger", "local", "bench", "tests", "wiring", "worker", "config"},
+    "asyncpg": {"ledger", "bench", "tests"},
     "temporalio": {
         "workflows",
         "activities",
