@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -205,18 +204,6 @@ def test_hold_names_its_owner_reason_and_review_date() -> None:
     driver.send("place_hold", "operator", name="a", scope="all", reason="police request", review_at=review)
     hold = driver.state.holds[0]
     assert (hold.owner, hold.reason, hold.since, hold.review_at) == ("operator o-1", "police request", T0, T0 + DAY)
-
-
-def test_a_hold_is_looked_at_again_later_than_it_is_placed() -> None:
-    """A date of the past would call an operator at once, and never again."""
-    driver = delivered()
-    for passed in (driver.now, driver.now - timedelta(days=365)):
-        said = driver.send(
-            "place_hold", "operator", name="a", scope="all", reason="a report", review_at=passed.isoformat()
-        )
-        assert isinstance(said, Refusal)
-        assert (said.code, said.field) == ("impossible_date", "review_at")
-    assert driver.state.holds == ()
 
 
 # --- refunds --------------------------------------------------------------------------------------------------

@@ -204,6 +204,20 @@ async def test_a_hold_on_everything_stops_a_refund_until_it_is_lifted(play: Play
     assert await order.stage.world.refund_effects(order.order.payment.reference) == 1
 
 
+async def test_a_hold_is_to_be_looked_at_later_than_it_is_placed(play: Play) -> None:
+    """A date of the past would call an operator at once and never again. A signal has no answer, and is carried out:
+    what histories accepted, a replay accepts, too."""
+    order = play()
+    await order.start()
+    hold = {"name": "risk", "scope": "payout", "reason": "odd", "actor": {"role": "operator", "id": "o-1"}}
+    dates = {"c-1": order.now - timedelta(days=365), "c-2": order.now, "c-3": order.now + timedelta(days=1)}
+    bodies = {one: {**hold, "command_id": one, "review_at": at.isoformat()} for one, at in dates.items()}
+    said = {one: await code_of(order, "place_hold", body) for one, body in bodies.items()}
+    assert said == {"c-1": "impossible_date", "c-2": "impossible_date", "c-3": "accepted"}
+    await gateway.signal(order.stage.client, order.handle.id, "place_hold", {**bodies["c-1"], "name": "old"})
+    await order.until(lambda state: {hold["name"] for hold in state["holds"]} == {"risk", "old"})
+
+
 async def test_what_is_not_shipped_in_time_goes_back_and_the_rest_goes_on(play: Play) -> None:
     order = play()
     while len(order.order.lines) < 2:

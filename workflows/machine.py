@@ -212,8 +212,12 @@ class Machine(Generic[S]):
             return
         answer = self._core.first_answer(self._state, command)
         refusal = answer if answer is not None else self._core.refusal_of(self._state, command, workflow.now())
-        if isinstance(refusal, Refusal):
+        if isinstance(refusal := refusal or self._objection(command), Refusal):
             raise_refusal(refusal)
+
+    def _objection(self, command: Command) -> Refusal | None:
+        """Why a new update is turned away that the core would accept. Asked by no replay, so it may grow stricter."""
+        return None
 
     async def _update(self, verb: str, bodies: Sequence[Any]) -> Answer:
         command = read_command(self.COMMANDS, verb, single_argument(bodies))

@@ -29,7 +29,7 @@ with workflow.unsafe.imports_passed_through():
     from core.messages import ORDER_COMMANDS, Command, Order
     from core.order import commands, views
     from core.order.claims import note_unused_claims
-    from core.order.commands import first_answer, refusal_of
+    from core.order.commands import first_answer, objection_to, refusal_of
     from core.order.deadlines import NEWS_COMES_FIRST, wake_at
     from core.order.folding import as_recorded, claim_at_once, open_at_once
     from core.order.opening import begin, read_order
@@ -339,6 +339,9 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
         self._page.show({**values, "NextDeadline": rings or values["NextDeadline"]}, details_of(self._order))
 
     # --- commands --------------------------------------------------------------------------------------
+
+    def _objection(self, command: Command) -> Refusal | None:
+        return objection_to(command, workflow.now())
 
     async def _receive(self, command: Command, channel: Channel) -> Answer | Refusal:
         """Let the core decide; numbers are claimed before their parcel is accepted.

@@ -97,7 +97,9 @@ VERBS: Mapping[type[Command], Verb] = {
     ),
     RefundOrder: Verb(STAFF, granting.check_refund, granting.grant_refund, afterwards=True, reopens=True),
     ShiftDeadline: Verb(frozenset({"operator"}), _timeless(shifting.check_shift), shifting.shift),
-    PlaceHold: Verb(frozenset({"operator"}), holding.check_place, holding.place, afterwards=True, reopens=True),
+    PlaceHold: Verb(
+        frozenset({"operator"}), _timeless(holding.check_place), holding.place, afterwards=True, reopens=True
+    ),
     LiftHold: Verb(frozenset({"operator"}), _timeless(holding.check_lift), holding.lift, True, True),
     OpenAfterSale: Verb(OPENERS, cases.check, cases.act, afterwards=True, reopens=True),
     ReportChargeback: Verb(
@@ -138,6 +140,14 @@ def refusal_of(state: OrderState, command: Command, now: datetime, claims: Seque
     if not isinstance(command, ReportScan) and _left(state, command) <= 0:
         return refuse("too_many_commands")
     return verb.check(state, command, now) or shipping.check_claims(claims)
+
+
+def objection_to(command: Command, now: datetime) -> Refusal | None:
+    """Why a new update is turned away that could be carried out: its sender cannot have meant it.
+
+    It is asked before an update is in the history, and never in a replay: orders that accepted such a command go on.
+    """
+    return holding.object_to_place(command, now) if isinstance(command, PlaceHold) else None
 
 
 def _wrong_actor(state: OrderState, command: Command, verb: Verb) -> Refusal | None:

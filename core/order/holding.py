@@ -23,21 +23,26 @@ from core.reasons import Refusal, refuse
 from core.states import Hold
 
 
-def check_place(state: OrderState, command: PlaceHold, now: datetime) -> Refusal | None:
-    """Whether this hold would still stop something, and is to be looked at later.
-
-    A date that has passed would call an operator at once and never again: most likely its year or zone is wrong.
-    """
+def check_place(state: OrderState, command: PlaceHold) -> Refusal | None:
+    """Whether this hold would still stop something."""
     if not command.reason:
         return refuse("reason_missing", field="reason")
     if any(hold.name == command.name for hold in state.holds):
         return refuse("hold_exists", field="name")
     if state.closed and state.phase != "settled":
         return refuse("order_over", f"It is {state.phase}.")
-    if command.review_at is not None and command.review_at <= now:
-        return refuse("impossible_date", "It lies in the past.", field="review_at")
     if command.scope == "credit" and (state.credited_at is not None or state.crediting):
         return refuse("already_credited", "Scope `payout` stops the settlement.")
+    return None
+
+
+def object_to_place(command: PlaceHold, now: datetime) -> Refusal | None:
+    """Whether it is to be looked at later.
+
+    A date that has passed would call an operator at once and never again: most likely its year or zone is wrong.
+    """
+    if command.review_at is not None and command.review_at <= now:
+        return refuse("impossible_date", "It lies in the past.", field="review_at")
     return None
 
 
