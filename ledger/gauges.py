@@ -95,8 +95,13 @@ GAUGES = """
            (pg_snapshot_xmax(s.now)::TEXT::NUMERIC - pg_snapshot_xmin(s.now)::TEXT::NUMERIC)::FLOAT8
     FROM (SELECT pg_current_snapshot()) AS s (now)
     UNION ALL
-    SELECT 'oldest_transaction_seconds', '{}', coalesce(max(extract(EPOCH FROM now() - xact_start)), 0)
-    FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
+    -- PostgreSQL hides from a role when the transactions of others began, and one in another database of the server
+    -- counts, too. So the first event that waits behind one says how old it is at the least.
+    SELECT 'oldest_transaction_seconds', '{}', coalesce(greatest(
+        (SELECT max(extract(EPOCH FROM now() - a.xact_start)) FROM pg_stat_activity a
+         WHERE a.datname = current_database() AND a.pid <> pg_backend_pid()),
+        (SELECT extract(EPOCH FROM now() - e.recorded_at) FROM events e WHERE e.position >= events_end()
+         ORDER BY e.position, e.id LIMIT 1)), 0)
 """
 
 

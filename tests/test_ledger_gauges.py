@@ -49,6 +49,23 @@ async def test_open_orders_are_counted_by_phase_and_held_money_by_reason(
     assert 3_599 <= found["oldest_overdue_deadline_seconds"] <= 3_700
 
 
+async def test_a_transaction_of_another_role_is_as_old_as_what_waits_behind_it(
+    database: Database, register: Register
+) -> None:
+    """The worker's role does not see when it began, and it stops notices and events all the same."""
+    async with database.owner.acquire() as owner:
+        transaction = owner.transaction()
+        await transaction.start()
+        await owner.fetchval("SELECT pg_current_xact_id()")
+        event = {"type": "order.opened", "data": {}}
+        await database.owner.execute("SELECT add_events('order/A1', 'm-1', now(), $1)", [event])
+        first, second = [(await values(register))["oldest_transaction_seconds"] for _ in range(2)]
+        assert 0 < first < second
+        await transaction.rollback()
+    async with database.pool.acquire() as worker:
+        assert await worker.fetchval("SELECT count(*) FROM events WHERE position >= events_end()") == 0
+
+
 async def test_reading_them_costs_nothing_for_what_is_closed(database: Database, register: Register) -> None:
     async with database.owner.acquire() as owner:
         await add_settled_orders(owner, 2_000)
