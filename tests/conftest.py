@@ -22,6 +22,7 @@ LAST_PAUSE = 0.3
 
 pytest_plugins = (
     "sharing",  # a run on several processes
+    "said_outcomes",  # what they say to the one that counts
     "databases",  # PostgreSQL
     "stand_ins",  # carrier, payment channel and bank
     "standin_caller",  # their own dialect
