@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from core.fields import Message, Time
 from core.messages import Actor
+
+
+def _is_none(value: object) -> bool:
+    return value is None
 
 
 class NextDeadline(Message):
@@ -26,17 +32,17 @@ class Answer(Message):
 
 
 class JournalEntry(Message):
-    """One line of the journal of an order or withdrawal: what came in, and the answer."""
+    """One line of the journal of an order or withdrawal: what came in, and the answer. JSON leaves out what is null."""
 
     seq: int
     at: Time
     channel: Literal["update", "signal", "deadline", "system"]
     verb: str
-    command_id: str | None = None
-    actor: Actor | None = None
+    command_id: str | None = Field(default=None, exclude_if=_is_none)
+    actor: Actor | None = Field(default=None, exclude_if=_is_none)
     outcome: Literal["accepted", "duplicate", "refused", "noted"]
-    code: str | None = None
-    message: str | None = None
+    code: str | None = Field(default=None, exclude_if=_is_none)
+    message: str | None = Field(default=None, exclude_if=_is_none)
 
 
 class HoldView(Message):

@@ -18,7 +18,7 @@ MOST = {
     "local_activities": 6,
     "round_trips": 7,
     "history_bytes": 14_000,
-    "state_bytes": 5_000,
+    "state_bytes": 4_700,
 }
 MOST_ACTIONS = {"shortest": 18, "typical": 29, "push": 24}
 """Of each life of `bench actions`."""

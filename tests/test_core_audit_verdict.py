@@ -361,6 +361,15 @@ def test_findings_take_little_room_and_are_read_with_and_without_their_defaults(
     assert read(said) == read(written) == weak.findings
 
 
+def test_a_verdict_leaves_out_times_and_answers_that_it_does_not_have() -> None:
+    adapter = TypeAdapter(Verdict)
+    said = adapter.dump_python(verdict_on(*HONEST), mode="json")
+    absent = {"look_again_at", "returned_at", "refused_at", "doubts", "no_trace"}
+    assert absent & set(said) == set()
+    older = {**said, **dict.fromkeys(("look_again_at", "returned_at", "refused_at")), "doubts": [], "no_trace": []}
+    assert adapter.validate_python(older) == adapter.validate_python(said) == verdict_on(*HONEST)
+
+
 def test_every_reason_is_told_in_two_languages() -> None:
     verdict = verdict_on(*WRONG_CITY)
     (english,) = verdict.sentences()

@@ -75,6 +75,14 @@ def test_a_command_that_is_delivered_again_keeps_its_line() -> None:
     assert {other.seq for other in others} == {stored.seq + 1}
 
 
+def test_a_line_has_only_what_it_says() -> None:
+    kept = Inbox().note(NOW, "deadline", "ship_by", "noted").model_dump(mode="json")
+    (line,) = kept["journal"]
+    assert line.keys() == {"seq", "at", "channel", "verb", "outcome"}
+    older = {**kept, "journal": [{**line, "command_id": None, "actor": None, "code": None, "message": None}]}
+    assert Inbox.model_validate(older) == Inbox.model_validate(kept)
+
+
 def test_inbox_survives_json() -> None:
     inbox = Inbox().note_answer(sent("a"), ANSWER).note_answer(sent("b"), refuse("malformed", field="x"))
     inbox = inbox.note(NOW, "system", "rescue", "noted")

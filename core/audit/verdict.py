@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from core.audit.absence import CarrierWord, Doubt, carrier_word, doubts
 from core.audit.case import Case, lay_out
@@ -37,6 +39,14 @@ __all__ = [
 VerdictOutcome = Literal["approved", "rejected", "needs_review", "pending"]
 
 
+def _is_empty(value: object) -> bool:
+    return not value
+
+
+TimeOrNone = Annotated[datetime | None, Field(exclude_if=_is_empty)]
+"""JSON leaves it out where there is none: most parcels never have it, and the verdict is in every state."""
+
+
 @dataclass(slots=True, frozen=True)
 class Verdict:
     """The audit's verdict at one time, and everything it rests on.
@@ -57,16 +67,16 @@ class Verdict:
     judged_at: datetime
     carrier_answered: bool
     shadow: tuple[Finding, ...] = field(default=())
-    look_again_at: datetime | None = None
-    label_at: datetime | None = None
+    look_again_at: TimeOrNone = None
+    label_at: TimeOrNone = None
     first_physical_at: datetime | None = None
     last_scan_at: datetime | None = None
     delivered_at: datetime | None = None
-    returned_at: datetime | None = None
-    refused_at: datetime | None = None
+    returned_at: TimeOrNone = None
+    refused_at: TimeOrNone = None
     carrier_says: CarrierWord = "nothing"
-    doubts: tuple[Doubt, ...] = ()
-    no_trace: tuple[NoTrace, ...] = ()
+    doubts: Annotated[tuple[Doubt, ...], Field(exclude_if=_is_empty)] = ()
+    no_trace: Annotated[tuple[NoTrace, ...], Field(exclude_if=_is_empty)] = ()
 
     @property
     def milestones(self) -> Milestones:
