@@ -13,7 +13,18 @@ from datetime import datetime
 from typing import Any, Final
 
 from activities.carriers.asking import Question, Questions
-from activities.carriers.base import Checked, PushContent, Pushed, Silence, TraceQuery, found, nothing_found, silent
+from activities.carriers.base import (
+    Checked,
+    PushContent,
+    Silence,
+    TraceQuery,
+    found,
+    nothing_found,
+    one_parcel,
+    readable,
+    refuse_another,
+    silent,
+)
 from activities.carriers.reading import (
     VendorList,
     VendorText,
@@ -218,9 +229,7 @@ class AfterShipCarrier:
         carrier = _OURS.get(tracking.slug or "")
         if carrier is None:
             raise UnreadableAnswer(f"{waybill} is of the carrier {(tracking.slug or '')[:40]!r}, which is none of ours")
-        trace, unread = _trace(tracking, TraceQuery(carrier=carrier, waybill=waybill))
-        named = tuple(f"{waybill}: {why}" for why in unread)
-        return PushContent(parcels=(Pushed(trace=trace, asked=carrier),), unread=named)
+        return one_parcel(*_trace(tracking, TraceQuery(carrier=carrier, waybill=waybill)))
 
     def acknowledge(self, now: datetime, *, taken: bool, why: str = "") -> bytes:
         """See `PushReader.acknowledge`: it reads only the status."""
@@ -241,12 +250,8 @@ def read_answer(reply: Reply, query: TraceQuery) -> Trace | None:
     if not listed.data.trackings:
         return None
     tracking = entry_of(listed.data.trackings[0], _Tracking, PROVIDER)
-    if (tracking.tracking_number or "").strip().upper() != query.waybill.upper():
-        raise UnreadableAnswer("answered about another waybill")
-    trace, unread = _trace(tracking, query)
-    if unread and not trace.scans:
-        raise UnreadableAnswer(unread[0])
-    return trace
+    refuse_another(tracking.tracking_number, query)
+    return readable(*_trace(tracking, query))
 
 
 def _refusal(reply: Reply, query: TraceQuery) -> Trace | None:

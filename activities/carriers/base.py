@@ -17,13 +17,14 @@ A new one is a class with `serves` and `trace`, in a file of its own beside this
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Literal, Protocol, runtime_checkable
 
 from activities.clock import activity_time
 from core.audit.masking import mask
 from core.audit.trace import Lacking, Trace, TraceAnswer
+from core.errors import UnreadableAnswer
 from core.fields import Message
 from core.messages import Scan
 
@@ -203,6 +204,33 @@ def found(
     trace = _trace(query, provider, "found" if masked else "no_trace", masked, detail)
     more = {"carrier": carrier or query.carrier, "contact": contact, "weight_g": weight_g}
     return trace.model_copy(update=more) if masked else trace
+
+
+def refuse_another(number: str | None, query: TraceQuery) -> None:
+    """Accept an answer about the number that was asked for.
+
+    Raises:
+        UnreadableAnswer: it is about another one.
+    """
+    if (number or "").strip().upper() != query.waybill.upper():
+        raise UnreadableAnswer("answered about another waybill")
+
+
+def readable(trace: Trace, unread: Sequence[str]) -> Trace:
+    """A trace of which something could be read.
+
+    Raises:
+        UnreadableAnswer: it has events, and none can be read: that is no absence.
+    """
+    if unread and not trace.scans:
+        raise UnreadableAnswer(unread[0])
+    return trace
+
+
+def one_parcel(trace: Trace, unread: Sequence[str]) -> PushContent:
+    """A push about one parcel of ours, and each of its events that cannot be read."""
+    named = tuple(f"{trace.waybill}: {why}" for why in unread)
+    return PushContent(parcels=(Pushed(trace=trace, asked=trace.carrier),), unread=named)
 
 
 def nothing_found(

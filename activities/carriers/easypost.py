@@ -16,7 +16,18 @@ from typing import Annotated, Any, Final
 from pydantic import BeforeValidator
 
 from activities.carriers.asking import Question, Questions, without_digits
-from activities.carriers.base import Checked, PushContent, Pushed, Silence, TraceQuery, found, nothing_found, silent
+from activities.carriers.base import (
+    Checked,
+    PushContent,
+    Silence,
+    TraceQuery,
+    found,
+    nothing_found,
+    one_parcel,
+    readable,
+    refuse_another,
+    silent,
+)
 from activities.carriers.reading import (
     VendorList,
     VendorText,
@@ -231,9 +242,7 @@ class EasyPostCarrier:
             raise UnreadableAnswer(
                 f"{waybill} is of the carrier {(tracker.carrier or '')[:40]!r}, which is none of ours"
             )
-        trace, unread = _trace(tracker, TraceQuery(carrier=carrier, waybill=waybill))
-        named = tuple(f"{waybill}: {why}" for why in unread)
-        return PushContent(parcels=(Pushed(trace=trace, asked=carrier),), unread=named)
+        return one_parcel(*_trace(tracker, TraceQuery(carrier=carrier, waybill=waybill)))
 
     def acknowledge(self, now: datetime, *, taken: bool, why: str = "") -> bytes:
         """See `PushReader.acknowledge`: it reads only the status."""
@@ -257,12 +266,8 @@ def read_answer(reply: Reply, query: TraceQuery) -> Trace:
     if reply.status not in (200, 201):
         return silent(query, PROVIDER, _SILENT.get(reply.status, "unavailable"), f"answered {reply.status}")
     tracker = reply.read(_Tracker)
-    if (tracker.tracking_code or "").strip().upper() != query.waybill.upper():
-        raise UnreadableAnswer("answered about another waybill")
-    trace, unread = _trace(tracker, query)
-    if unread and not trace.scans:
-        raise UnreadableAnswer(unread[0])
-    return trace
+    refuse_another(tracker.tracking_code, query)
+    return readable(*_trace(tracker, query))
 
 
 def _trace(tracker: _Tracker, query: TraceQuery) -> tuple[Trace, list[str]]:

@@ -18,7 +18,16 @@ from urllib.parse import unquote, urlencode
 from pydantic import Field
 
 from activities.carriers.asking import Question, Questions, questions_about
-from activities.carriers.base import PushContent, Pushed, Silence, TraceQuery, found, nothing_found, silent
+from activities.carriers.base import (
+    PushContent,
+    Pushed,
+    Silence,
+    TraceQuery,
+    found,
+    nothing_found,
+    refuse_another,
+    silent,
+)
 from activities.carriers.reading import (
     CHINA,
     VendorList,
@@ -230,8 +239,7 @@ def read_answer(reply: Reply, query: TraceQuery, *, sent_digits: bool = False) -
         if any(word in detail for word in _TOO_OFTEN):
             return silent(query, PROVIDER, "throttled", detail)
         return silent(query, PROVIDER, _SILENT.get(answer.ResultCode or "", "unavailable"), detail)
-    if (answer.LogisticCode or "").strip().upper() != query.waybill.upper():
-        raise UnreadableAnswer("answered about another waybill")
+    refuse_another(answer.LogisticCode, query)
     contact: Literal["matched"] | None = "matched" if sent_digits else None
     scans, unread = _scans(answer)
     if unread and not scans:

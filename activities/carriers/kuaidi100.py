@@ -24,6 +24,7 @@ from activities.carriers.base import (
     TraceQuery,
     found,
     nothing_found,
+    refuse_another,
     refused_contact,
     silent,
 )
@@ -282,8 +283,7 @@ def read_answer(reply: Reply, query: TraceQuery) -> Trace:
     answer = reply.read(_Answer)
     if answer.status != "200":
         return _failure(answer, query)
-    if (answer.nu or "").strip().upper() != query.waybill.upper():
-        raise UnreadableAnswer("answered about another waybill")
+    refuse_another(answer.nu, query)
     scans, unread = _scans(answer)
     if not scans:
         # Only a failure with its own code says that the carrier has no record; its state 0 is a parcel in transit.

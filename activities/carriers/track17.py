@@ -16,7 +16,18 @@ from typing import Annotated, Any, Final
 from pydantic import BeforeValidator
 
 from activities.carriers.asking import Question, Questions
-from activities.carriers.base import Checked, PushContent, Pushed, Silence, TraceQuery, found, nothing_found, silent
+from activities.carriers.base import (
+    Checked,
+    PushContent,
+    Silence,
+    TraceQuery,
+    found,
+    nothing_found,
+    one_parcel,
+    readable,
+    refuse_another,
+    silent,
+)
 from activities.carriers.reading import (
     VendorList,
     VendorText,
@@ -240,9 +251,7 @@ class Track17Carrier:
         carrier = _OURS.get(parcel.carrier or 0)
         if carrier is None:
             raise UnreadableAnswer(f"{waybill} is of the carrier {parcel.carrier}, which is none of ours")
-        trace, unread = _trace(parcel, TraceQuery(carrier=carrier, waybill=waybill))
-        named = tuple(f"{waybill}: {why}" for why in unread)
-        return PushContent(parcels=(Pushed(trace=trace, asked=carrier),), unread=named)
+        return one_parcel(*_trace(parcel, TraceQuery(carrier=carrier, waybill=waybill)))
 
     def acknowledge(self, now: datetime, *, taken: bool, why: str = "") -> bytes:
         """See `PushReader.acknowledge`: it reads only the status."""
@@ -262,16 +271,11 @@ def read_answer(reply: Reply, query: TraceQuery) -> Trace | None:
         return silent(query, PROVIDER, _SILENT.get(answer.code, "unavailable"), f"answered {answer.code}")
     if answer.data.accepted:
         parcel = entry_of(answer.data.accepted[0], _Parcel, PROVIDER)
-        if (parcel.number or "").strip().upper() != query.waybill.upper():
-            raise UnreadableAnswer("answered about another waybill")
-        trace, unread = _trace(parcel, query)
-        if unread and not trace.scans:
-            raise UnreadableAnswer(unread[0])
-        return trace
+        refuse_another(parcel.number, query)
+        return readable(*_trace(parcel, query))
     for item in answer.data.rejected:
         rejected = entry_of(item, _Rejected, PROVIDER)
-        if (rejected.number or "").strip().upper() != query.waybill.upper():
-            raise UnreadableAnswer("answered about another waybill")
+        refuse_another(rejected.number, query)
         if rejected.error.code == _NOT_REGISTERED:
             return None
         return _of_error(rejected.error, query)
