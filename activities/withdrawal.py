@@ -38,7 +38,7 @@ from core.withdrawal.steps import (
     StepAnswer,
     SuspendAccount,
 )
-from ledger.payouts import PayoutAttempt
+from ledger.payouts import AttemptState, PayoutAttempt
 from ledger.register import Register
 from ledger.vault import Vault
 
@@ -218,7 +218,7 @@ class WithdrawalActivities:
         """
         clock = _Clock()
         row = await self._row(step)
-        take_from = "unknown" if step.resend else "open"
+        take_from: AttemptState = "unknown" if step.resend else "open"
         if step.ask_first and row.state == "open" and (found := await self._look(row)).outcome != "not_found":
             # It was sent, and the register lost that; or there is no answer, and it may have been sent.
             await self._move(step, "sending", "open", LEASE, clock)
@@ -241,7 +241,7 @@ class WithdrawalActivities:
             await self._give_back(step, take_from, result, clock)
         return result
 
-    async def _give_back(self, step: Pay, to: str, result: PayoutResult, clock: _Clock) -> None:
+    async def _give_back(self, step: Pay, to: AttemptState, result: PayoutResult, clock: _Clock) -> None:
         """Nothing was sent: reset the row; a first instruction is tried again soon.
 
         If the worker dies before this, the payout counts as possibly sent and is queried. A resend is not tried again:
@@ -281,7 +281,9 @@ class WithdrawalActivities:
             raise Misconfigured(f"the register has no payout with the key {step.key}: another database?")
         return row
 
-    async def _move(self, step: Pay, to: Any, take_from: Any, lease: timedelta | None, clock: _Clock) -> bool:
+    async def _move(
+        self, step: Pay, to: AttemptState, take_from: AttemptState, lease: timedelta | None, clock: _Clock
+    ) -> bool:
         clock.moving()
         until = clock.now() + lease if lease else None
         return await self._register.payouts.update(step.key, to, when=[take_from], lease_until=until, now=clock.now())

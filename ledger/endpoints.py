@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 from pydantic import SecretStr
 
 from core.events import Cursor, StoredEvent
 from core.fields import Message
 from core.webhooks import EndpointState, Health, PostAnswer
-from ledger.pool import clean
+from ledger.pool import Pool, clean
 from ledger.register_part import Conditions, RegisterPart
 from ledger.vault import Sealed, Vault
 
@@ -262,7 +261,7 @@ class Endpoints(RegisterPart):
 class EndpointLease(RegisterPart):
     """The writes of the gateway that has an endpoint. False: it lost it meanwhile, and nothing was written."""
 
-    def __init__(self, pool: Any, endpoint_id: str, by: str) -> None:
+    def __init__(self, pool: Pool, endpoint_id: str, by: str) -> None:
         super().__init__(pool)
         self._mine = (endpoint_id, by)
 

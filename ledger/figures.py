@@ -7,7 +7,7 @@ from typing import Any
 
 from core.fields import Message
 from ledger.long_reads import long_reads
-from ledger.register_part import RegisterPart
+from ledger.register_part import M, RegisterPart
 
 
 class KeptFigures(Message):
@@ -217,6 +217,6 @@ class Figures(RegisterPart):
         """Pushes by provider, of the latest ones."""
         return await self._all(PushFigures, _PUSHES, LATEST)
 
-    async def _long(self, model: Any, query: str, *arguments: object) -> list[Any]:
+    async def _long(self, model: type[M], query: str, *arguments: object) -> list[M]:
         async with long_reads(self._pool) as connection:
             return [model.model_validate(dict(row)) for row in await connection.fetch(query, *arguments)]

@@ -39,7 +39,7 @@ from storefront.identities import address_of
 from storefront.limits import Limits
 from storefront.methods import methods_at
 from storefront.posting import Poster
-from storefront.problems import ProblemError, problem_in, problem_of, respond
+from storefront.problems import HttpProblem, ProblemError, problem_in, problem_of, respond
 from storefront.service import HttpService, service_of
 from storefront.targets import reach_of
 from storefront.tracing import Traced
@@ -203,7 +203,7 @@ async def _unrouted(request: Request, error: Any) -> Response:
     return respond(_of(request, problem_of(_CODES.get(error.status_code, "unreadable"))), headers)
 
 
-def _of(request: Request, problem: Any) -> Any:
+def _of(request: Request, problem: HttpProblem) -> HttpProblem:
     return problem.model_copy(update={"request_id": request.state.request_id})
 
 

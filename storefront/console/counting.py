@@ -14,7 +14,7 @@ from ledger.safeguarding import safeguards
 from storefront.console.visits import Visit
 from storefront.service import HttpService
 
-Count = Callable[[HttpService, datetime], Awaitable[Any]]
+Count = Callable[[HttpService, datetime], Awaitable[dict[str, Any]]]
 AGE = timedelta(minutes=10)
 """Older figures are counted again while the old ones are shown."""
 RULES_WITHIN = timedelta(days=30)
@@ -54,7 +54,7 @@ async def _count(service: HttpService, name: str) -> None:
         log.exception("figures of %s were not counted", name)
 
 
-async def _money(service: HttpService, now: datetime) -> Any:
+async def _money(service: HttpService, now: datetime) -> dict[str, Any]:
     reads = service.copies or service.register
     currencies = await safeguards(reads.pool)
     ageing = await reads.figures.ageing(now)
@@ -64,7 +64,7 @@ async def _money(service: HttpService, now: datetime) -> Any:
     }
 
 
-async def _quality(service: HttpService, now: datetime) -> Any:
+async def _quality(service: HttpService, now: datetime) -> dict[str, Any]:
     figures = (service.copies or service.register).figures
     rules, waited = await figures.rules(now, RULES_WITHIN), await figures.false_holds(now, RULES_WITHIN)
     return {

@@ -18,7 +18,7 @@ from core.order.deadlines import next_deadline
 from core.order.state import OrderState
 from core.order.texts import refund_reason
 from core.parcels import Parcel
-from ledger.balances import Money, TransferRow
+from ledger.balances import AccountBalance, Money, TransferRow
 from ledger.claims import Claimant
 from ledger.notices import StoredNotice
 from storefront.console.charts import ScanLine, scan_line
@@ -178,7 +178,7 @@ def _amount_of(row: TransferRow) -> str:
     return format_minor(row.amount_minor, row.currency)
 
 
-def _balance(money: Money, path: str) -> Any:
+def _balance(money: Money, path: str) -> AccountBalance | None:
     return next((one for one in money.accounts if one.path == path and one.balance_minor), None)
 
 
