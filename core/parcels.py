@@ -117,9 +117,8 @@ def check_carrier(carrier_id: str, field: str) -> Refusal | None:
     if carrier_id == "other" or carrier(carrier_id) is not None:
         return None
     near = ", ".join(suggest(carrier_id))
-    return refuse(
-        "unknown_carrier", f"Did you mean {near}?" if near else "Use `other` with a carrier_name.", field=field
-    )
+    hint = f"Did you mean {near}? Else use `other` with a carrier_name."
+    return refuse("unknown_carrier", hint if near else "Use `other` with a carrier_name.", field=field)
 
 
 def is_unchanged(parcel: Parcel, carrier_id: str, name: str | None, waybill: str) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cache
 
 from core.forms import Forms
 from core.reason_details_fields import FIELD_DETAILS
@@ -48,9 +49,16 @@ DETAILS: dict[str, str] = {
     "At most {} lines over all parcels; one without `lines` takes all that is left.": (
         "所有包裹合计最多 {} 行；不填商品行的包裹含全部剩余商品。"
     ),
+    "It is empty.": "单号为空。",
+    "It has characters that no number has: {}.": "含有单号中不会出现的字符：{}。",
+    "It has {} characters; numbers have {} to {}.": "共 {} 位，单号应为 {} 至 {} 位。",
+    "It has hardly any digits.": "几乎不含数字。",
+    "It has no form that {} uses.": "不符合{}的任何单号格式。",
+    "It has the form of a number of {}, but its check digit is wrong.": "符合{}的单号格式，但校验位错误。",
     "`other` needs a carrier_name.": "其他快递须填写快递公司名称。",
     "Use `other` with a carrier_name.": "请选择其他快递并填写快递公司名称。",
     "Did you mean {}?": "是否指 {}？",
+    "Did you mean {}? Else use `other` with a carrier_name.": "是否指 {}？如不是，请选择其他快递并填写快递公司名称。",
     "Its delivery mode is {}.": "配送方式为{}。",
     "Its goods are not screened yet.": "商品尚未审核。",
     "Call the order off instead.": "请改为取消订单。",
@@ -267,7 +275,14 @@ def _named(part: str) -> str:
     codes = re.split(r", | or ", part)
     if all(code in NAMES for code in codes):
         return "、".join(NAMES[code] for code in codes)
-    return spelled_zh(part) or part
+    return spelled_zh(part) or _carriers_zh().get(part, part)
+
+
+@cache
+def _carriers_zh() -> Mapping[str, str]:
+    from core.audit.waybills import CARRIERS  # whose table is read by what refuses
+
+    return {carrier.name: carrier.name_zh for carrier in CARRIERS.carriers}
 
 
 _ONE_OF = "{}: must be one of {}."

@@ -75,6 +75,9 @@ FIELD_DETAILS: dict[str, str] = {
     "the buyer bears the way back, and gets nothing for it": "退货运费由买家承担时没有补偿",
     "one that is opened has an amount, its end has none": "发起拒付须填金额；结果不填",
     "fee and due date come as it is opened": "手续费与举证期限仅在发起时填写",
+    # types of events
+    "{} is no type of event.": "没有事件类型 {}",
+    "{} is no type of event. Did you mean {}?": "没有事件类型 {}；是否指 {}？",
     # payout accounts
     "must be a CNAPS number of 12 digits, or a BIC of 8 or 11": "须为 12 位联行号，或 8 位、11 位的 BIC",
     "must be a name of at most {} printable characters": "须为名称，最多 {} 个可见字符",

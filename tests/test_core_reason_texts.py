@@ -15,8 +15,11 @@ from chinese import english_in
 from pydantic import Field, ValidationError
 from typer.testing import CliRunner
 
+from core.audit.waybills import judge
 from core.errors import BadInput
+from core.event_types import unknown_type
 from core.fields import AmountMinor, Digest, Id, Message, Quantity, Reason, Time, Title
+from core.parcels import check_number
 from core.reading import reasons_of
 from core.reason_details import DETAILS, detail_zh, field_zh
 from core.reason_details_fields import FIELD_DETAILS
@@ -149,6 +152,33 @@ def test_every_rule_of_a_message_is_said_in_chinese() -> None:
     assert len(plain) > 25
     ours = {form for form in plain if form and field_zh(form.replace("{}", "7")) is None}
     assert ours - OF_FILES == set()
+
+
+@pytest.mark.parametrize(
+    ("carrier", "waybill"),
+    [
+        ("s10", "RR473124828CN"),
+        ("ups", "1Z999AA10123456785"),
+        ("sf", "X"),
+        ("sf", "ABCDEFGHIJ"),
+        ("yto", "啊啊啊啊啊啊啊啊"),
+        ("yto", " "),
+        ("usps", "ABCDEFGHIJ"),
+    ],
+)
+def test_why_a_number_is_impossible_is_said_in_chinese_as_the_audit_says_it(carrier: str, waybill: str) -> None:
+    verdict = judge(carrier, waybill)
+    found = check_number(carrier, None, waybill, "")
+    assert (verdict.answer, found and found.code) == ("impossible", "impossible_waybill")
+    assert found is not None
+    assert in_chinese(found.code, found.message) == f"该快递公司不可能有这样的运单号。{verdict.reason_zh}"
+
+
+def test_every_rule_of_the_gateways_bodies_is_said_in_chinese() -> None:
+    assert field_zh(unknown_type("order.nope") or "") == (
+        "没有事件类型 'order.nope'；是否指 order.opened, order.reopened, order.closed？"
+    )
+    assert field_zh(unknown_type("zzz.zzz") or "") == "没有事件类型 'zzz.zzz'"
 
 
 class Filled(Message):

@@ -67,6 +67,7 @@ async def judge_waybill(request: Request) -> Response:
             "normalised": said.normalised,
             "answer": said.answer,
             "reason": said.reason,
+            "reason_zh": said.reason_zh,
             "candidates": [candidate.model_dump(mode="json") for candidate in said.candidates],
         }
     )
