@@ -50,7 +50,7 @@ class Workers(NamedTuple):
         if self.current is None:
             return (
                 f"Build {there} of deployment {DEPLOYMENT} polls and is not current, so it gets no task: "
-                f"`python starter.py deploy --build-id {sorted(self.builds)[0]}`."
+                f"`python starter.py deploy --build-id {min(self.builds)}`."
             )
         return (
             f"Build {self.current} of deployment {DEPLOYMENT} is current and no worker of it polls (builds that do: "

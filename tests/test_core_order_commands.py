@@ -311,7 +311,7 @@ def test_every_command_is_answered_everywhere_and_the_validator_says_what_the_ha
             driver.deliver()
         else:
             driver.send("cancel_order", "buyer", reason="no")
-    role = sorted(SENDERS[verb])[0]
+    role = min(SENDERS[verb])
     command = driver.command(verb, role, **body_of(verb, driver))
     expected = refusal_of(driver.state, command, driver.now)
     after, answer = receive(driver.state, command, driver.now, "update")

@@ -29,7 +29,7 @@ def test_a_dead_link_and_a_dead_anchor_are_found() -> None:
 
 def test_the_list_of_decisions_has_each_page_under_its_title() -> None:
     rows = re.findall(
-        r"^\| \[(\d{4})\]\((\S+)\) \| [^|]+ \| ([^|]+) \| [^|]+ \|$", _text(DECISIONS / "README.md"), re.M
+        r"^\| \[(\d{4})\]\((\S+)\) \| [^|]+ \| ([^|]+) \| [^|]+ \|$", _text(DECISIONS / "README.md"), re.MULTILINE
     )
     pages = {page.name: _text(page).partition("\n")[0] for page in sorted(DECISIONS.glob("[0-9]*.md"))}
     assert [(name, f"# {number}: {title}") for number, name, title in rows] == list(pages.items())
@@ -56,8 +56,8 @@ def _leads(page: Path, target: str) -> bool:
 def _anchors(page: Path) -> Iterator[str]:
     """The anchors that a reader on the web gets for the headings: in small letters, with `-` for a space."""
     seen: Counter[str] = Counter()
-    outside = re.sub(r"^```.*?^```", "", _text(page), flags=re.M | re.S)
-    for heading in re.findall(r"^#+ (.+)$", outside, re.M):
+    outside = re.sub(r"^```.*?^```", "", _text(page), flags=re.MULTILINE | re.DOTALL)
+    for heading in re.findall(r"^#+ (.+)$", outside, re.MULTILINE):
         words = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).strip().lower()
         anchor = "".join(letter for letter in words if letter.isalnum() or letter in " -_").replace(" ", "-")
         yield f"{anchor}-{seen[anchor]}" if seen[anchor] else anchor

@@ -107,7 +107,7 @@ def _of_merchants() -> Iterator[Written]:
     """Those of merchants are written by the database, for the merchant and the operators."""
     text = (ROOT / "ledger" / "migrations" / "0017_merchants.sql").read_text(encoding="utf-8")
     for name, facts in re.findall(
-        r"tell_of_merchant\(p_merchant_id, '(\w+)', jsonb_build_object\((.*?)\), p_now\)", text, re.S
+        r"tell_of_merchant\(p_merchant_id, '(\w+)', jsonb_build_object\((.*?)\), p_now\)", text, re.DOTALL
     ):
         keys = frozenset(re.findall(r"'(what|value|reason|amount_minor|currency|since)',", facts))
         yield from (Written(name, reader, keys) for reader in ("merchant", "operator"))

@@ -35,7 +35,9 @@ def test_each_command_module_that_answers_to_its_name_is_listed() -> None:
     named = [
         file.stem
         for file in (ROOT / "commands").glob("*.py")
-        if re.search(rf"^(async def {file.stem}\(|{file.stem} = plain_app)", file.read_text(encoding="utf-8"), re.M)
+        if re.search(
+            rf"^(async def {file.stem}\(|{file.stem} = plain_app)", file.read_text(encoding="utf-8"), re.MULTILINE
+        )
     ]
     assert sorted(named) == sorted(name.replace("-", "_") for name in COMMANDS)
 
