@@ -91,8 +91,12 @@ def table(
 
 
 def facts(title: str, values: Mapping[str, Any]) -> Facts:
-    """Two columns: what, and its value; empty values are left out."""
-    return Facts(title, [(name, clean(value)) for name, value in values.items() if value not in (None, "", [], (), {})])
+    """Two columns: what, and its value, several in a row; empty values are left out."""
+    return Facts(title, [(name, _row(value)) for name, value in values.items() if value not in (None, "", [], (), {})])
+
+
+def _row(value: Any) -> str:
+    return ", ".join(map(clean, value)) if isinstance(value, list | tuple) else clean(value)
 
 
 def _cell(value: Any) -> Cell:

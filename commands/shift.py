@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import typer
 from rich.console import Console
@@ -15,14 +17,15 @@ from commands.console import Failed, JsonFlag, command, print_answer
 from commands.link import books
 from commands.reading import actor_of, read_message
 from commands.service import temporal, why_idle
+from core.audit.waybills import CARRIERS
 from core.errors import DakuanError, Refused, Unavailable
 from core.ids import order_workflow_id
 from core.messages import ShiftDeadline
 from core.order.commands import first_answer, refusal_of
 from core.order.deadlines import deadlines
-from core.order.state import OrderState
+from core.order.state import OrderState, Phase
 from core.policy import Policy, parse_policy, resolve_recorded
-from core.reasons import Refusal
+from core.reasons import SENTENCES, Refusal
 from core.texts import clock
 from ledger.shifting import CONDITIONS, OpenOrder
 from screens import counted, table
@@ -32,6 +35,11 @@ if TYPE_CHECKING:
 
     from ledger.register import Register
 
+KNOWN: Mapping[str, Sequence[str]] = {
+    "phase": get_args(Phase),
+    "carrier": [*(carrier.id for carrier in CARRIERS.carriers), "other"],
+}
+"""Conditions with certain values."""
 AT_ONCE = 8
 """Orders that get the command at one time."""
 
@@ -58,6 +66,8 @@ async def shift(
     command_id = once or f"shift-{hashlib.sha256(repr((sorted(chosen.items()), body)).encode()).hexdigest()[:24]}"
     sent = read_message(ShiftDeadline, {**body, "command_id": command_id}, "malformed")
     async with books() as register:
+        if (policy := chosen.get("policy")) is not None and await register.policies.newest(policy) is None:
+            raise Refused("unknown_policy", f"{SENTENCES['unknown_policy']} {policy[:80]}", "where")
         found = [planned(one, policy, sent, datetime.now(UTC)) async for one, policy in _matching(register, chosen)]
     if apply:
         async with temporal() as client:
@@ -74,7 +84,8 @@ def conditions_of(where: list[str]) -> dict[str, str]:
     """The typed conditions.
 
     Raises:
-        Refused: `malformed`: an unknown key, one without a value, or one that stands twice.
+        Refused: `malformed`: an unknown key, one without a value, one that stands twice, or a value that none has: it
+            would find nothing, and read as if no order had to be moved.
     """
     chosen: dict[str, str] = {}
     for one in where:
@@ -84,6 +95,11 @@ def conditions_of(where: list[str]) -> dict[str, str]:
             raise Refused("malformed", f"where: {one[:80]!r} is not KEY=VALUE with one of {known}", "where")
         if key in chosen:
             raise Refused("malformed", f"where: {key} stands twice", "where")
+        if key in KNOWN and value not in KNOWN[key]:
+            near = ", ".join(get_close_matches(value, KNOWN[key], 1)) or ", ".join(KNOWN[key])
+            raise Refused("malformed", f"where: no {key} is called {value[:40]!r}; there is {near}", "where")
+        if key.endswith("_country") and not re.fullmatch("[A-Z]{2}", value):
+            raise Refused("malformed", f"where: {key} is two letters, such as CN, not {value[:40]!r}", "where")
         chosen[key] = value
     return chosen
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from core.durations import format_duration
 from core.fields import UNPRINTABLE, Message
 from core.known_keys import unknown_key
 from core.messages import Command
@@ -35,7 +38,7 @@ def reasons_of(error: ValidationError, model: type[BaseModel] | None = None) -> 
         if detail["type"] == "too_short" and any(_lies_in(other["loc"], detail["loc"]) for other in details):
             continue  # without the wrong field it is too short; that field has its own reason
         field = ".".join(_shown(part) for part in detail["loc"] if part != _OF_KEY)
-        message = _PLAIN.get(detail["type"]) or detail["msg"].removeprefix("Value error, ")
+        message = _PLAIN.get(detail["type"]) or _with_lengths(detail["msg"].removeprefix("Value error, "))
         if detail["type"] == "extra_forbidden" and model is not None:
             message = unknown_key(model, detail["loc"])
         head, colon, tail = message.partition(": ")
@@ -45,6 +48,16 @@ def reasons_of(error: ValidationError, model: type[BaseModel] | None = None) -> 
     return reasons
 
 
+def _with_lengths(message: str) -> str:
+    """The message, with a length of time as people type one, and not as Python writes it."""
+    return _LENGTH.sub(lambda found: format_duration(_length_of(found[1])), message)
+
+
+def _length_of(arguments: str) -> timedelta:
+    return timedelta(**{name: int(number) for name, number in re.findall(r"(\w+)=(-?\d+)", arguments)})
+
+
+_LENGTH = re.compile(r"datetime\.timedelta\(([^)]*)\)")
 _OF_KEY = "[key]"
 """Added by pydantic where the key itself is wrong."""
 _PLAIN = {

@@ -32,6 +32,10 @@ DETAILS: dict[str, str] = {
     "It has {} bytes, at most {} are taken: send it in parts.": "内容有 {} 字节，最多 {} 字节：请分次提交。",
     "The workflow {} was ended: {}.": "工作流 {} 已被终止：{}。",
     "No workflow {} runs.": "没有正在运行的工作流 {}。",
+    "where: {} is not KEY=VALUE with one of {}": "条件 {} 须为“键=值”，键可为 {}",
+    "where: {} stands twice": "条件 {} 重复",
+    "where: no {} is called {}; there is {}": "条件 {} 没有取值 {}；可用：{}",
+    "where: {} is two letters, such as CN, not {}": "条件 {} 须为两位大写字母的国家代码，不能是 {}",
     # orders
     "Another order with the id {} exists.": "订单号为 {}。",
     "The workflow of order {} has completed.": "订单 {} 的工作流已结束。",

@@ -16,6 +16,8 @@ pytestmark = pytest.mark.usefixtures("up")
 
 BY = ("--by", "3d", "--reason", "Spring Festival", "--as", "operator:ann")
 
+LONG = ("--by", "90d", "--reason", "x", "--as", "operator:ann")
+
 
 def ship_by(order: dict[str, Any]) -> datetime:
     return datetime.fromisoformat(ask("show", order["order_id"])["state"]["ship_by"])
@@ -51,7 +53,7 @@ def test_orders_in_which_no_such_deadline_runs_are_named_and_not_moved() -> None
     where = ("--where", f"merchant={order['merchant_id']}", "--where", "phase=awaiting_shipment")
     (one,) = ask("shift", "receipt_by", *where, *BY)["orders"]
     assert (one["outcome"], one["code"]) == ("not_moved", "no_such_deadline")
-    assert ask("shift", "ship_by", "--where", "carrier=nobody", *BY)["orders"] == []
+    assert ask("shift", "ship_by", "--where", "carrier=canpar", *BY)["orders"] == []
 
 
 @pytest.mark.parametrize(
@@ -59,12 +61,28 @@ def test_orders_in_which_no_such_deadline_runs_are_named_and_not_moved() -> None
     [
         (("--where", "colour=red", *BY), "malformed"),
         (("--where", "merchant=", *BY), "malformed"),
+        # Nothing is called so: it would find no order, and read as if none had to be moved.
+        (("--where", "phase=banana", *BY), "malformed"),
+        (("--where", "carrier=yt0", *BY), "malformed"),
+        (("--where", "to_country=China", *BY), "malformed"),
+        (("--where", "policy=none-such", *BY), "unknown_policy"),
         (("--where", "merchant=m", "--by", "soon", "--reason", "x", "--as", "operator:ann"), "malformed"),
         (("--where", "merchant=m", "--by", "90d", "--reason", "x", "--as", "operator:ann"), "malformed"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(more: tuple[str, ...], code: str) -> None:
     assert refusal("shift", "ship_by", *more) == code
+
+
+def test_a_limit_of_a_length_of_time_is_said_as_it_is_typed() -> None:
+    printed = run("--lang", "zh", "shift", "ship_by", "--where", "merchant=m", *LONG)
+    assert "by: 不得大于 60d" in printed.stderr
+    assert "timedelta" not in run("shift", "ship_by", "--where", "merchant=m", *LONG).stderr
+
+
+def test_a_value_that_is_nearly_right_is_named() -> None:
+    with pytest.raises(Refused, match="no carrier is called 'yund'; there is yunda"):
+        conditions_of(["carrier=yund"])
 
 
 def test_a_condition_that_stands_twice_is_refused() -> None:

@@ -31,6 +31,13 @@ def orders(*more: str) -> Listing:
     return table("1 order", columns, [row], numbers=("total", "refunded"), spare=("opened", *more))
 
 
+def test_facts_have_lists_in_a_row() -> None:
+    console = screens.screen()
+    with console.capture() as shown:
+        console.print(facts("key", {"scopes": ["a:read", "b:write"], "none": []}))
+    assert shown.get().splitlines() == ["key", " scopes  a:read, b:write", ""]
+
+
 def test_a_wide_screen_shows_every_column_in_one_line_a_row() -> None:
     title, header, rule, row, end = lines_of(orders(), 240)
     assert (title, end) == ("1 order", "")
