@@ -161,6 +161,11 @@ def print_line(line: str) -> None:
 # --- what people and scripts get -------------------------------------------------------------------------
 
 
+def speaks_chinese() -> bool:
+    """Whether this run speaks Chinese to a person."""
+    return _in_chinese.get()
+
+
 def wants_json() -> bool:
     """Whether this run prints JSON for scripts."""
     return _as_json.get()

@@ -8,11 +8,13 @@ from typing import Any, NoReturn, TypeVar
 import typer
 from pydantic import ValidationError
 
-from commands.console import print_json, print_line, wants_json
+from commands.console import print_json, print_line, speaks_chinese, wants_json
 from commands.reading import read_bytes, read_text
 from core.errors import BadInput
 from core.money import parse_amount
 from core.reading import reasons_of
+from core.reason_details import field_zh
+from core.reason_texts import REASONS
 from core.reconciliation.lines import KINDS, Scope, TheirLine
 from inbound.statements.base import StatementRead
 from inbound.statements.choosing import read_foreign
@@ -155,10 +157,20 @@ def refuse_file(error: BadInput) -> NoReturn:
     """
     rows = error.rows if isinstance(error, BadFile) else ()
     if wants_json():
-        reasons = [row._asdict() for row in rows]
+        reasons = [_reason(row) for row in rows]
         print_json({"error": {"code": "malformed", "message": str(error), "field": None, "reasons": reasons}})
     else:
-        print_line(f"malformed: {error}")
-        for row in rows[: ROWS_SHOWN if len(rows) > 1 else 0]:
-            print_line(f"  row {row.row}, {row.field}: {row.message}")
+        chinese = speaks_chinese()
+        print_line(f"malformed: {REASONS['malformed'].zh if chinese and rows else error}")
+        for row in rows[: ROWS_SHOWN if len(rows) > 1 or chinese else 0]:
+            print_line(_in_chinese(row) if chinese else f"  row {row.row}, {row.field}: {row.message}")
     raise typer.Exit(BAD_USAGE)
+
+
+def _in_chinese(row: BadRow) -> str:
+    return f"  第 {row.row} 行，{row.field}：{field_zh(row.message) or row.message}"
+
+
+def _reason(row: BadRow) -> dict[str, Any]:
+    chinese = field_zh(row.message)
+    return row._asdict() if chinese is None else {**row._asdict(), "message_zh": chinese}

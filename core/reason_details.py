@@ -12,6 +12,7 @@ from functools import cache
 from core.forms import Forms
 from core.reason_details_fields import FIELD_DETAILS
 from core.reason_details_http import HTTP_DETAILS
+from core.reason_details_rows import ROW_DETAILS
 from core.texts import spelled_zh
 
 DETAILS: dict[str, str] = {
@@ -293,4 +294,4 @@ _ONE_OF = "{}: must be one of {}."
 _FORMS = Forms(DETAILS | HTTP_DETAILS, _named)
 _VALUES = Forms({_ONE_OF: HTTP_DETAILS[_ONE_OF]})
 """What goes into a request stays as the request has it."""
-_FIELDS = Forms(FIELD_DETAILS, _named)
+_FIELDS = Forms({**FIELD_DETAILS, **ROW_DETAILS}, _named)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -79,6 +80,9 @@ async def test_a_bad_row_is_told_with_its_number_and_field(stage: WithdrawalStag
     assert [(one["row"], one["field"]) for one in answer["error"]["reasons"]] == [(3, "amount"), (4, "kind")]
     shown = await run("reconcile", "--rail", "sandbox", "--statement", file)
     assert (shown.exit_code, "row 4, kind: 'cat' is none of a rail's" in shown.stderr) == (2, True)
+    chinese = await run("--lang", "zh", "reconcile", "--rail", "sandbox", "--statement", file)
+    assert all(re.fullmatch(r"  第 \d+ 行，\w+：.*[\u4e00-\u9fff].*", line) for line in chinese.stderr.splitlines()[1:])
+    assert all("message_zh" in reason for reason in answer["error"]["reasons"])
     assert await stage.register.statements.lines("rail", "sandbox") == []
 
 

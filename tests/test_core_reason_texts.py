@@ -24,6 +24,7 @@ from core.reading import reasons_of
 from core.reason_details import DETAILS, detail_zh, field_zh
 from core.reason_details_fields import FIELD_DETAILS
 from core.reason_details_http import HTTP_DETAILS
+from core.reason_details_rows import ROW_DETAILS
 from core.reason_texts import HTTP_REASONS, REASONS
 from core.reasons import SENTENCES, in_chinese, refuse
 from core.strict_json import parse_json
@@ -138,11 +139,22 @@ def test_a_detail_puts_the_same_in(english: str, chinese: str) -> None:
     assert detail_zh(english.format(*values)) == chinese.format(*values)
 
 
-@pytest.mark.parametrize(("english", "chinese"), FIELD_DETAILS.items())
+@pytest.mark.parametrize(("english", "chinese"), [*FIELD_DETAILS.items(), *ROW_DETAILS.items()])
 def test_what_is_wrong_with_a_field_puts_the_same_in(english: str, chinese: str) -> None:
     assert english.count("{}") == chinese.count("{}")
     values = [f"x{number}" for number in range(english.count("{}"))]
     assert field_zh(english.format(*values)) == chinese.format(*values)
+
+
+def test_what_is_wrong_with_a_row_is_said_in_chinese() -> None:
+    """A row is refused by a reader of a format, a table, an amount, or our own columns."""
+    found = {form for form, _ in details_in("inbound", "bad", "BadRow", place=2)}
+    found |= {form for form, _ in details_in("commands", "BadRow", place=2)} & {*ROW_DETAILS}
+    raised = {form for form, _ in details_in("core", "BadInput", place=0) if "ISO" in form or "number" in form}
+    found |= {form.partition(": ")[2] for form in raised if form.startswith(("{}: ", "currency: "))}
+    ours = {form for form in found if form and form != "{}"}
+    assert len(ours) > 12
+    assert {form for form in ours if field_zh(form.replace("{}", "7")) is None} == set()
 
 
 def test_every_rule_of_a_message_is_said_in_chinese() -> None:

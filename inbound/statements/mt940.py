@@ -85,8 +85,11 @@ class StatedBalance:
         """It ends, with what was opened and moved."""
         closing = _signed(found["sign"], found["amount"])
         if self._opened and closing != self._amount:
-            why = f"is {closing}, and the opening balance with the entries is {self._amount}"
-            self._collector.bad(row, "62", f"{why}: entries are missing or doubled")
+            why = (
+                f"is {closing}, and the opening balance with the entries is {self._amount}: entries are missing or"
+                " doubled"
+            )
+            self._collector.bad(row, "62", why)
         self._opened = 0
 
     def end(self) -> None:
