@@ -48,7 +48,7 @@ CURRENCIES_OF_DAYS = """
 """
 _SUMS = ", ".join(f"sum(b.{part}_minor)::BIGINT AS {part}_minor" for part in PARTS)
 _PARTS = ", ".join(f"t.{part}_minor" for part in PARTS)
-_OPENING = f"""{CURRENCIES_OF_DAYS}
+OPENING = f"""{CURRENCIES_OF_DAYS}
     SELECT b.currency, {_SUMS} FROM (
         SELECT t.currency, {_PARTS} FROM currencies c CROSS JOIN LATERAL (
             SELECT d.* FROM merchant_days d
@@ -115,7 +115,7 @@ async def merchant_statement_page(
 
 
 async def _opening(connection: Any, merchant_id: str, since: datetime) -> dict[str, Held]:
-    rows = await connection.fetch(_OPENING, merchant_id, since)
+    rows = await connection.fetch(OPENING, merchant_id, since)
     return {row["currency"]: Held.model_validate(dict(row)) for row in rows}
 
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import random
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from databases import Database
-from explained import Explained
+from explained import Explained, index_conditions
 from ledger_samples import DAY, NOW, credit, funded, settle
 
 from core.merchant_statement import Held
 from core.movements import Leg, Movement, adjustment
 from ledger.book import Book
 from ledger.long_reads import long_reads
-from ledger.merchant_statements import StatementPosition, merchant_statement_page, merchant_statements
+from ledger.merchant_statements import OPENING, StatementPosition, merchant_statement_page, merchant_statements
 from ledger.proofs import prove
 from ledger.proving import Proven, prove_part
 from ledger.register import Register
@@ -189,6 +190,30 @@ async def test_a_statement_and_a_balance_read_no_history(database: Database, reg
     assert (len(found.rows), found.opening.pending_minor) == (20, 2 * (LONG - 40 - 41))
     read = (of_balance.buffers, of_statement.buffers, of_afternoon.buffers)
     assert max(read) <= FEW, read
+
+
+BY_TIME_LOST = "ALTER TABLE merchant_transfers DROP CONSTRAINT merchant_transfers_pkey;"
+BY_NUMBER_LOST = "DROP INDEX merchant_transfers_by_movement;"
+
+
+@pytest.mark.parametrize("lost", ["", BY_TIME_LOST, BY_NUMBER_LOST])
+async def test_no_statistics_let_a_statement_begin_with_the_whole_history(database: Database, lost: str) -> None:
+    """An upper bound alone, of time or of number, is all that came before. Which index the planner takes hangs on the
+    size of the books; without one of them it must not take the other from its beginning either.
+    """
+    async with database.owner.acquire() as owner:
+        change = owner.transaction()
+        await change.start()
+        try:
+            await owner.execute(f"{lost} SET LOCAL enable_seqscan = off")
+            text = await owner.fetchval(f"EXPLAIN (FORMAT JSON) {OPENING}", "m-1", MIDNIGHT + DAY / 2)
+        finally:
+            await change.rollback()
+    conditions = index_conditions(json.loads(text)[0], "merchant_transfers")
+    assert len(conditions) == 2, conditions
+    for condition in conditions:
+        assert "movement_id <=" not in condition
+        assert "occurred_at >=" in condition or "occurred_at <" not in condition
 
 
 BUSY = 5_000

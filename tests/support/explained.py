@@ -10,6 +10,13 @@ from typing import Any
 import asyncpg
 
 
+def index_conditions(plan: Any, table: str) -> list[str]:
+    """What bounds each scan of an index of this table, from a plan or a part of one."""
+    named = plan.get("Plan", plan)
+    own = [named.get("Index Cond", "")] if named.get("Index Name", "").startswith(f"{table}_") else []
+    return own + [found for part in named.get("Plans", ()) for found in index_conditions(part, table)]
+
+
 class Explained:
     """A pool that keeps the buffers which each query touched."""
 
