@@ -138,6 +138,17 @@ DETAILS: dict[str, str] = {
     "The payment is in {}.": "该笔支付的币种为 {}。",
     "{} was paid.": "实付 {}。",
     # withdrawals and accounts
+    "There is none.": "未填写账号。",
+    "Its check digit is wrong: a digit is mistyped, or two are swapped.": "校验位错误：有一位输错，或有两位颠倒。",
+    "It has {} characters; no account number has more than {}.": "共 {} 个字符，账号最多 {} 个字符。",
+    "The same digit throughout is no card number.": "全为同一数字，不是银行卡号。",
+    "The same digit throughout is no account number.": "全为同一数字，不是账号。",
+    "A wallet is a WeChat openid (28 characters from o) or an Alipay user id (16 digits from 2088).": (
+        "钱包账号为微信 openid（以 o 开头共 28 位）或支付宝用户号（以 2088 开头共 16 位数字）。"
+    ),
+    "As an IBAN: {}": "按 IBAN 校验：{}",
+    "{} of its characters are not digits, spaces or dashes.": "有 {} 个字符不是数字、空格或连字符。",
+    "It has {} digits; {} has {} to {}.": "共 {} 位数字；{}应为 {} 至 {} 位。",
     "{}:{} may not do this to the account, only {}.": "{}:{} 不能对该账户执行此操作，仅限：{}。",
     "Delete it first: `schedules delete {}`.": "请先删除：`schedules delete {}`。",
     "It is another merchant's withdrawal.": "这是其他商家的提现。",
@@ -201,6 +212,8 @@ NAMES: Mapping[str, str] = {
     "system": "系统",
     "storefront": "商城",
     "order": "订单",
+    "a card number": "银行卡号",
+    "a company account": "对公账号",
     "withdrawal": "提现",
     "opening": "创建中",
     "screening_held": "商品审核中",

@@ -109,6 +109,7 @@ def test_every_detail_that_is_raised_is_said_in_chinese() -> None:
     found = {form.removeprefix("{} "): where for room in rooms for form, where in details_in(room, "Refused")}
     assert len(found) > 15
     own = {"{}.", "{}", "{}, {}"}
+    found |= dict(details_in("core", "_invalid", place=0))
     missing = {form for form in found if form and form not in own and not said_in_chinese(form)}
     assert sorted((form, found[form]) for form in missing) == []
 
@@ -134,7 +135,10 @@ def test_what_a_request_must_hold_is_said_as_the_request_has_it() -> None:
 @pytest.mark.parametrize(("english", "chinese"), DETAILS.items())
 def test_a_detail_puts_the_same_in(english: str, chinese: str) -> None:
     assert english.count("{}") == chinese.count("{}")
-    assert english_in(chinese, "next", "accounts merchant", "withdrawal.limits", "schedules delete") == []
+    assert (
+        english_in(chinese, "next", "accounts merchant", "withdrawal.limits", "schedules delete", "openid", "IBAN")
+        == []
+    )
     values = [f"x{number}" for number in range(english.count("{}"))]
     assert detail_zh(english.format(*values)) == chinese.format(*values)
 
