@@ -54,11 +54,14 @@ demo: $(READY)
 up: $(READY)
 	$(RUN) starter.py up $(ARGS)
 
+CHINESE := /usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc
+
 # The console's tests drive a real Chromium, and look at Chinese pages.
 browser:
-	@{ command -v chromium && ls /usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc; } >/dev/null 2>&1 \
-	  || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-noto-cjk; } >/dev/null \
-	  || { echo "The console's tests need Chromium and Chinese fonts: apt-get install chromium fonts-noto-cjk" >&2; exit 1; }
+	@{ command -v chromium-headless-shell && ls $(CHINESE); } >/dev/null 2>&1 \
+	  || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium-headless-shell fonts-noto-cjk; } >/dev/null \
+	  || { command -v chromium && ls $(CHINESE); } >/dev/null 2>&1 \
+	  || { echo "The console's tests need Chromium and Chinese fonts: apt-get install chromium-headless-shell fonts-noto-cjk" >&2; exit 1; }
 
 # The alert rules are tested by Prometheus's own tool, the units by systemd's.
 optools:

@@ -21,6 +21,8 @@ from config import load
 
 P = ParamSpec("P")
 R = TypeVar("R")
+PROGRAMS = ("chromium-headless-shell", "chromium")
+"""The engine without a desktop's window around it needs less, and shows pages alike; the other will do."""
 WITHOUT = (
     *("WebUIOmniboxPopup", "WebUIOmniboxAimPopup", "WebUIOmniboxFullPopup"),
     *("HttpsUpgrades", "MediaRouter", "OptimizationHints", "NetworkTimeServiceQuerying", "PaintHolding"),
@@ -56,8 +58,8 @@ def apart(act: Callable[P, R], *arguments: P.args, **named: P.kwargs) -> R:
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """Debian's Chromium. It is a part of what the tests need: without it they fail."""
-    program = shutil.which("chromium")
-    assert program is not None, "the console's tests need Chromium: apt-get install chromium fonts-noto-cjk"
+    program = next(filter(None, map(shutil.which, PROGRAMS)), None)
+    assert program is not None, f"the console's tests need Chromium: apt-get install {PROGRAMS[0]} fonts-noto-cjk"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=list(FLAGS))
         yield browser
