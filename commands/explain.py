@@ -8,7 +8,7 @@ import typer
 
 from commands.console import JsonFlag, command, print_answer
 from commands.headings import print_in
-from commands.reviews import language_of
+from commands.reviews import LangOption, language_of
 from core.codes import KINDS_OF_CODES, Meaning, likely, meanings, meanings_of
 from core.errors import BadInput
 from core.texts import Language
@@ -18,7 +18,7 @@ from screens import Listing, table
 @command
 async def explain(
     code: Annotated[str | None, typer.Argument(help="Such as too_early, late_scan or missing.")] = None,
-    lang: Annotated[str, typer.Option(help="en or zh.")] = "en",
+    lang: LangOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Explain a code: a refusal, a hold, a finding, a break, a stage, a deadline.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from commands.console import JsonFlag, command, print_answer
+from commands.group import LANGUAGE
 from commands.headings import print_in
 from commands.link import books
 from commands.traces import trace_table
@@ -27,7 +28,10 @@ if TYPE_CHECKING:
     from ledger.register import Register
     from ledger.reviews import Review
 
-LangOption = Annotated[str, typer.Option("--lang", help="Sentences and headings in `en` or `zh`.")]
+LangOption = Annotated[
+    str | None,
+    typer.Option("--lang", help="Sentences and headings in `en` or `zh`; else as before the command."),
+]
 
 
 @command
@@ -40,7 +44,7 @@ async def reviews(
         bool, typer.Option("--trace", help="Show the carriers' answers for each parcel; a claim shows them as well.")
     ] = False,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="At most this many.")] = 100,
-    lang: LangOption = "en",
+    lang: LangOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """List the review queue, the longest waiting first. Decide with `send decide_audit` or `send decide_screening`."""
@@ -69,15 +73,16 @@ async def reviews(
     print_answer(views, lambda console: _show(console, views, language))
 
 
-def language_of(lang: str) -> Language:
-    """`en` or `zh`.
+def language_of(lang: str | None) -> Language:
+    """`en` or `zh`; None: that of the whole command line.
 
     Raises:
         BadInput: another language.
     """
-    if lang == "en":
+    chosen = LANGUAGE.get() if lang is None else lang
+    if chosen == "en":
         return "en"
-    if lang == "zh":
+    if chosen == "zh":
         return "zh"
     raise BadInput(f"--lang: {lang!r} is not a language we speak; en or zh")
 

@@ -51,7 +51,7 @@ GONE = "gone"
 @command
 async def show(
     subject: Annotated[str, typer.Argument(metavar="ID", help="An order's id, or withdrawal-… .")],
-    lang: LangOption = "en",
+    lang: LangOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Show an order or a withdrawal. If its workflow is gone or cannot answer, the register's state is shown."""

@@ -231,6 +231,7 @@ def test_goods_that_wait_for_a_reviewer_say_why_in_both_languages() -> None:
     assert "The goods match the screening rule “Medicine” (line 1)" in output()
     assert "商品命中筛查规则“药品”（第 1 行）" in output("--lang", "zh")
     assert "“药品”" in run("show", order["order_id"], "--lang", "zh").stdout
+    assert "“药品”" in run("--lang", "zh", "show", order["order_id"]).stdout
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,8 @@ def test_the_command_line_explains_a_code_and_names_its_neighbours() -> None:
     (hold, _) = ask_any("explain", "late_scan")
     assert (hold["kind"], hold["name_zh"]) == ("hold", "迟到轨迹")
     assert "款项未到账的原因" in run("explain", "late_scan", "--lang", "zh").output
+    assert "款项未到账的原因" in run("--lang", "zh", "explain", "late_scan").output
+    assert "款项未到账的原因" not in run("--lang", "zh", "explain", "late_scan", "--lang", "en").output
     assert len(ask_any("explain")) == len(meanings())
     wrong = run("explain", "late_scn")
     assert wrong.exit_code == 1
