@@ -35,6 +35,7 @@ from core.order import (
     receiving,
     shifting,
     shipping,
+    units,
 )
 from core.order.commands import VERBS
 from core.order.sparing import AGAINST
@@ -216,12 +217,13 @@ def refusals_in_source(verb: str) -> set[str]:
             handover.check_delivery,
             handover._check_report,
             handover.check_mode,
+            units.refuse_unknown_line,
             shipping.check_claims,
         ],
         "confirm_handover": [handover.check_handover, handover.check_mode],
         "report_shipment": [shipping.check_shipment, shipping._take, *number],
         "correct_waybill": [shipping.check_correction, *number],
-        "decline_shipment": [promising.check_decline, promising._check_unshipped],
+        "decline_shipment": [promising.check_decline, promising._check_unshipped, units.refuse_unknown_line],
         "request_delay": [promising.check_request, promising._check_unshipped],
         "answer_delay": [promising.check_answer],
         "report_scan": [shipping.check_scan],
@@ -235,7 +237,7 @@ def refusals_in_source(verb: str) -> set[str]:
         "resolve_refund": [holding.check_resolution],
         "refund_order": [granting.check_refund, granting._check_scope],
         "shift_deadline": [shifting.check_shift],
-        "place_hold": [holding.check_place],
+        "place_hold": [holding.check_place, holding.object_to_place],
         "lift_hold": [holding.check_lift],
         "report_chargeback": [chargebacks.check_chargeback, chargebacks._check_opened],
         "open_claim_back": [claiming.check_claim_back, evidence.check_evidence],
