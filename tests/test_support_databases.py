@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncpg
-from databases import Database, emptied
+from databases import Database, Prover, emptied
 from ledger_samples import funded
 
 from ledger.book import Book
@@ -32,6 +32,18 @@ async def test_a_database_is_swept_of_many_rows_as_well(database: Database) -> N
     await database.sweeper.sweep()
     assert await database.owner.fetchval("SELECT count(*) FROM movements") == 0
     assert await database.owner.fetchval("SELECT pg_relation_size('movements')") == 0
+
+
+async def test_a_prover_that_waits_to_prove_holds_no_lock(database: Database) -> None:
+    """A test that breaks the books proves nothing, and the sweeper empties long tables under a lock of its own."""
+    prover = await Prover.connect(database.worker_dsn)
+    try:
+        held = await database.owner.fetchval(
+            "SELECT count(*) FROM pg_locks WHERE pid = $1", prover.session.get_server_pid()
+        )
+        assert held == 0
+    finally:
+        await prover.session.close()
 
 
 async def test_a_session_that_a_test_left_open_is_ended(
