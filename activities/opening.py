@@ -9,7 +9,7 @@ from temporalio import activity
 from activities.by_name import ByName
 from activities.channels.base import PaymentChannel, PaymentFact
 from activities.policies import ParsedPolicies
-from activities.requests import EDITION, Opened, OpenRequest, Recorded, Rescued, RescueRequest
+from activities.requests import Opened, OpenRequest, Rescued, RescueRequest
 from activities.screening import ScreeningActivities
 from core.intake import Alike, IntakePolicy, hold_for, signals_of
 from core.merchants import MERCHANT_FROZEN, MERCHANT_SUSPENDED, MerchantStanding
@@ -170,14 +170,13 @@ class OpeningActivities:
         return refuse("payment_over_claimed", hint, field="payment.reference")
 
     @activity.defn
-    async def record(self, record: OrderRecord) -> Recorded:
+    async def record(self, record: OrderRecord) -> LedgerFacts:
         """Keep the order's row and notices; a lower revision changes nothing. Returns what the register had before.
 
         Raises:
             Unavailable: the database did not answer; a retry helps.
         """
-        standing = await self._register.orders.record(record)
-        return Recorded(**dict(standing), edition=EDITION)
+        return await self._register.orders.record(record)
 
     @activity.defn
     async def rescue(self, request: RescueRequest) -> Rescued:

@@ -48,23 +48,6 @@ class Opened(Message):
     stored_phase: str | None = None
 
 
-TIMER_STAYS = 1
-"""The first edition whose orders leave an earlier timer as it is while a parcel is on its way."""
-EDITION = TIMER_STAYS
-"""Of what this code does with an order, where older code does something else."""
-
-
-class Recorded(LedgerFacts):
-    """What stood in the register and the books, and the edition of the worker that recorded the order.
-
-    It stays in the history with this answer, and a workflow does what is new in an edition only after such an answer.
-    So histories of older code replay, and those that workers of both wrote in turn. A patch marker says the same, and
-    costs an order two events and a billed action.
-    """
-
-    edition: int = 0
-
-
 class RescueRequest(Message):
     """`set_back`: the workflow is the order's own, reset to an earlier point; then a closed order is returned too."""
 

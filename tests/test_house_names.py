@@ -38,3 +38,14 @@ def test_a_movement_like_refund_arrived_stands_in_five_files() -> None:
         "core/reconciliation/lines.py",
         "ledger/reconciling.py",
     ]
+
+
+def test_no_workflow_asks_for_a_patch_marker() -> None:
+    """Right after a local activity a replay may answer otherwise than the run did: docs/decisions/0022."""
+    asking = [
+        source.path
+        for source in sources()
+        for node in ast.walk(ast.parse(source.text))
+        if isinstance(node, ast.Attribute) and node.attr in {"patched", "deprecate_patch"}
+    ]
+    assert asking == []

@@ -76,8 +76,6 @@ class Views(Protocol[Shown]):
         ...
 
 
-GRACE_AFTER_OUTAGE = "grace-after-outage"
-"""The patch that moves deadlines after an outage."""
 NOT_OPENED = "not_opened"
 """The phase of a refused workflow that the register does not know, either."""
 
@@ -161,9 +159,7 @@ class Machine(Generic[S]):
         expected, self._expected = self._expected, None
         if expected is None:
             return self._state
-        spared = spare(self._state, expected, workflow.now())
-        # A run that began before there was a grace has passed these deadlines, and must do so again in a replay.
-        return spared if spared is not self._state and workflow.patched(GRACE_AFTER_OUTAGE) else self._state
+        return spare(self._state, expected, workflow.now())
 
     def _expect(self, due: Due | None) -> None:
         """Note when the next deadline passes. A look after it that is much too late follows an outage."""

@@ -18,7 +18,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.money import MoneyActivities
     from activities.opening import OpeningActivities
     from activities.payout import PayoutActivities
-    from activities.requests import TIMER_STAYS, Opened, OpenRequest, RescueRequest
+    from activities.requests import Opened, OpenRequest, RescueRequest
     from activities.screening import ScreeningActivities
     from core.answers import Answer
     from core.audit.findings import Finding  # noqa: F401  # the converter looks for Verdict's types among the passed
@@ -98,7 +98,6 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
     def __init__(self) -> None:
         super().__init__(commands, views)
         self._watches = Watches()
-        self._edition = 0
 
     # --- the story -------------------------------------------------------------------------------------
 
@@ -252,7 +251,6 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
         """Record the state; the register answers with its own and the books' facts. The ledger's facts win."""
         assert isinstance(step.record, OrderRecord)
         standing = await run_local(OpeningActivities.record, step.record, step.summary)
-        self._edition = standing.edition
         # A command that is being decided works on the state that this replaces.
         async with self._one_command:
             self._state = finish(self._order, step, standing, workflow.now())
@@ -330,7 +328,7 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
 
     def _may_wake_early(self, due: Deadline | None) -> bool:
         """Whether an earlier timer may stay: it rings only if the parcel is still on its way by then."""
-        return self._edition >= TIMER_STAYS and due is not None and due.name in NEWS_COMES_FIRST
+        return due is not None and due.name in NEWS_COMES_FIRST
 
     def _show(self, due: Deadline | None) -> None:
         """The search attribute of the deadline is written with the timer, so that each costs an action once."""

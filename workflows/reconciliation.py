@@ -33,8 +33,6 @@ PROVING = timedelta(minutes=30)
 """The first proof reads the whole books."""
 PROVEN_WITHIN = timedelta(hours=6)
 """For all tries; the next day proves again."""
-PROVES_BOOKS = "proves-books"
-"""The patch under which a comparison of orders proves the books."""
 RETRY = RetryPolicy(
     initial_interval=timedelta(seconds=1),
     maximum_interval=timedelta(minutes=5),
@@ -63,7 +61,7 @@ class ReconciliationWorkflow:
         )
         workflow.set_current_details(details_of(self._summary, not_fetched))
         answer = {**self._summary.model_dump(mode="json"), "not_fetched": not_fetched}
-        if asked.scope != "orders" or not workflow.patched(PROVES_BOOKS):
+        if asked.scope != "orders":
             return answer
         proven = await self._prove()
         workflow.set_current_details(details_of(self._summary, not_fetched, proven))

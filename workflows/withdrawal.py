@@ -38,10 +38,6 @@ with workflow.unsafe.imports_passed_through():
     from workflows.running import PATIENT_RETRY, raise_refusal, run_durable, run_local
     from workflows.starting import carried_state, first_argument, start_options
 
-REFUSED_COMPLETES = "refused-completes"
-"""Change of the code: a refused request completes its run with the refusal as its result."""
-APPROVED_FIRST = "approved-first"
-"""Change of the code: history knows of the approvals before the payout that they allow is opened."""
 SENDING = timedelta(seconds=15)
 """One instruction or query, including the rail's own time limit. A killed worker's try is noticed after this time, too.
 """
@@ -65,9 +61,8 @@ class WithdrawalWorkflow(Machine[WithdrawalState], commands=WITHDRAWAL_COMMANDS)
         try:
             return await self._whole(self._live(bodies))
         except ApplicationError:
-            # A refusal is an answer. A failed run is red in the Web UI, where people look for defects. Runs that began
-            # before this failed, and must do so again in a replay.
-            if self._refused is None or not workflow.patched(REFUSED_COMPLETES):
+            # A refusal is an answer. A failed run is red in the Web UI, where people look for defects.
+            if self._refused is None:
                 raise
             return refused_summary(self._refused)
 
@@ -152,12 +147,11 @@ class WithdrawalWorkflow(Machine[WithdrawalState], commands=WITHDRAWAL_COMMANDS)
 
     async def _carry_out(self, step: WithdrawalStep) -> Any:
         """Run ledger and register steps as local activities, unless they are decided once."""
+        run = run_durable if step.decided_once else run_local
         if not isinstance(step, Post):
             activity: Any = WithdrawalActivities.by_step(step)
-            run = run_durable if step.decided_once and workflow.patched(APPROVED_FIRST) else run_local
             return (await run(activity, step, step.summary)).result
-        post = run_durable if step.decided_once else run_local
-        posted = await post(MoneyActivities.post, step, step.summary)
+        posted = await run(MoneyActivities.post, step, step.summary)
         if not may_be_overtaken(posted):
             return posted
         question = ask_register(self._withdrawal, step.record)
