@@ -35,6 +35,7 @@ CHINESE: Mapping[str, str] = {
     "receipt": "收货",
     "after-sale": "售后",
     "waits for": "等待",
+    "next_deadline": "下一期限",
     "policy": "规则",
     "amount": "金额",
     "fee": "手续费",

@@ -49,7 +49,7 @@ async def _journal(stage: WithdrawalStage, withdrawal_id: str) -> list[tuple[str
     assert known is not None
     assert known.state is not None
     entries = known.state["inbox"]["journal"]
-    return [(entry["outcome"], entry["code"]) for entry in entries if entry["verb"] == "report_payout"]
+    return [(entry["outcome"], entry.get("code")) for entry in entries if entry["verb"] == "report_payout"]
 
 
 async def test_a_return_after_the_end_is_taken_and_many_more_of_it_move_nothing(money_stage: WithdrawalStage) -> None:

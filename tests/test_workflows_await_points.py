@@ -60,7 +60,7 @@ ELSEWHERE = {
     "release_claims": _ONCE,
     "rescue": "test_workflows_order_runs.py::test_a_terminated_order_is_rescued_where_it_was",
     "look": "test_activities_logistics.py::test_a_look_counts_with_those_that_the_order_remembers",
-    "judge": "test_core_order_shipping.py::test_scan_that_could_not_be_judged_makes_the_audit_look_at_once",
+    "judge": "test_core_order_scans.py::test_scan_that_could_not_be_judged_makes_the_audit_look_at_once",
     **dict.fromkeys(("pay_rest", "close_rest"), _REST),
     "start_scheduled_withdrawal": (
         "test_workflows_auto_withdrawal.py::test_a_time_that_is_tried_again_starts_what_it_started_before"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -38,20 +37,3 @@ async def test_a_stored_history_replays(name: str) -> None:
 async def test_a_history_replays_where_only_what_is_passed_through_is_let_through(name: str) -> None:
     strict = plugin(runner=strict_runner())
     await Replayer(workflows=[], plugins=[strict]).replay_workflow(_history(name))
-
-
-def _delayed(name: str, by: timedelta) -> WorkflowHistory:
-    """The same history, as if the worker had been away for so long from the first timer on."""
-    history = json.loads(HISTORIES[name])
-    fired = next(at for at, event in enumerate(history["events"]) if event["eventType"] == "EVENT_TYPE_TIMER_FIRED")
-    for event in history["events"][fired + 1 :]:
-        time = datetime.fromisoformat(event["eventTime"]) + by
-        event["eventTime"] = time.isoformat().replace("+00:00", "Z")
-    started = history["events"][0]["workflowExecutionStartedEventAttributes"]
-    return WorkflowHistory.from_json(started["workflowId"], json.dumps(history))
-
-
-async def test_an_outage_that_was_lived_before_there_was_a_grace_replays() -> None:
-    """The order was cancelled five hours late, at once. It must not be given time in a replay."""
-    delayed = _delayed("order_cancelled_by_ship_by", timedelta(hours=5))
-    await Replayer(workflows=[], plugins=[plugin()]).replay_workflow(delayed)
