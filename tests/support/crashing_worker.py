@@ -1,23 +1,26 @@
 """A worker that dies by kill -9: right after an effect and before its report, or at random moments.
 
-    python tests/support/crashing_worker.py FOLDER '{"credit": "A1"}'   dies after the credit of order A1, once
-    python tests/support/crashing_worker.py FOLDER '{"kills": 5, "seed": 3}'   dies five times
+    with crashing_worker(folder, {"credit": "A1"}, settings): ...   it dies after the credit of order A1, once
+    with crashing_worker(folder, {"kills": 5, "seed": 3}, settings): ...   it dies five times
 
-It is started again each time, from a parent that has imported everything already. After its last death it works until
-it gets a request to end, and leaves the file `done` in the folder.
+It is started again each time. After its last death it works until the block ends, and leaves the file `done` in the
+folder. All workers of a test run are forked from one process that has imported everything: the imports take longer
+than most of their lives.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
+import gc
+import multiprocessing
 import os
 import random
 import signal
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -32,7 +35,7 @@ import workflows.payment_return
 import workflows.running
 import workflows.withdrawal
 from activities.channels.sandbox import SandboxChannel
-from config import load
+from config import PROJECT, load
 from core.chart import Kind
 from core.movements import Movement
 from ledger.book import Book
@@ -218,15 +221,52 @@ def by_chance(folder: Path, kills: int, seed: int) -> None:
     until_it_dies(partial(work, None))
 
 
-def main() -> None:
-    """See the module."""
-    folder, spec = Path(sys.argv[1]), json.loads(sys.argv[2])
+def _work_and_die(folder: Path, how: Mapping[str, Any], environment: Mapping[str, str]) -> None:
+    """In a process of its own, forked from one that is clean; see the module."""
+    os.environ.clear()
+    os.environ.update(environment)
+    with (folder / "log").open("wb") as log:
+        os.dup2(log.fileno(), sys.stderr.fileno())
     load()
-    if "kills" in spec:
-        by_chance(folder, spec["kills"], spec["seed"])
+    gc.freeze()  # a collection in each life would copy the pages of all that was imported
+    if "kills" in how:
+        by_chance(folder, how["kills"], how["seed"])
     else:
-        after_effects(folder, spec)
+        after_effects(folder, dict(how))
 
 
-if __name__ == "__main__":
-    main()
+_forks = multiprocessing.get_context("forkserver")
+_forks.set_forkserver_preload([__name__])
+
+
+@contextmanager
+def crashing_worker(folder: Path, how: Mapping[str, Any], addresses: Mapping[str, object]) -> Iterator[None]:
+    """One for the block, and the log of its lives in the folder.
+
+    Args:
+        how: an effect → the id for which it is the last; or `kills`, how many, at moments that `seed` makes.
+        addresses: variables that lead it to its servers, beside those of this process.
+    """
+    environment = {**os.environ, **{name: str(value) for name, value in addresses.items()}}
+    process = _forks.Process(target=_work_and_die, args=(folder, how, environment))
+    with _found_by_new_programs(PROJECT, PROJECT / "tests" / "support"):
+        process.start()
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.join(30)
+
+
+@contextmanager
+def _found_by_new_programs(*folders: Path) -> Iterator[None]:
+    """The process from which workers are forked is started with the first of them, and imports what it can find."""
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join(map(str, folders))
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONPATH"]
+        else:
+            os.environ["PYTHONPATH"] = before

@@ -7,10 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import json
-import os
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -20,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import waiting
+from crashing_worker import crashing_worker
 from databases import Database
 from temporalio.client import Client, Interceptor, OutboundInterceptor, StartWorkflowInput, WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
@@ -133,22 +130,9 @@ class CrashStage(Stage):
             "DAKUAN_CARRIER_URL": self.settings.carrier_url,
             "DAKUAN_CHANNEL_URL": self.settings.channel_url,
             "DAKUAN_BANK_URL": self.settings.bank_url,
-            "PYTHONPATH": str(PROJECT),
         }
-        program = [
-            sys.executable,
-            str(PROJECT / "tests" / "support" / "crashing_worker.py"),
-            str(folder),
-            json.dumps(how),
-        ]
-        environment = {**os.environ, **{name: str(value) for name, value in addresses.items()}}
-        with (folder / "log").open("wb") as log:
-            process = subprocess.Popen(program, cwd=PROJECT, env=environment, stderr=log)
-            try:
-                yield
-            finally:
-                process.terminate()
-                process.wait(30)
+        with crashing_worker(folder, how, addresses):
+            yield
 
     async def references(self) -> Counter[str]:
         """How often each movement was posted."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import json
 import os
 import signal
 import subprocess
@@ -19,6 +18,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from crashing_worker import crashing_worker
 from databases import Database
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import ResetReapplyExcludeType
@@ -264,19 +264,8 @@ class WithdrawalStage:
     @contextmanager
     def crashing_worker(self, folder: Path, effects: Mapping[str, str]) -> Iterator[None]:
         """One that dies right after each of these effects, for the withdrawal beside it; see `crashing_worker`."""
-        program = [
-            sys.executable,
-            str(PROJECT / "tests" / "support" / "crashing_worker.py"),
-            str(folder),
-            json.dumps(effects),
-        ]
-        with (folder / "log").open("wb") as log:
-            process = subprocess.Popen(program, cwd=PROJECT, env=self.environment, stderr=log)
-            try:
-                yield
-            finally:
-                process.terminate()
-                process.wait(30)
+        with crashing_worker(folder, effects, self.environment):
+            yield
 
     @property
     def environment(self) -> dict[str, str]:
