@@ -50,9 +50,7 @@ async def test_one_merchants_flood_does_not_delay_anothers_first(order_stage: St
     flood = [("many", turn_of("m-many"))] * FLOOD
     others = [("other", turn_of(f"m-{n}")) for n in range(OTHERS)]
     turns = await _run_all(order_stage, "turns-of-merchants", [*flood, *others])
-    # The server's queue has four parts, each of which is fair for itself, and which empty at different speeds. At worst
-    # one after the other: then the others' mean place is 22 if each part is fair, and 31 if it is first come, first
-    # served.
+    # Served in turn, the others' mean place is about 12; first come, first served, it is 45.
     assert place_of(turns, "other") < (FLOOD + OTHERS) / 2, turns
 
 
