@@ -171,7 +171,7 @@ class ReconciliationActivities:
         )
         if sides.standing is not None:
             # Only once the breaks are kept: the next comparison reads what they are about again.
-            await self._register.breaks.note_compared(asked.scope, sides.standing)
+            await self._register.breaks.note_compared(asked.scope, asked.name, sides.standing)
         return found, ours, theirs, new
 
     async def _policy(self) -> ReconciliationPolicy:

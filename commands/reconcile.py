@@ -59,7 +59,7 @@ async def reconcile(
         int, typer.Option(min=1, max=366, help="Fetch the statements of this many days, today the last.")
     ] = 3,
     whole: Annotated[
-        bool, typer.Option("--all", help="Compare our own books from their beginning, not from the last comparison.")
+        bool, typer.Option("--all", help="Compare from the beginning, not from where the last comparison ended.")
     ] = False,
     apply: Annotated[bool, typer.Option("--apply", help="Report what only a statement has.")] = False,
     schedule: Annotated[

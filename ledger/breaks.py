@@ -58,9 +58,12 @@ class Breaks(RegisterPart):
             await self._call("SELECT record_breaks($1, $2, $3, $4, $5, $6)", scope, name, bodies, ours, theirs, now)
         )
 
-    async def note_compared(self, scope: Scope, standing: ComparedTo) -> None:
-        """Let the next comparison of our own books begin here. It never goes back."""
-        await self._call("SELECT note_reconciled($1, $2, $3)", scope, standing.seal, standing.position)
+    async def note_compared(self, scope: Scope, name: str, standing: ComparedTo) -> None:
+        """Let the next comparison begin here. It never goes back."""
+        still_open = [one._asdict() for one in standing.open]
+        await self._call(
+            "SELECT note_compared($1, $2, $3, $4, $5)", scope, name, standing.seal, standing.position, still_open
+        )
 
     async def known(
         self,

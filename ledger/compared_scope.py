@@ -7,9 +7,18 @@ one text serves the whole and the part.
 
 from __future__ import annotations
 
-from core.fields import Message
+from typing import Literal, NamedTuple
+
+from core.fields import Message, Time
 from core.reconciliation.lines import Scope
 from ledger.pool import SCHEMA
+
+
+class Open(NamedTuple):
+    """What a comparison with a statement left open: the key, and what it is about, such as `withdrawal/W1`."""
+
+    key: str
+    subject: str | None
 
 
 class ComparedTo(Message):
@@ -18,6 +27,10 @@ class ComparedTo(Message):
     seal: int
     movement: int
     position: int
+    covered_since: Time | None = None
+    """The beginning of the first period of a statement that was loaded after it, where there is one."""
+    open: tuple[Open, ...] = ()
+    """Of a rail or channel: what the next one looks at again."""
 
 
 STANDING = "SELECT max(number) AS seal, events_end() AS position FROM seals"
@@ -25,18 +38,26 @@ STANDING = "SELECT max(number) AS seal, events_end() AS position FROM seals"
 COMPARED = (
     "SELECT c.seal, s.last_movement AS movement, c.position FROM reconciled c JOIN seals s ON s.number = c.seal"
     # Events are purged after 30 days at the earliest.
-    " WHERE c.scope = $1 AND c.ran_at > clock_timestamp() - INTERVAL '25 days'"
+    " WHERE c.scope = $1 AND c.name = $2 AND c.ran_at > clock_timestamp() - INTERVAL '25 days'"
 )
 
 _NOUNS = {"orders": "order", "withdrawals": "withdrawal"}
 
 
-def _rows(table: str, source: str, found_by: str) -> str:
+def rows_of(table: str, source: str, found_by: str) -> str:
     """A table with the rows that each row of the source leads to, through an index (`LATERAL … OFFSET 0`)."""
     return (
         f"{table} AS MATERIALIZED (SELECT r.* FROM {source} AS s CROSS JOIN LATERAL ("
         f"SELECT r.* FROM {SCHEMA}.{table} r WHERE {found_by} OFFSET 0) AS r)"
     )
+
+
+def table_part(table: Literal["transfers", "accounts"]) -> str:
+    """The transfers of the movements that were given, or the accounts of those transfers."""
+    if table == "transfers":
+        return rows_of(table, "movements", "r.movement_id = s.id")
+    sides = "(SELECT debit_account AS id FROM transfers UNION SELECT credit_account FROM transfers)"
+    return rows_of(table, sides, "r.id = s.id")
 
 
 def part_of(scope: Scope) -> str:
@@ -54,14 +75,13 @@ def part_of(scope: Scope) -> str:
             WHERE b.scope = '{scope}' AND b.name = 'books' AND b.resolved_at IS NULL) AS t
         GROUP BY 1
     )"""
-    sides = "(SELECT debit_account AS id FROM transfers UNION SELECT credit_account FROM transfers)"
     parts = [
         touched,
-        _rows(scope, "touched", key),
-        _rows("movements", "touched", f"r.reference >= {base} || '/' AND r.reference < {base} || '0'"),
-        _rows("transfers", "movements", "r.movement_id = s.id"),
-        _rows("accounts", sides, "r.id = s.id"),
+        rows_of(scope, "touched", key),
+        rows_of("movements", "touched", f"r.reference >= {base} || '/' AND r.reference < {base} || '0'"),
+        table_part("transfers"),
+        table_part("accounts"),
     ]
     if scope == "withdrawals":
-        parts.append(_rows("payout_attempts", "touched", "r.withdrawal_id = s.id"))
+        parts.append(rows_of("payout_attempts", "touched", "r.withdrawal_id = s.id"))
     return ", ".join(parts)

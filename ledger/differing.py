@@ -7,12 +7,14 @@ a line that is plainly right is left out, and none that could be judged otherwis
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from core.reconciliation.breaks import MAY_BE_AHEAD, breaks
 from core.reconciliation.lines import Covered, OurLine, Scope, TheirLine
 from core.reconciliation.policy import ReconciliationPolicy
-from ledger.compared_scope import COMPARED, STANDING, ComparedTo, part_of
+from ledger import stated_scope
+from ledger.compared_scope import COMPARED, STANDING, ComparedTo, Open, part_of
 from ledger.long_reads import long_reads
 from ledger.pool import Connected
 from ledger.reconciling import ours, theirs
@@ -35,29 +37,31 @@ class Sides(NamedTuple):
     """Where this one began; None: it read everything."""
 
 
-PLAIN = """
+_AHEAD = ", ".join(f"'{kind}'" for kind in sorted(MAY_BE_AHEAD))
+PLAIN = f"""
     coalesce(o.lines = 1 AND NOT o.back AND o.family <> 'deadline', FALSE) AND (
-        -- One line each, of the same money.
-        (t.lines = 1 AND NOT t.back AND o.stand = 'booked' AND o.amount_minor = t.amount_minor
-            AND o.currency = t.currency)
+        -- One line each, of the same money. Of some kinds they may know before us.
+        (t.lines = 1 AND NOT t.back AND (o.stand = 'booked' OR o.stand = 'under_way' AND o.family IN ({_AHEAD}))
+            AND o.amount_minor = t.amount_minor AND o.currency = t.currency)
         OR (t.lines IS NULL AND CASE o.stand
             WHEN 'given_back' THEN TRUE
-            WHEN 'under_way' THEN o.at >= $4
+            WHEN 'under_way' THEN coalesce(o.at >= $4, FALSE)
             -- Their statements do not tell of all its time.
             ELSE $3 AND NOT coalesce((SELECT c.times FROM covered c)
                                      @> tstzrange(least(o.begun_at, o.at), o.at, '[]'), FALSE) END))
     OR coalesce(o.lines = 1 AND o.family = 'deadline' AND t.lines IS NULL AND o.at >= $5, FALSE)
 """
-"""$3: there are statements. $4, $5: what began after it is not yet stuck, not yet overdue."""
+"""$3: there are statements. $4, $5: what began after it is not yet stuck, not yet overdue; none: all is looked at."""
 
+_END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 _FAMILY = "CASE kind WHEN 'return' THEN 'payout' ELSE kind END"
 
 
-def _query(scope: Scope, part: str = "") -> str:
+def _query(scope: Scope, part: str = "", of_theirs: str = "") -> str:
     # A channel gives a payment two numbers, and the storefront reports either of them.
     return f"""
     WITH {part}{", " if part else ""}ours AS MATERIALIZED (SELECT {_FAMILY} AS family, q.* FROM ({ours(scope)}) AS q),
-    paid AS MATERIALIZED (SELECT DISTINCT key FROM ours WHERE kind = 'payment'),
+    {of_theirs}{", " if of_theirs else ""}paid AS MATERIALIZED (SELECT DISTINCT key FROM ours WHERE kind = 'payment'),
     theirs AS MATERIALIZED (
         SELECT {_FAMILY} AS family,
                CASE WHEN q.kind = 'payment' AND k.key IS NULL AND r.key IS NOT NULL THEN r.key
@@ -99,35 +103,56 @@ async def differing(
 
     Args:
         now, policy: as for `breaks`: what is not yet stuck or overdue is left out.
-        whole: read everything. Otherwise, of our own books, what is open and what changed since the last comparison.
+        whole: read everything. Otherwise what is open and what changed since the last comparison.
 
     Raises:
         Unavailable: the database does not answer; a retry helps.
     """
-    stated, waits = scope in {"rail", "channel"}, policy or ReconciliationPolicy()
+    stated, waits = scope in stated_scope.PARTS, policy or ReconciliationPolicy()
     async with long_reads(source) as connection:
         [standing] = await connection.fetch(STANDING)
-        known = [] if stated or whole else await connection.fetch(COMPARED, scope)
+        compared = stated_scope.COMPARED if stated else COMPARED
+        known = [] if whole else await connection.fetch(compared, scope, name)
         since = ComparedTo.model_validate(dict(known[0])) if known else None
-        bounds = (since.movement, since.position) if since is not None else ()
-        query = _query(scope, part_of(scope) if since is not None else "")
-        limits = (now - waits.stuck_after, now - waits.overdue_after)
-        rows = await connection.fetch(query, scope, name, stated, *limits, *bounds)
+        # What is under way with another party is looked at however young it is: it is what stays open.
+        limits = (None, None) if stated else (now - waits.stuck_after, now - waits.overdue_after)
+        query = _query(scope, *_parts(scope, since))
+        rows = await connection.fetch(query, scope, name, stated, *limits, *_bounds(scope, since))
         periods = await connection.fetch(
             "SELECT since, until FROM statement_periods WHERE scope = $1 AND name = $2", scope, name
         )
     [counts] = [row["line"] for row in rows if row["side"] == "counts"]
-    return Sides(
+    sides = Sides(
         [OurLine.model_validate(row["line"]) for row in rows if row["side"] == "ours"],
         [TheirLine.model_validate(row["line"]) for row in rows if row["side"] == "theirs"],
         [Covered.model_validate(dict(row)) for row in periods] if stated else None,
         our_count=counts[0],
         their_count=counts[1],
-        standing=None if stated else _standing(standing),
         since=since,
     )
+    return sides._replace(standing=_standing(standing, _open(scope, name, sides) if stated else ()))
 
 
-def _standing(row: Mapping[str, Any]) -> ComparedTo | None:
+def _parts(scope: Scope, since: ComparedTo | None) -> tuple[str, str]:
+    if since is None:
+        return "", ""
+    return stated_scope.PARTS[scope] if scope in stated_scope.PARTS else (part_of(scope), "")
+
+
+def _bounds(scope: Scope, since: ComparedTo | None) -> tuple[object, ...]:
+    if since is None:
+        return ()
+    return (since.movement, since.position, *([since.covered_since] if scope in stated_scope.PARTS else []))
+
+
+def _open(scope: Scope, name: str, sides: Sides) -> tuple[Open, ...]:
+    """What differs, or will once it has lasted for long enough: a break at the end of time is one that may come."""
+    found = breaks(scope, name, sides.ours, sides.theirs, _END_OF_TIME, covered=sides.covered)
+    return tuple(sorted({Open(one.key, one.subject) for one in found}, key=str))
+
+
+def _standing(row: Mapping[str, Any], still_open: tuple[Open, ...]) -> ComparedTo | None:
     """Where the next one may begin; None while nothing is sealed."""
-    return ComparedTo(seal=row["seal"], movement=0, position=row["position"]) if row["seal"] is not None else None
+    if row["seal"] is None:
+        return None
+    return ComparedTo(seal=row["seal"], movement=0, position=row["position"], open=still_open)

@@ -73,7 +73,7 @@ _PAYMENTS = """
            p.currency, min(o.opened_at) AS at, min((o.body #>> '{payment,paid_at}')::TIMESTAMPTZ) AS begun_at
     FROM payments p JOIN orders o ON o.channel = p.channel AND o.payment = p.payment
     WHERE p.channel = $2
-    GROUP BY p.channel, p.payment
+    GROUP BY p.payment, p.paid_minor, p.currency
 """
 
 # What buyers paid again, by the channel's key (`core.ids.charge_key`).
@@ -99,7 +99,7 @@ _REFUNDS = """
         FROM movements r JOIN transfers t ON t.movement_id = r.id JOIN accounts c ON c.id = t.credit_account
         WHERE r.reference > 'order/' AND r.reference < 'order0' AND r.reference LIKE 'order/%/refund/%'
           AND c.path LIKE 'order/%/refund\\_payable/%'
-        GROUP BY r.id
+        GROUP BY r.id, r.reference, r.currency, r.recorded_at
     )
     SELECT 'refund' AS kind, 'order/' || o.order_id AS subject,
            left(encode(sha256(convert_to(r.reference, 'UTF8')), 'hex'), 32) AS key,

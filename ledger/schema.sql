@@ -3,6 +3,15 @@
 -- Functions may name what is only made below.
 SET check_function_bodies = off;
 
+CREATE FUNCTION channel_key(p_reference text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+    SELECT left(encode(sha256(convert_to(p_reference, 'UTF8')), 'hex'), 32)
+$function$;
+
 CREATE FUNCTION event_position()
  RETURNS bigint
  LANGUAGE plpgsql
@@ -334,7 +343,9 @@ CREATE TABLE movements (
     CONSTRAINT currency_is_iso4217 CHECK (currency ~ '^[A-Z]{3}$'::text),
     CONSTRAINT reference_in_bounds CHECK (length(reference) >= 1 AND length(reference) <= 300)
 );
+CREATE INDEX movements_by_channel_key ON movements USING btree (channel_key(reference)) WHERE reference ~~ 'order/%/refund/%'::text OR reference ~~ 'order/%/claim_back/%'::text;
 CREATE INDEX movements_by_link ON movements USING btree (linked_to) WHERE linked_to IS NOT NULL;
+CREATE INDEX movements_of_chargebacks ON movements USING btree (reference) WHERE reference ~~ 'order/%/chargeback/%'::text;
 
 CREATE TABLE notices (
     id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
@@ -543,6 +554,7 @@ CREATE TABLE statement_loads (
     withdrawn_by text,
     withdrawn_at timestamp with time zone,
     told jsonb,
+    position bigint,
     CONSTRAINT statement_loads_pkey PRIMARY KEY (load_no),
     CONSTRAINT a_load_is_withdrawn_by_two_people CHECK (withdrawn_by IS NULL OR asked_by IS NOT NULL AND person_of(asked_by) <> person_of(withdrawn_by))
 );
@@ -795,9 +807,11 @@ CREATE TABLE reconciled (
     seal integer NOT NULL,
     position bigint NOT NULL,
     ran_at timestamp with time zone NOT NULL,
-    CONSTRAINT reconciled_pkey PRIMARY KEY (scope),
+    name text NOT NULL,
+    open jsonb NOT NULL DEFAULT '[]'::jsonb,
+    CONSTRAINT reconciled_pkey PRIMARY KEY (scope, name),
     CONSTRAINT reconciled_seal_fkey FOREIGN KEY (seal) REFERENCES seals(number),
-    CONSTRAINT reconciled_scope_check CHECK (scope = ANY (ARRAY['orders'::text, 'withdrawals'::text]))
+    CONSTRAINT reconciled_scope_known CHECK (scope = ANY (ARRAY['orders'::text, 'withdrawals'::text, 'rail'::text, 'channel'::text]))
 );
 
 CREATE TABLE rest_returns (
@@ -867,6 +881,7 @@ CREATE TABLE statement_lines (
     event_id text,
     loaded_at timestamp with time zone NOT NULL,
     load_no bigint,
+    position bigint DEFAULT event_position(),
     CONSTRAINT a_line_is_stored_once PRIMARY KEY (scope, name, line_id),
     CONSTRAINT statement_lines_load_no_fkey FOREIGN KEY (load_no) REFERENCES statement_loads(load_no),
     CONSTRAINT statement_amount_in_bounds CHECK (amount_minor >= 1 AND amount_minor <= '1000000000000000'::bigint),
@@ -876,6 +891,8 @@ CREATE TABLE statement_lines (
 );
 CREATE INDEX statement_lines_by_key ON statement_lines USING btree (scope, name, key);
 CREATE INDEX statement_lines_by_load ON statement_lines USING btree (load_no);
+CREATE INDEX statement_lines_by_position ON statement_lines USING btree (scope, name, "position");
+CREATE INDEX statement_lines_by_reference ON statement_lines USING btree (scope, name, reference) WHERE kind = 'payment'::text;
 
 CREATE TABLE statement_periods (
     scope text NOT NULL,
@@ -884,6 +901,7 @@ CREATE TABLE statement_periods (
     until timestamp with time zone NOT NULL,
     loaded_at timestamp with time zone NOT NULL,
     load_no bigint,
+    position bigint DEFAULT event_position(),
     CONSTRAINT statement_periods_pkey PRIMARY KEY (scope, name, since, until),
     CONSTRAINT statement_periods_load_no_fkey FOREIGN KEY (load_no) REFERENCES statement_loads(load_no),
     CONSTRAINT a_period_has_a_length CHECK (since < until)
@@ -1021,6 +1039,7 @@ CREATE TABLE account_drops (
     valid_until timestamp with time zone NOT NULL,
     created_at timestamp with time zone NOT NULL,
     updated_at timestamp with time zone NOT NULL,
+    position bigint,
     CONSTRAINT account_drops_pkey PRIMARY KEY (key),
     CONSTRAINT drops_are_numbered UNIQUE (account_id, version, drop_no),
     CONSTRAINT account_drops_account_id_version_fkey FOREIGN KEY (account_id, version) REFERENCES payout_account_versions(account_id, version),
@@ -1029,6 +1048,7 @@ CREATE TABLE account_drops (
     CONSTRAINT drop_state_known CHECK (state = ANY (ARRAY['open'::text, 'sending'::text, 'accepted'::text, 'unknown'::text, 'paid'::text, 'failed'::text, 'unsent'::text, 'lost'::text])),
     CONSTRAINT drop_tries_not_negative CHECK (tries_left >= 0)
 );
+CREATE INDEX account_drops_by_position ON account_drops USING btree (rail, "position");
 CREATE INDEX account_drops_by_rail ON account_drops USING btree (rail);
 CREATE UNIQUE INDEX one_drop_at_a_time ON account_drops USING btree (account_id, version) WHERE state = ANY (ARRAY['open'::text, 'sending'::text, 'accepted'::text, 'unknown'::text]);
 
@@ -1100,6 +1120,7 @@ CREATE TABLE payout_attempts (
     state text NOT NULL DEFAULT 'open'::text,
     created_at timestamp with time zone NOT NULL,
     updated_at timestamp with time zone NOT NULL,
+    position bigint,
     CONSTRAINT payout_attempts_pkey PRIMARY KEY (key),
     CONSTRAINT attempts_are_numbered UNIQUE (withdrawal_id, attempt_no),
     CONSTRAINT payout_attempts_account_id_account_version_fkey FOREIGN KEY (account_id, account_version) REFERENCES payout_account_versions(account_id, version),
@@ -1109,6 +1130,7 @@ CREATE TABLE payout_attempts (
     CONSTRAINT key_fits_every_rail CHECK (key ~ '^[A-Za-z0-9]{1,32}$'::text)
 );
 CREATE UNIQUE INDEX one_live_attempt_a_withdrawal ON payout_attempts USING btree (withdrawal_id) WHERE state <> ALL (ARRAY['failed'::text, 'unsent'::text]);
+CREATE INDEX payout_attempts_by_position ON payout_attempts USING btree (rail, "position");
 CREATE INDEX payout_attempts_by_rail ON payout_attempts USING btree (rail);
 
 CREATE TABLE withdrawal_approvals (
@@ -3267,6 +3289,19 @@ AS $function$
     ON CONFLICT (order_id, case_id) DO NOTHING
 $function$;
 
+CREATE FUNCTION note_compared(p_scope text, p_name text, p_seal integer, p_position bigint, p_open jsonb)
+ RETURNS void
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+    INSERT INTO reconciled (scope, name, seal, position, ran_at, open)
+    VALUES (p_scope, p_name, p_seal, least(p_position, events_end()), clock_timestamp(), p_open)
+    ON CONFLICT (scope, name) DO UPDATE
+    SET seal = excluded.seal, position = excluded.position, ran_at = excluded.ran_at, open = excluded.open
+    WHERE reconciled.seal <= excluded.seal AND reconciled.position <= excluded.position
+$function$;
+
 CREATE FUNCTION note_key_used(p_key_id text, p_now timestamp with time zone)
  RETURNS void
  LANGUAGE sql
@@ -3276,6 +3311,16 @@ AS $function$
     UPDATE api_keys SET last_used = p_now
     WHERE key_id = p_key_id AND (last_used IS NULL OR last_used < p_now - INTERVAL '1 minute')
 $function$;
+
+CREATE FUNCTION note_position()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+BEGIN
+    NEW.position := event_position();
+    RETURN NEW;
+END $function$;
 
 CREATE FUNCTION note_proof_run(p_broken text[])
  RETURNS text[]
@@ -3314,19 +3359,6 @@ AS $function$
     ON CONFLICT (only_row) DO UPDATE
     SET seal = excluded.seal, position = excluded.position, proven_at = excluded.proven_at
     WHERE proven.seal <= excluded.seal AND proven.position <= excluded.position
-$function$;
-
-CREATE FUNCTION note_reconciled(p_scope text, p_seal integer, p_position bigint)
- RETURNS void
- LANGUAGE sql
- SECURITY DEFINER
- SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
-AS $function$
-    INSERT INTO reconciled (scope, seal, position, ran_at)
-    VALUES (p_scope, p_seal, least(p_position, events_end()), clock_timestamp())
-    ON CONFLICT (scope) DO UPDATE
-    SET seal = excluded.seal, position = excluded.position, ran_at = excluded.ran_at
-    WHERE reconciled.seal <= excluded.seal AND reconciled.position <= excluded.position
 $function$;
 
 CREATE FUNCTION note_rest(p_channel text, p_payment text, p_now timestamp with time zone)
@@ -5961,6 +5993,19 @@ BEGIN
     RETURN TRUE;
 END $function$;
 
+CREATE FUNCTION settlements_of(p_references text[])
+ RETURNS TABLE(id bigint, reference text, currency text, occurred_at timestamp with time zone, channel text, settlement text, cash text, gross_minor bigint, net_minor bigint)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+ SET enable_nestloop TO 'on'
+AS $function$
+BEGIN
+    RETURN QUERY SELECT b.id, b.reference, b.currency, b.occurred_at, b.channel, b.settlement, b.cash, b.gross_minor,
+                        b.net_minor
+                 FROM booked_settlements b WHERE b.reference = ANY (p_references);
+END $function$;
+
 CREATE FUNCTION shape_of(p_path text)
  RETURNS text
  LANGUAGE plpgsql
@@ -6839,6 +6884,7 @@ CREATE VIEW purpose_balances AS
                    FROM last))) s
   GROUP BY purpose, currency, kind;
 
+CREATE TRIGGER a_drop_has_a_position BEFORE INSERT OR UPDATE ON account_drops FOR EACH ROW EXECUTE FUNCTION note_position();
 CREATE TRIGGER a_drop_has_its_events AFTER UPDATE OF state ON account_drops FOR EACH ROW WHEN (new.state <> old.state) EXECUTE FUNCTION add_drop_events();
 CREATE TRIGGER accounts_are_never_removed BEFORE DELETE OR TRUNCATE ON accounts FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER accounts_are_never_renamed BEFORE UPDATE OF id, path, currency, kind, guarded ON accounts FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
@@ -6861,10 +6907,12 @@ CREATE TRIGGER reviews_are_kept AFTER UPDATE ON orders FOR EACH ROW WHEN ((new.a
 CREATE TRIGGER reviews_are_kept_at_first AFTER INSERT ON orders FOR EACH ROW WHEN ((new.audit = ANY (ARRAY['rejected'::text, 'in_review'::text])) OR new.phase = 'screening_held'::text OR new.hold_reasons @> ARRAY['after_sale_arbitration'::text]) EXECUTE FUNCTION keep_reviews();
 CREATE TRIGGER a_change_of_an_account_is_an_event AFTER INSERT ON payout_account_changes FOR EACH ROW EXECUTE FUNCTION add_account_events();
 CREATE TRIGGER payout_account_changes_are_only_added_to BEFORE DELETE OR UPDATE OR TRUNCATE ON payout_account_changes FOR EACH STATEMENT EXECUTE FUNCTION refuse_change_of_history();
+CREATE TRIGGER an_attempt_has_a_position BEFORE INSERT OR UPDATE ON payout_attempts FOR EACH ROW EXECUTE FUNCTION note_position();
 CREATE TRIGGER policy_moves_are_only_added_to BEFORE DELETE OR UPDATE OR TRUNCATE ON policy_moves FOR EACH STATEMENT EXECUTE FUNCTION refuse_change_of_history();
 CREATE TRIGGER a_break_that_comes_back_or_goes_is_an_event AFTER UPDATE OF resolved_at ON reconciliation_breaks FOR EACH ROW WHEN (new.resolved_at IS DISTINCT FROM old.resolved_at) EXECUTE FUNCTION add_break_events();
 CREATE TRIGGER a_new_break_is_an_event AFTER INSERT ON reconciliation_breaks FOR EACH ROW EXECUTE FUNCTION add_break_events();
 CREATE TRIGGER safeguards_are_only_added_to BEFORE DELETE OR UPDATE OR TRUNCATE ON safeguards FOR EACH STATEMENT EXECUTE FUNCTION refuse_change_of_history();
+CREATE TRIGGER a_withdrawn_load_has_a_position BEFORE UPDATE OF withdrawn_at ON statement_loads FOR EACH ROW EXECUTE FUNCTION note_position();
 CREATE TRIGGER transfers_are_known AFTER INSERT ON transfers REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION keep_known_transfers();
 CREATE TRIGGER transfers_are_only_added BEFORE DELETE OR UPDATE OR TRUNCATE ON transfers FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER a_new_withdrawal_has_its_events AFTER INSERT ON withdrawals FOR EACH ROW WHEN (new.revision >= 0) EXECUTE FUNCTION add_withdrawal_events();
@@ -6967,6 +7015,7 @@ GRANT EXECUTE ON FUNCTION bounded_now TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION call_for_debt TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION case_events TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION change_endpoint TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION channel_key TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION claim_and_record TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION claim_review TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION claim_waybills TO dakuan_worker;
@@ -7021,10 +7070,11 @@ GRANT EXECUTE ON FUNCTION new_verdicts TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION newest_scan TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION note_attempt TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION note_callback TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION note_compared TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION note_key_used TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION note_position TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION note_proof_run TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION note_proven TO dakuan_worker;
-GRANT EXECUTE ON FUNCTION note_reconciled TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION note_rests TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION note_seal_bound TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION note_session_used TO dakuan_worker;
@@ -7088,6 +7138,7 @@ GRANT EXECUTE ON FUNCTION rotate_endpoint TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION safeguard TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION seal_books TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION seal_hash TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION settlements_of TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION shape_of TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION split_owed TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION stop_merchant TO dakuan_worker;

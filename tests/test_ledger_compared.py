@@ -31,7 +31,7 @@ async def _compared(register: Register, scope: Scope) -> tuple[list[Break], Side
     counts = {"ours": sides.our_count, "theirs": sides.their_count}
     await register.breaks.record(scope, "books", found, **counts, now=datetime.now(UTC))
     if sides.standing is not None:
-        await register.breaks.note_compared(scope, sides.standing)
+        await register.breaks.note_compared(scope, "books", sides.standing)
     return found, sides
 
 
@@ -132,7 +132,7 @@ async def test_a_position_that_does_not_exist_yet_skips_nothing(
     database: Database, long_books: Register, book: Book
 ) -> None:
     number = await database.pool.fetchval("SELECT max(number) FROM seals")
-    await database.pool.execute("SELECT note_reconciled('orders', $1, $2)", number, 2**62)
+    await database.pool.execute("SELECT note_compared('orders', 'books', $1, $2, '[]')", number, 2**62)
     await _order(long_books, book)
     _, sides = await _compared(long_books, "orders")
     assert any(line.key == "A1" for line in sides.ours) or sides.our_count > ORDERS * 3 // 100

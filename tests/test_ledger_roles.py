@@ -202,7 +202,7 @@ CALLABLE = {
     "note_proven": "the next proof skips what is closed and did not move; `prove --all` skips nothing",
     "note_proof_run": "what the last proof found; the next run, of any role, says it again",
     "seal_books": "seals what was booked; what is sealed stays, and a change is found",
-    "note_reconciled": "the next comparison skips what is closed and did not change; `reconcile --all` skips nothing",
+    "note_compared": "the next comparison skips what is closed and did not change; `reconcile --all` skips nothing",
     "movement_hashes": READS_ONLY,
     "merchant_changes": READS_ONLY,
     "merchant_of": READS_ONLY,
@@ -211,6 +211,8 @@ CALLABLE = {
     # of the comparison with statements
     "load_statement": "what a statement said; each load is kept, and takes two names to withdraw",
     "withdraw_load": "the same; what was told is kept",
+    "channel_key": READS_ONLY,
+    "settlements_of": READS_ONLY,
     "record_breaks": "what a comparison found; none from the future silences those after it",
     "post_settlements": "from a channel to a rail, at most what the channel holds",
     # helpers
@@ -229,7 +231,8 @@ CALLABLE = {
     **dict.fromkeys(
         ("refuse_change", "refuse_change_of_history", "add_order_events", "add_withdrawal_events", "add_notice_events",
          "add_account_events", "add_drop_events", "add_merchant_events", "add_break_events", "keep_verdicts",
-         "keep_reviews", "keep_known_transfers", "note_whole_withdrawal"),
+         "keep_reviews", "keep_known_transfers", "note_whole_withdrawal",
+         "note_position"),
         "only a trigger can call it",
     ),
 }  # fmt: skip

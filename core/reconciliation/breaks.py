@@ -15,7 +15,7 @@ from core.reconciliation.lines import Break, Covered, Kind, OurLine, Reason, Sco
 from core.reconciliation.policy import ReconciliationPolicy
 from core.reconciliation.texts import HELPS, HELPS_BY_KIND, OF_THE_BOOKS
 
-_MAY_BE_AHEAD: frozenset[Kind] = frozenset(
+MAY_BE_AHEAD: frozenset[Kind] = frozenset(
     {"payment", "settlement", "funding", "chargeback", "chargeback_fee", "chargeback_won"}
 )
 """The other side may know these first. A payout or refund has its key with us before anything is sent."""
@@ -49,7 +49,7 @@ class _View:
 
     def has_not_heard(self, ours: OurLine, stated: TheirLine) -> bool:
         """Whether we should know a line of theirs by now."""
-        waits = ours.stand == "under_way" and ours.kind not in _MAY_BE_AHEAD
+        waits = ours.stand == "under_way" and ours.kind not in MAY_BE_AHEAD
         return waits and self.older(stated.at, self.policy.late_after)
 
     def lacks(self, ours: OurLine) -> bool:
@@ -160,7 +160,7 @@ def _without_reversals(case: _Case) -> tuple[list[TheirLine], list[TheirLine]]:
 def _unwanted(case: _Case, outs: list[TheirLine], backs: list[TheirLine], view: _View) -> Iterator[Break]:
     """Their side has something that we never ordered, or gave up."""
     if outs:
-        ahead = case.kind in _MAY_BE_AHEAD and not view.older(outs[0].at, view.policy.late_after)
+        ahead = case.kind in MAY_BE_AHEAD and not view.older(outs[0].at, view.policy.late_after)
         if not ahead:
             yield _break(case, view, "extra" if case.ours is None else "paid_after_failed", outs)
     elif backs:

@@ -143,7 +143,7 @@ class Break(Message):
 class Comparison(Message):
     """What to compare at which moment; `days` of statements are fetched first, that of `now` the last.
 
-    `whole`: our own books are compared from their beginning, not from where the last comparison ended.
+    `whole`: both sides are compared from their beginning, not from where the last comparison ended.
     """
 
     scope: Scope

@@ -23,7 +23,7 @@ LATER = datetime.now(UTC) + timedelta(days=2)
 ALL_TIME = Covered(since=NOW - timedelta(days=4000), until=LATER)
 
 
-NOTHING_IS = "$3 AND $4::TIMESTAMPTZ IS NULL AND $5::TIMESTAMPTZ IS NULL"
+NOTHING_IS = "$3 AND $4::TIMESTAMPTZ = 'infinity' AND $5::TIMESTAMPTZ = 'infinity'"
 
 
 async def both_sides(pool: Pool, scope: Scope, name: str, now: datetime = LATER) -> Sides:
