@@ -10,6 +10,7 @@ import pytest_asyncio
 from databases import Database
 from ledger_samples import NOW
 from random_books import NAMES, RandomBooks
+from sizes import on_servers
 from statement_lines import LATER, line
 
 from bench.settled import SINCE, add_settled_orders
@@ -61,7 +62,7 @@ async def _first_difference(
 
 
 @pytest.mark.parametrize("scope", NAMES)
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(on_servers(4)))
 async def test_it_finds_what_one_from_the_beginning_finds(
     database: Database, register: Register, book: Book, scope: Scope, seed: int
 ) -> None:

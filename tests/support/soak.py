@@ -4,11 +4,12 @@
     python tests/support/soak.py orders --walks 1000     one part, smaller
 
 Parts: `sequences` (every sequence of so many events, from each start), `hypothesis` (every test by hypothesis),
-`orders`, `withdrawals` and `refunds` (random walks of the core, each named by its seed), `bursts` (signals at once, to
-one order), `webhooks` (10,000 events to 20 endpoints, gateways killed), `points` (each kind of fault at each await
-point), `uncached` (the tests of workflows by workers that remember none), `faults` (the fault bench, `--rounds` times),
-`drills` (a loss, bad lines and disks, an upgrade), `clients` (generated clients, and schemathesis). A part that fails
-does not stop the others; then the exit code is 1. At the end: kills, orders, withdrawals, effects and breaches.
+`orders`, `withdrawals` and `refunds` (random walks of the core, each named by its seed), `compared` (random books and
+statements, compared from where the last comparison ended and from the beginning), `bursts` (signals at once, to one
+order), `webhooks` (10,000 events to 20 endpoints, gateways killed), `points` (each kind of fault at each await point),
+`uncached` (workflow tests by workers that remember none), `faults` (the fault bench, `--rounds` times), `drills`
+(a loss, bad lines and disks, an upgrade), `clients` (generated clients, and schemathesis). A part that fails does not
+stop the others; then the exit code is 1. At the end: kills, orders, withdrawals, effects and breaches.
 """
 
 from __future__ import annotations
@@ -41,7 +42,10 @@ WALKS: dict[str, Callable[[int], int]] = {
     "withdrawals": withdrawal_life.walk,
     "refunds": refund_walks.walk,
 }
-PARTS = ("sequences", "hypothesis", *WALKS, "bursts", "webhooks", "points", "uncached", "faults", "drills", "clients")
+PARTS = (
+    *("sequences", "hypothesis", *WALKS, "compared", "bursts", "webhooks", "points"),
+    *("uncached", "faults", "drills", "clients"),
+)
 SUMMED = ("kills", "orders", "withdrawals", "effects", "double_effects", "lost_minor", "stuck", "breaches")
 """Figures of the fault bench and the drills that are added up."""
 AT_A_TIME = 100
@@ -201,6 +205,12 @@ def soak(
             "hypothesis",
             f"{examples:,} examples a test",
             *("pytest", "-m", "hypothesis", "-o", "faulthandler_timeout=0", *sharing),
+            **{VARIABLE: str(examples)},
+        ),
+        "compared": lambda: run_program(
+            "compared",
+            f"{examples // 10:,} random books for a rail and for a channel",
+            *("pytest", "-o", "faulthandler_timeout=0", "tests/test_ledger_compared_statements.py"),
             **{VARIABLE: str(examples)},
         ),
         "bursts": lambda: run_program(
