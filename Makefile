@@ -63,11 +63,12 @@ browser:
 	  || { command -v chromium && ls $(CHINESE); } >/dev/null 2>&1 \
 	  || { echo "The console's tests need Chromium and Chinese fonts: apt-get install chromium-headless-shell fonts-noto-cjk" >&2; exit 1; }
 
-# The alert rules are tested by Prometheus's own tool, the units by systemd's.
+# The alert rules are tested by Prometheus's own tool, the units by systemd's, the pool behind a real PgBouncer.
 optools:
-	@{ command -v promtool && command -v systemd-analyze; } >/dev/null \
-	  || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq --no-install-recommends prometheus systemd; } >/dev/null \
-	  || { echo "The tests of ops/ need promtool and systemd-analyze: apt-get install prometheus systemd" >&2; exit 1; }
+	@PATH="$$PATH:/usr/sbin"; OPTOOLS="prometheus systemd pgbouncer"; \
+	{ command -v promtool && command -v systemd-analyze && command -v pgbouncer; } >/dev/null \
+	  || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq --no-install-recommends $$OPTOOLS; } >/dev/null \
+	  || { echo "The tests of ops/ and of the pool need more: apt-get install $$OPTOOLS" >&2; exit 1; }
 
 test: $(READY) browser optools
 	$(RUN) -m pytest $(PARALLEL) $(ARGS)
