@@ -16,12 +16,14 @@ from rich.console import Console
 
 from bench.crowd import Crowd, crowd
 from bench.faults.killing import MortalWorker
+from bench.faults.pending import task_of
 from bench.faults.plan import Storm
 from bench.figures import FigureFile, Figures, show, write
 from bench.kills.books import Verdict, collect, judge
 from bench.kills.market import MERCHANTS, POLICY, Market, Sale, open_accounts
 from bench.kills.watch import watching
 from config import Settings
+from core.ids import order_workflow_id, withdrawal_workflow_id
 from ledger.register import Register
 from ledger.safeguards import set_safeguard
 from local.client import WorldClient
@@ -78,7 +80,10 @@ async def _measure(sales: list[Sale], kill_every: float, dice: random.Random, fi
         settles = await _ended(people, sales)
         world = await opened.enter_async_context(WorldClient(people.stack.standins.url))
         verdict = judge(await collect(people, world, sales))
+        waits_for = await _tasks(people, verdict)
     _report(sales, killed["worker"], verdict, {"settle_s": settles, "seconds": lived}, file)
+    for subject, waiting in waits_for.items():
+        Console().print(f"{subject}  {waiting}", highlight=False, markup=False)
     if verdict.breaches:
         raise typer.Exit(1)
 
@@ -144,6 +149,16 @@ async def _moved(people: Crowd) -> tuple[int, int]:
     """Orders that are settled, and withdrawals that are paid."""
     [row] = await people.pool.fetch(_MOVED)
     return row["settled"], row["paid"]
+
+
+async def _tasks(people: Crowd, verdict: Verdict) -> dict[str, str]:
+    """What each stuck workflow waits for, and how its history ends."""
+    stuck = [breach.withdrawal_id for breach in verdict.breaches if breach.kind == "stuck"][:BREACHES_SHOWN]
+    tasks = {}
+    for subject in stuck:
+        workflow_id = withdrawal_workflow_id if subject.startswith("w-") else order_workflow_id
+        tasks[subject] = await task_of(people.client, workflow_id(subject))
+    return tasks
 
 
 def _report(sales: list[Sale], killed: int, verdict: Verdict, times: Figures, file: Path | None) -> None:
