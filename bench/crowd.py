@@ -77,7 +77,7 @@ class Crowd:
                 await asyncio.sleep(LOOK_EVERY)
         return time.perf_counter() - began
 
-    async def until_polled(self, check: Callable[[], None] = lambda: None) -> None:
+    async def until_polled(self, check: Callable[[], None]) -> None:
         """Wait until a worker, which is another process, begins to poll; `check` raises if it has ended.
 
         Raises:

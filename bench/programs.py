@@ -5,11 +5,27 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from asyncio.subprocess import Process
 from collections.abc import Sequence
 from pathlib import Path
 
 from config import PROJECT
 from core.errors import Unavailable
+
+
+def check_runs(process: Process, name: str, log: Path) -> None:
+    """See that a worker runs.
+
+    Raises:
+        Unavailable: it ended by itself; the message has the last line of its log.
+    """
+    if process.returncode is not None:
+        raise Unavailable(f"worker {name} has ended: {last_line(log)}")
+
+
+def last_line(log: Path) -> str:
+    """What a program said last; empty if it said nothing."""
+    return "".join(log.read_text(errors="replace").strip().splitlines()[-1:])
 
 
 class WorkerProgram:
@@ -24,7 +40,7 @@ class WorkerProgram:
     def __init__(self, home: Path, arguments: Sequence[str], name: str) -> None:
         self._home, self._arguments, self._name = home, arguments, name
         self._log = home / f"worker-{name}.log"
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: Process | None = None
 
     async def start(self) -> None:
         """Start it; it polls about a second later."""
@@ -35,14 +51,9 @@ class WorkerProgram:
             )
 
     def check(self) -> None:
-        """See that it runs.
-
-        Raises:
-            Unavailable: it ended by itself; the message has its last line.
-        """
-        if self._process is not None and self._process.returncode is not None:
-            last = self._log.read_text(errors="replace").strip().splitlines()[-1:]
-            raise Unavailable(f"the {self._name} worker has ended: {' '.join(last)}")
+        """See that it runs; see `check_runs`."""
+        if self._process is not None:
+            check_runs(self._process, self._name, self._log)
 
     async def kill(self) -> None:
         """End it as `kill -9` does."""

@@ -20,6 +20,7 @@ import gateway
 from bench.drills.steps import Steps
 from bench.faults.evidence import product_breaks
 from bench.faults.killing import environment_of
+from bench.programs import check_runs
 from bench.quiet import deaths_intended
 from config import PROJECT, Settings
 from core.errors import Unavailable
@@ -91,11 +92,15 @@ class Drill:
 
         Args:
             database_url: another way to the same database.
+
+        Raises:
+            Unavailable: it ended before the block did; the message has the last line of its log.
         """
         given = {"DAKUAN_BUILD_ID": build_id, "DATABASE_URL": database_url}
         own = {variable: value for variable, value in given.items() if value}
-        name = f"worker-{build_id or 'drill'}.log"
-        with (self.settings.home / name).open("ab") as log:
+        name = build_id or "drill"
+        said = self.settings.home / f"worker-{name}.log"
+        with said.open("ab") as log:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, str(code / "worker.py")),
                 cwd=code,
@@ -107,13 +112,13 @@ class Drill:
         try:
             yield
         finally:
-            if process.returncode is None:
-                process.send_signal(signal.SIGTERM)
-                try:
-                    await asyncio.wait_for(process.wait(), ENDS_WITHIN)
-                except TimeoutError:
-                    process.kill()
-                    await process.wait()
+            check_runs(process, name, said)  # the reason of what failed in the block
+            process.send_signal(signal.SIGTERM)
+            try:
+                await asyncio.wait_for(process.wait(), ENDS_WITHIN)
+            except TimeoutError:
+                process.kill()
+                await process.wait()
 
     async def until_polled(self) -> None:
         """Return once a worker gets the tasks."""

@@ -7,16 +7,26 @@ import json
 import os
 import sys
 import time
+from asyncio.subprocess import Process
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
+from temporalio.client import Client
+
+import gateway
 from bench.faults.plan import Storm, Strike, strikes
+from bench.programs import check_runs, last_line
 from config import PROJECT, Settings
+from core.errors import Unavailable
 from local.service import ServerProcess
 from local.stack import LocalStack
 
 ENDS_WITHIN = 30.0
+POLL_WITHIN = 60.0
+"""Seconds from the start of workers; the first poll comes after about two."""
+LOOK_EVERY = 0.1
 OURS = ("DAKUAN_", "TEMPORAL_", "DATABASE_")
 """Variables that would lead a worker to another stack."""
 
@@ -24,8 +34,8 @@ OURS = ("DAKUAN_", "TEMPORAL_", "DATABASE_")
 class MortalWorker:
     """One worker that is restarted after every kill; see `bench.faults.worker`."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
+    def __init__(self, process: Process, number: int, log: Path) -> None:
+        self._process, self._number, self._log = process, number, log
 
     @classmethod
     @asynccontextmanager
@@ -34,7 +44,8 @@ class MortalWorker:
     ) -> AsyncIterator[MortalWorker]:
         """A worker for the block; none of its processes outlives it."""
         arguments = json.dumps({"key_window": storm.key_window, "quicker": storm.quicker, "bug": bug})
-        with (settings.home / f"worker-{number}.log").open("wb") as log:
+        said = settings.home / f"worker-{number}.log"
+        with said.open("wb") as log:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "bench.faults.worker", arguments),
                 cwd=PROJECT,
@@ -45,7 +56,7 @@ class MortalWorker:
                 start_new_session=True,  # a Ctrl-C goes to the bench, which closes the worker's input
             )
         try:
-            yield cls(process)
+            yield cls(process, number, said)
         finally:
             assert process.stdin is not None  # a pipe, see above
             process.stdin.close()
@@ -55,12 +66,42 @@ class MortalWorker:
                 process.kill()
                 await process.wait()
 
+    def check(self) -> None:
+        """See that it runs or is being restarted; see `check_runs`."""
+        check_runs(self._process, str(self._number), self._log)
+
+    @property
+    def last_line(self) -> str:
+        """Of the log of its lives."""
+        return last_line(self._log)
+
     async def send(self, word: str) -> None:
-        """`kill`, `stop` or `go`."""
+        """`kill`, `stop` or `go`.
+
+        Raises:
+            Unavailable: it ended by itself, and is not restarted; the message has the last line of its log.
+        """
+        self.check()
         assert self._process.stdin is not None  # a pipe, see above
-        with suppress(ConnectionError):  # it has ended; a missing result will show it
+        with suppress(ConnectionError):  # it ends at this moment; the next word shows it
             self._process.stdin.write(f"{word}\n".encode())
             await self._process.stdin.drain()
+
+
+async def until_all_poll(client: Client, workers: Sequence[MortalWorker]) -> None:
+    """Wait until each of them polls, before the first is killed. No other worker polls this server.
+
+    Raises:
+        Unavailable: one ended by itself, or some do not poll in time; the message has the last line of each log.
+    """
+    last = time.monotonic() + POLL_WITHIN
+    while (polling := len((await gateway.workers(client)).workflows)) < len(workers):
+        for worker in workers:
+            worker.check()
+        if time.monotonic() > last:
+            said = "; ".join(worker.last_line for worker in workers)
+            raise Unavailable(f"{polling} of {len(workers)} workers poll after {POLL_WITHIN:.0f} s: {said}")
+        await asyncio.sleep(LOOK_EVERY)
 
 
 def environment_of(settings: Settings) -> dict[str, str]:
@@ -76,7 +117,7 @@ def environment_of(settings: Settings) -> dict[str, str]:
         "DAKUAN_SCREENING": settings.screening,
         "DAKUAN_HOME": settings.home / "nowhere",
     }
-    return own | {name: str(value) for name, value in given.items()}
+    return own | {name: str(value) for name, value in given.items() if value is not None}
 
 
 class Reaper:

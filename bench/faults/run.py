@@ -22,7 +22,7 @@ from temporalio.testing import TimeSkipper
 import gateway
 from bench.faults.evidence import OPENING, at_bank, books_of, collect, resting
 from bench.faults.judging import AtBank, Evidence, InBooks, Verdict, judge
-from bench.faults.killing import MortalWorker, Reaper
+from bench.faults.killing import MortalWorker, Reaper, until_all_poll
 from bench.faults.people import Desk, Merchants, patiently
 from bench.faults.plan import Fate, Storm, bank_faults, fates, own_faults
 from bench.faults.postman import Postman
@@ -99,6 +99,7 @@ async def under_fire(
             await opened.enter_async_context(MortalWorker.running(number, scene.settings, storm, bug))
             for number in range(1, WORKERS + 1)
         ]
+        await until_all_poll(scene.client, workers)
         postman = Postman(scene.world, Register(scene.pool), scene.client)
         desk = Desk(scene.client, scene.pool, scene.world, scene.fates)
         busy = [asyncio.create_task(work) for work in (postman.walk(), desk.sit())]

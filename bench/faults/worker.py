@@ -6,6 +6,8 @@
     stop      freeze it; `go` lets it go on
     (end)     the input ends: kill the worker and end, so that nothing is left if the bench itself is killed
 
+It ends with 2 where the worker does: a wrong setting stays wrong at the next start.
+
 `bug` plants a bug that loses money, to test that the bench finds it.
 """
 
@@ -37,6 +39,8 @@ from ending import end_with
 LOOK_EVERY = 0.05
 BORN_AGAIN_AFTER = 0.5
 """Seconds to wait after a worker ended by itself: its database or its Temporal is down."""
+MISCONFIGURED = 2
+"""The worker's exit code for a setting that is wrong."""
 _SIGNALS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP, "go": signal.SIGCONT}
 
 
@@ -112,8 +116,8 @@ def _start_worker(first: bool) -> int:
     return child
 
 
-def keep_alive() -> None:
-    """Keep one worker alive until the input ends."""
+def keep_alive() -> int:
+    """Keep one worker alive until the input ends; the exit code."""
     child = _start_worker(first=True)
     while True:
         readable, _, _ = select.select([0], [], [], LOOK_EVERY)
@@ -123,14 +127,16 @@ def keep_alive() -> None:
         if line == "":
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
-            return
+            return 0
         ended, status = os.waitpid(child, os.WNOHANG)
+        if ended and os.waitstatus_to_exitcode(status) == MISCONFIGURED:
+            return MISCONFIGURED
         if ended:
             child = _start_worker(first=os.WIFSIGNALED(status))
 
 
-def main() -> None:
-    """See the module."""
+def main() -> int:
+    """See the module; the exit code."""
     options = json.loads(sys.argv[1])
     load()
     terms = SandboxRail.terms
@@ -138,7 +144,7 @@ def main() -> None:
     shorten_limits(options["quicker"])
     if options.get("bug"):
         BUGS[options["bug"]]()
-    keep_alive()
+    return keep_alive()
 
 
 if __name__ == "__main__":

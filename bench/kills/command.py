@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 
 from bench.crowd import Crowd, crowd
-from bench.faults.killing import MortalWorker
+from bench.faults.killing import MortalWorker, until_all_poll
 from bench.faults.pending import task_of
 from bench.faults.plan import Storm
 from bench.figures import FigureFile, Figures, show, write
@@ -64,7 +64,7 @@ async def _measure(sales: list[Sale], kill_every: float, dice: random.Random, fi
         people = await opened.enter_async_context(crowd(durable=False))  # workers die here, never the machine
         settings = await _furnish(people)
         workers = [await opened.enter_async_context(_mortal(settings, 1 + number)) for number in range(WORKERS)]
-        await people.until_polled()
+        await until_all_poll(people.client, workers)
         market = Market(people, await opened.enter_async_context(watching(people.pool)))
         killed, began = Counter[str](), time.perf_counter()
         async with asyncio.TaskGroup() as beside:

@@ -246,6 +246,9 @@ def crashing_worker(folder: Path, how: Mapping[str, Any], addresses: Mapping[str
     Args:
         how: an effect → the id for which it is the last; or `kills`, how many, at moments that `seed` makes.
         addresses: variables that lead it to its servers, beside those of this process.
+
+    Raises:
+        RuntimeError: it ended before the block did, so that nothing worked on; with the last line of the log.
     """
     environment = {**os.environ, **{name: str(value) for name, value in addresses.items()}}
     process = _forks.Process(target=_work_and_die, args=(folder, how, environment))
@@ -254,8 +257,12 @@ def crashing_worker(folder: Path, how: Mapping[str, Any], addresses: Mapping[str
     try:
         yield
     finally:
+        ended = process.exitcode
         process.terminate()
         process.join(30)
+        if ended is not None:
+            said = (folder / "log").read_text(errors="replace").strip().splitlines()
+            raise RuntimeError(f"the crashing worker ended by itself with {ended}: {' '.join(said[-1:])}")
 
 
 @contextmanager
