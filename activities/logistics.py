@@ -16,7 +16,7 @@ from core.audit.absence import missing_trace
 from core.audit.facts import NoTrace, worth_keeping
 from core.audit.news import is_news
 from core.audit.policy import AuditPolicy
-from core.audit.trace import Trace
+from core.audit.trace import SILENT_ANSWERS, Trace
 from core.audit.verdict import ParcelFacts, Verdict, audit, next_look, remember
 from core.audit.waybills import CARRIERS
 from core.messages import Address
@@ -124,8 +124,8 @@ class LogisticsActivities:
         policy = (await self._policies.of(request.policy_hash)).audit
         assert request.now is not None
         since = request.now - policy.reuse_window
-        known, answers = await self._register.looks.read(_number(request), claimed_since=since)
-        traces = _all_traces(request, known, answers, request.now)
+        known = await self._register.looks.read(_number(request), claimed_since=since)
+        traces = _all_traces(request, known, known.polled, request.now)
         parcel = self._facts(request, known, request.no_trace)
         return audit(request.facts, parcel, traces, policy, request.now)
 
@@ -164,7 +164,7 @@ class LogisticsActivities:
             window=RECENT,
             most=MOST_RECENT,
         )
-        traces = _all_traces(request, known, answers, now)
+        traces = _all_traces(request, known, [*answers, *_earlier(known, answers)], now)
         silences = remember(silences, traces)
         parcel = self._facts(request, known, silences, recent=recent, subscribed=subscribed)
         return audit(request.facts, parcel, traces, policy, now), silences
@@ -216,6 +216,17 @@ def _all_traces(request: AuditRequest, known: Known, answers: Sequence[Trace], n
     """What providers answered, what they pushed, and what was reported to the order."""
     pushed = _pushed(request, known.pushed, answers)
     return [*answers, *pushed, *_reported(request, pushed, now)]
+
+
+def _earlier(known: Known, answers: Sequence[Trace]) -> tuple[Trace, ...]:
+    """The last scans of providers that do not answer now, where another one answers.
+
+    What that one has not heard of, such as a way back, stays known.
+    """
+    silent = {trace.provider for trace in answers if trace.answer in SILENT_ANSWERS}
+    if not silent or not any(trace.scans for trace in answers):
+        return ()
+    return tuple(trace for trace in known.polled if trace.provider in silent)
 
 
 def _known_silences() -> tuple[NoTrace, ...]:

@@ -42,11 +42,13 @@ class Known(NamedTuple):
     `pushed`: the traces pushed for it under any carrier, one a provider and carrier. `rivals`: live claims of it that
     stand against this order's, the earliest first. These are other merchants' claims, and the same merchant's for
     another buyer or place under another carrier's name, which intake does not see. A claim under another carrier counts
-    only if the number can belong to one parcel alone.
+    only if the number can belong to one parcel alone. `polled`: the last scans that each provider had of this parcel
+    before this look.
     """
 
     pushed: tuple[KeptPush, ...]
     rivals: tuple[Rival, ...]
+    polled: tuple[Trace, ...]
 
 
 class Looks(RegisterPart):
@@ -73,7 +75,7 @@ class Looks(RegisterPart):
             most: how many of them count.
         """
         row = await self._row(
-            f"SELECT n.answers, n.without_trace, {_PUSHED}, {_RIVALS}"
+            f"SELECT n.answers, n.without_trace, {_PUSHED}, {_RIVALS}, {_POLLED}"
             " FROM keep_look($1, $6, $3, $2, $7, $8, $9, $10, $11) AS n",
             *_known_by(number, claimed_since),
             number.parcel_id,
@@ -83,19 +85,13 @@ class Looks(RegisterPart):
         assert row is not None  # the function answers with one row
         return _known(number, row), Answers(row["answers"], row["without_trace"])
 
-    async def read(self, number: Number, *, claimed_since: datetime) -> tuple[Known, tuple[Trace, ...]]:
-        """What is known without a question to a provider: also the last scans of this number that each one had."""
+    async def read(self, number: Number, *, claimed_since: datetime) -> Known:
+        """What is known without a question to a provider."""
         row = await self._row(
-            f"SELECT {_PUSHED}, {_RIVALS}, ("
-            "   SELECT jsonb_agg(p.trace ORDER BY p.provider) FROM polled_traces p"
-            "   WHERE p.order_id = $1 AND p.parcel_id = $6 AND p.trace ->> 'waybill' = $2"
-            " ) AS polled",
-            *_known_by(number, claimed_since),
-            number.parcel_id,
+            f"SELECT {_PUSHED}, {_RIVALS}, {_POLLED}", *_known_by(number, claimed_since), number.parcel_id
         )
         assert row is not None  # it has no FROM
-        polled = (Trace.model_validate(trace) for trace in row["polled"] or ())
-        return _known(number, row), tuple(trace for trace in polled if trace.scans)
+        return _known(number, row)
 
 
 _PUSHED = """(
@@ -113,6 +109,10 @@ _RIVALS = """(
       AND (c.merchant_id <> $4 OR c.carrier <> $3 AND own.order_id IS NOT NULL
            AND (o.buyer_id, o.body -> 'ship_to') <> (own.buyer_id, own.body -> 'ship_to'))
 ) AS rivals"""
+_POLLED = """(
+    SELECT jsonb_agg(p.trace ORDER BY p.provider) FROM polled_traces p
+    WHERE p.order_id = $1 AND p.parcel_id = $6 AND p.trace ->> 'waybill' = $2
+) AS polled"""
 
 
 def _known_by(number: Number, claimed_since: datetime) -> tuple[object, ...]:
@@ -127,4 +127,5 @@ def _known(number: Number, row: Any) -> Known:
         for claim in row["rivals"] or ()
         if CARRIERS.one_parcel(number.carrier, claim["carrier"], number.waybill)
     )
-    return Known(tuple(pushed), tuple(rivals))
+    polled = (Trace.model_validate(trace) for trace in row["polled"] or ())
+    return Known(tuple(pushed), tuple(rivals), tuple(trace for trace in polled if trace.scans))

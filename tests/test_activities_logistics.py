@@ -17,7 +17,7 @@ from temporalio.testing import ActivityEnvironment
 from temporalio.worker import Worker
 from vendor_adapters import START, fresh, scan, way
 
-from activities.carriers.base import TraceQuery, found, nothing_found
+from activities.carriers.base import TraceQuery, found, nothing_found, silent
 from activities.carriers.chosen import ChosenCarriers
 from activities.logistics import LogisticsActivities
 from activities.policies import ParsedPolicies
@@ -199,6 +199,36 @@ async def test_a_provider_that_has_not_heard_of_the_way_back_tells_of_no_deliver
     asked = request(delivered=False, known=told.milestones)
     with pytest.raises(ApplicationError, match="nothing new"):
         await run(register, WayBack(scan(31, "locker", "北京市")), "audit", asked)
+
+
+class Away(Provider):
+    """A provider that has a way back, and then does not answer."""
+
+    def __init__(self, *scans: Scan) -> None:
+        super().__init__()
+        self.scans, self.away = scans, False
+
+    async def trace(self, query: TraceQuery) -> Trace:
+        return silent(query, "away", "unavailable", "timed out") if self.away else found(query, "away", self.scans)
+
+
+async def test_the_scans_of_a_provider_that_does_not_answer_now_stay_known(register: Register) -> None:
+    """Refused, it says; then only the other one answers, which has it delivered, somewhere, on a later day."""
+    await register.policies.keep("default", policy_hash(POLICY), POLICY)
+    away, other = Away(*way()[:-1], scan(40, "refused", "北京市")), WayBack()
+    other.scans = (scan(60, "delivered"),)
+    carriers = ChosenCarriers({"away": away, "one": other}, ("away", "one"))
+    activities = LogisticsActivities(register, ParsedPolicies(register.policies), carriers)
+    environment = ActivityEnvironment()
+    environment.info = dataclasses.replace(environment.info, started_time=START + timedelta(days=5))
+    asked = request(silent_review=True, moved=False, delivered=False)
+    first = await environment.run(activities.look, asked)
+    away.away = True
+    second = await environment.run(activities.look, asked.model_copy(update={"known": first.milestones}))
+    assert (first.outcome, first.refused_at) == ("rejected", scan(40, "refused").at)
+    assert (second.outcome, second.reasons) == ("needs_review", ("not_returned",))
+    again = await environment.run(activities.look, asked.model_copy(update={"known": second.milestones}))
+    assert again.outcome == "needs_review", "silence takes nothing out of what is kept"
 
 
 @activity.defn

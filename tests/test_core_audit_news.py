@@ -9,7 +9,7 @@ import pytest
 from audited_parcels import HONEST, a_trace, scan, verdict_on
 
 from core.audit.absence import COUNTS_AFTER, missing_trace
-from core.audit.news import is_news
+from core.audit.news import is_news, with_known
 from core.audit.trace import Trace
 from core.audit.verdict import Verdict
 
@@ -77,3 +77,17 @@ def test_a_carrier_lacks_a_trace_of_numbers_that_are_a_day_old(
     answers: tuple[Trace, ...], age: timedelta, missing: bool | None
 ) -> None:
     assert missing_trace(answers, age) is missing
+
+
+def test_a_provider_that_has_heard_less_approves_no_parcel_that_is_known_to_come_back() -> None:
+    heard = with_known(BACK.milestones, ARRIVED)
+    assert (ARRIVED.outcome, heard.outcome, heard.reasons) == ("approved", "needs_review", ("not_returned",))
+    assert (heard.delivered_at, heard.returned_at) == (ARRIVED.delivered_at, BACK.returned_at)
+    assert len(heard.sentences("en")) == len(heard.sentences("zh")) == 1
+    again = NOTHING | {"silent_review": True, "moved": True, "known": heard.milestones}
+    assert not is_news(ARRIVED, **again), "told of it, an order in review would ask again at once, without end"
+
+
+def test_a_provider_that_has_heard_more_is_believed() -> None:
+    again = verdict_on(*HONEST[:3], scan(50, "refused", "北京市"), scan(60, "delivered", "北京市海淀区"), now=70)
+    assert (again.outcome, with_known(BACK.milestones, again)) == ("approved", again)

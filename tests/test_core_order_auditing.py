@@ -156,6 +156,18 @@ def test_late_scans_end_a_review_for_a_missing_trace_also_after_receipt_by_timeo
     assert (driver.phase, driver.audit) == ("credited", "approved")
 
 
+def test_a_provider_that_has_not_heard_of_the_way_back_ends_no_review_for_silence() -> None:
+    driver = shipped()
+    driver.hear("p1", "needs_review", "trace_exists")
+    driver.hear("p1", "rejected", "not_returned", first_physical_at=T0, returned_at=T0 + 2 * DAY)
+    driver.hear("p1", "approved", first_physical_at=T0, delivered_at=T0 + DAY)
+    assert (driver.audit, driver.parcel().delivered_at) == ("in_review", None)
+    driver.advance(8 * DAY)
+    assert driver.receipt == "not_due"
+    driver.hear("p1", "approved", first_physical_at=T0, delivered_at=T0 + 3 * DAY)
+    assert driver.audit == "approved", "a later scan brought it to the buyer after all"
+
+
 def test_a_review_for_a_clock_that_was_ahead_ends_when_every_rule_passes() -> None:
     driver = shipped()
     ahead = (Finding("time_order", "fail", "strong", "clock", {"what": "future", "at": (T0 + DAY).isoformat()}),)

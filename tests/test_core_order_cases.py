@@ -139,6 +139,18 @@ def test_goods_come_back_and_the_merchant_confirms_them() -> None:
     assert not [watch for watch in audit_watches(driver.state) if watch.parcel_id == "return-1"]
 
 
+def test_a_provider_that_has_heard_less_takes_no_scan_of_a_return_back() -> None:
+    driver = delivered()
+    case(driver, "return_and_refund", lines=ALL_OF_2)
+    say(driver, "agree_after_sale", "merchant")
+    send_back(driver)
+    driver.hear("return-1", first_physical_at=driver.now)
+    driver.hear("return-1", label_at=driver.now - HOUR)
+    parcel = driver.state.cases[-1].parcel
+    assert parcel is not None
+    assert parcel.first_physical_at == driver.now
+
+
 def test_a_return_that_is_not_the_goods_is_decided_in_part() -> None:
     driver = delivered()
     case(driver, "return_and_refund")

@@ -33,7 +33,7 @@ async def _claim(
 async def _rivals(
     register: Register, order_id: str, carrier: str, waybill: str, merchant: str, since: datetime
 ) -> tuple[Rival, ...]:
-    known, _ = await register.looks.read(Number(order_id, "p1", merchant, carrier, waybill), claimed_since=since)
+    known = await register.looks.read(Number(order_id, "p1", merchant, carrier, waybill), claimed_since=since)
     return known.rivals
 
 

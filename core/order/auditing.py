@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from core.audit.absence import CarrierWord
-from core.audit.news import reports_less, together
+from core.audit.news import with_known
 from core.audit.verdict import OrderFacts, Verdict
 from core.messages import AppealAudit, DecideAudit
 from core.order.receiving import follow_deliveries
@@ -80,7 +79,7 @@ def apply_verdict(state: OrderState, parcel_id: str, waybill: str, verdict: Verd
     if parcel is None or not parcel.live or parcel.waybill != waybill or state.phase != "shipped" or state.crediting:
         return state
     before = parcel.verdict
-    verdict = kept_of(_keep_known_scans(before, verdict), len(state.parcels))
+    verdict = kept_of(with_known(before.milestones if before else None, verdict), len(state.parcels))
     came_back = verdict.returned_at is not None and (before is None or before.returned_at is None)
     parcel = parcel.changed(verdict=verdict)
     if parcel.delivered_at is not None and parcel.delivered_known_at is None:
@@ -89,21 +88,6 @@ def apply_verdict(state: OrderState, parcel_id: str, waybill: str, verdict: Verd
         # It comes back before the credit, so the approval is examined again.
         parcel = parcel.changed(audit="collecting", audit_since=now)
     return follow_deliveries(_apply_outcome(state.with_parcel(parcel), parcel, verdict, now), now)
-
-
-def _keep_known_scans(known: Verdict | None, verdict: Verdict) -> Verdict:
-    """The verdict with the scans that are known already.
-
-    A provider that reports less than before takes nothing back, and its missing trace rejects nothing: at most a person
-    must look.
-    """
-    if known is None or not reports_less(known.milestones, verdict.milestones):
-        return verdict
-    return replace(
-        verdict,
-        outcome="needs_review" if verdict.outcome == "rejected" else verdict.outcome,
-        **dict(together(known.milestones, verdict.milestones)),
-    )
 
 
 def _apply_outcome(state: OrderState, parcel: Parcel, verdict: Verdict, now: datetime) -> OrderState:

@@ -13,6 +13,7 @@ from core.aftersale.deadlines import CASE_REMINDER, case_deadlines, pass_due
 from core.aftersale.messages import OpenAfterSale
 from core.aftersale.state import AfterSaleCase, CaseFacts, DueStage
 from core.aftersale.texts import REMINDED
+from core.audit.news import with_known
 from core.audit.verdict import Verdict
 from core.command import Command, LineQuantity
 from core.order.chargebacks import follow_won, wait_for_channel
@@ -153,6 +154,7 @@ def apply_case_verdict(state: OrderState, parcel_id: str, waybill: str, verdict:
     found = next((p for p in parcels if (p.parcel_id, p.waybill) == (parcel_id, waybill)), None)
     if case is None or found is None:
         return state
+    verdict = with_known(found.verdict.milestones if found.verdict else None, verdict)
     kept, facts = kept_of(verdict, len(state.parcels)), facts_of_case(state, case)
     apply = returns.apply_verdict if found is case.parcel else replacements.apply_replacement_verdict
     return _take(state, case, apply(case, kept, facts, now), now)
