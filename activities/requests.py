@@ -5,10 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from pydantic import Field
-
 from core.audit.facts import Milestones, NoTrace, OrderFacts
-from core.fields import Message
+from core.fields import Message, omitted_at
 from core.messages import Address, AutomaticWithdrawals, Order, Scan
 from core.order.opening import Screening
 from core.order.shipping import Claim, WaybillToClaim
@@ -26,7 +24,7 @@ class OpenRequest(Message):
     order: Order
     opened_by: str
     now: datetime
-    proof: SenderProof | None = Field(default=None, exclude_if=lambda value: value is None)
+    proof: SenderProof | None = omitted_at(None)
     """The order's own, which leaves it out when it is sent on."""
 
 
@@ -42,7 +40,7 @@ class Opened(Message):
     policy: OrderPolicy | None = None
     screening: Screening | None = None
     standing: LedgerFacts | None = None
-    holds: tuple[Hold, ...] = Field(default=(), exclude_if=lambda holds: not holds)
+    holds: tuple[Hold, ...] = omitted_at(())
     known: bool = False
     refusal: Refusal | None = None
     stored_phase: str | None = None

@@ -4,14 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
-
-from core.fields import Message, Time
+from core.fields import Message, Time, omitted_at
 from core.messages import Actor
-
-
-def _is_none(value: object) -> bool:
-    return value is None
 
 
 class NextDeadline(Message):
@@ -38,11 +32,11 @@ class JournalEntry(Message):
     at: Time
     channel: Literal["update", "signal", "deadline", "system"]
     verb: str
-    command_id: str | None = Field(default=None, exclude_if=_is_none)
-    actor: Actor | None = Field(default=None, exclude_if=_is_none)
+    command_id: str | None = omitted_at(None)
+    actor: Actor | None = omitted_at(None)
     outcome: Literal["accepted", "duplicate", "refused", "noted"]
-    code: str | None = Field(default=None, exclude_if=_is_none)
-    message: str | None = Field(default=None, exclude_if=_is_none)
+    code: str | None = omitted_at(None)
+    message: str | None = omitted_at(None)
 
 
 class HoldView(Message):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated
+from functools import partial
+from operator import eq
+from typing import Annotated, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -18,6 +20,8 @@ from pydantic import (
 )
 
 from core.money import CURRENCIES, MAX_AMOUNT_MINOR
+
+T = TypeVar("T")
 
 # Control characters except tab and new line, and halves of surrogate pairs: no database or terminal takes them. Spelled
 # out, since Python's own tables grow with each version, and a replay must decide as the first run did.
@@ -103,6 +107,14 @@ AmountMinor = Annotated[int, Field(strict=True, ge=1, le=MAX_AMOUNT_MINOR)]
 AmountOrZero = Annotated[int, Field(strict=True, ge=0, le=MAX_AMOUNT_MINOR)]
 Quantity = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
 Time = Annotated[AwareDatetime, BeforeValidator(_rfc3339), AfterValidator(_in_utc)]
+
+
+def omitted_at(default: T) -> T:
+    """A field with this default, which JSON omits as long as it has it: states are in every record, and policies travel
+    with each order.
+    """
+    field: T = Field(default=default, exclude_if=partial(eq, default))
+    return field
 
 
 class Message(BaseModel):

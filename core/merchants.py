@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from core.durations import Duration
-from core.fields import Message
+from core.fields import Message, omitted_at
 from core.parts import Part
 
 MERCHANT_FROZEN = "merchant_frozen"
@@ -25,9 +25,9 @@ BpsOrNone = Annotated[int, Field(strict=True, ge=0, le=10_000)] | None
 class MerchantTerms(Part):
     """A merchant's own terms. None: the policy's. An order keeps the terms at its payment."""
 
-    settlement_delay: Duration | None = Field(default=None, exclude_if=lambda value: value is None)
-    commission_bps: BpsOrNone = Field(default=None, exclude_if=lambda value: value is None)
-    auto_withdraw: bool | None = Field(default=None, exclude_if=lambda value: value is None)
+    settlement_delay: Duration | None = omitted_at(None)
+    commission_bps: BpsOrNone = omitted_at(None)
+    auto_withdraw: bool | None = omitted_at(None)
 
 
 class MerchantStanding(Message):

@@ -43,6 +43,7 @@ from core.fields import (
     Title,
     Told,
     Word,
+    omitted_at,
 )
 from core.handover_messages import HANDOVER_COMMANDS, Sha256
 from core.money import MAX_AMOUNT_MINOR
@@ -117,13 +118,13 @@ class Order(Message):
     ship_from: Address
     ship_to: Address
     delivery_mode: DeliveryMode = "express"
-    handover_hash: Sha256 | None = Field(default=None, exclude_if=lambda value: value is None)
+    handover_hash: Sha256 | None = omitted_at(None)
     """SHA-256 of `{order_id}:{code}`: the code that the buyer gives where the goods are handed over."""
     ship_by: Time | None = None
     policy: PolicyName | None = None
-    device_hash: Digest | None = Field(default=None, exclude_if=lambda value: value is None)
+    device_hash: Digest | None = omitted_at(None)
     """The buyer's device, as the storefront's own hash of it."""
-    place_hash: Digest | None = Field(default=None, exclude_if=lambda value: value is None)
+    place_hash: Digest | None = omitted_at(None)
     """The address text, as the storefront's own hash of it."""
     proof: SenderProof | None = Field(default=None, exclude=True)
     """That the storefront starts it, where the policy asks for one; not kept."""

@@ -10,10 +10,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal, NamedTuple
 
-from pydantic import Field
-
 from core.chart import KINDS_BY_NAME, Kind, names_in
-from core.fields import Id, Message, Time
+from core.fields import Id, Message, Time, omitted_at
 from core.messages import Withdrawal
 from core.parts import Part
 
@@ -48,7 +46,7 @@ class Movement(Message):
     legs: tuple[Leg, ...]
     emptied: str | None = None
     linked_to: str | None = None
-    lines: tuple[LinePart, ...] = Field(default=(), exclude_if=lambda lines: not lines)
+    lines: tuple[LinePart, ...] = omitted_at(())
 
     def name(self, which: str) -> str:
         """The order, the cause, or another name that the reference holds; empty where it holds none of that name."""

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from core.audit.verdict import Verdict
 from core.audit.waybills import carrier, judge, suggest
-from core.fields import Id, Reason, Time
+from core.fields import Id, Reason, Time, omitted_at
 from core.messages import LineQuantity, Scan, Stage
 from core.parts import Part
 from core.reasons import Refusal, refuse
@@ -70,7 +70,7 @@ class Parcel(Part):
     pushed: tuple[Scan, ...] = ()
     pushed_physical_at: Time | None = None
     """The first pushed scan with the parcel in a carrier's hands. It counts before an audit has seen it."""
-    pushed_due: Literal["judge", "look"] | None = Field(default=None, exclude_if=lambda value: value is None)
+    pushed_due: Literal["judge", "look"] | None = omitted_at(None)
     """What pushed scans wait for: to be judged or, where that failed, for a look at the carrier."""
     looked_at: Time | None = None
     """When the carrier was last asked because a deadline was due."""
@@ -87,7 +87,7 @@ class Parcel(Part):
     pickup_again_at: Time | None = None
     """When the carrier is asked a second time before an unmoved parcel is refunded."""
     decisions: tuple[Decision, ...] = ()
-    late: tuple[LateNews, ...] = Field(default=(), exclude_if=lambda value: not value)
+    late: tuple[LateNews, ...] = omitted_at(())
     """News of it after its refund, the credit or the end, each kind once."""
 
     @property

@@ -18,7 +18,7 @@ from core.aftersale.limits import AfterSaleLimits
 from core.audit.policy import AuditPolicy
 from core.durations import Duration
 from core.errors import BadInput
-from core.fields import Id, Message
+from core.fields import Id, Message, omitted_at
 from core.intake import IntakePolicy
 from core.merchants import MerchantTerms
 from core.messages import DeliveryMode, Order
@@ -36,16 +36,12 @@ Few = Annotated[int, Field(strict=True, ge=0, le=200)]
 """An order keeps something of each: its state has a size budget, see `core.budgets`."""
 
 
-def _unsaid(default: Any) -> Any:
-    """A limit that few orders meet: an order does not carry it along where it is this.
-
-    What is left out of open orders means this value for as long as they live. Do not change it: a policy's text can.
-    """
-    return Field(default=default, exclude_if=lambda value: value == default)
-
-
 class OrderLimits(Message):
-    """Deadlines and counts of an order; `policies/default.toml` says where each number comes from."""
+    """Deadlines and counts of an order; `policies/default.toml` says where each number comes from.
+
+    A limit that few orders meet is omitted at its default. Such a default means the same in open orders as long as they
+    live: do not change it. A policy's text can.
+    """
 
     screening_sla: Duration = timedelta(hours=24)
     screening_end: Duration = timedelta(hours=72)
@@ -54,13 +50,13 @@ class OrderLimits(Message):
     ship_within: Duration = timedelta(hours=48)
     ship_by_longest: Duration = timedelta(days=15)
     ship_after_screening: Duration = timedelta(hours=24)
-    delay_answer_within: Duration = _unsaid(timedelta(hours=48))
-    delay_longest: Duration = _unsaid(timedelta(days=15))
-    delays_max: Few = _unsaid(2)
+    delay_answer_within: Duration = omitted_at(timedelta(hours=48))
+    delay_longest: Duration = omitted_at(timedelta(days=15))
+    delays_max: Few = omitted_at(2)
     pickup_within: Duration = timedelta(days=5)
-    collect_within: Duration = _unsaid(timedelta(days=7))
-    collect_reminder: Duration = _unsaid(timedelta(days=2))
-    handover_tries: Few = _unsaid(5)
+    collect_within: Duration = omitted_at(timedelta(days=7))
+    collect_reminder: Duration = omitted_at(timedelta(days=2))
+    handover_tries: Few = omitted_at(5)
     receipt_within: Duration = timedelta(days=7)
     receipt_reminder: Duration = timedelta(days=2)
     undelivered_within: Duration = timedelta(days=30)
@@ -75,12 +71,12 @@ class OrderLimits(Message):
     review_end: Duration = timedelta(days=7)
     settlement_delay: Duration = timedelta(days=4)
     after_sale_window: Duration = timedelta(days=7)
-    outage_limit: Duration = _unsaid(timedelta(hours=1))
-    outage_grace: Duration = _unsaid(timedelta(hours=24))
+    outage_limit: Duration = omitted_at(timedelta(hours=1))
+    outage_grace: Duration = omitted_at(timedelta(hours=24))
     refund_stuck_after: Duration = timedelta(days=3)
     refund_request_within: Duration = timedelta(days=3)
     auto_withdraw: bool = False
-    stopped_merchants: Literal["refuse", "hold"] = _unsaid("refuse")
+    stopped_merchants: Literal["refuse", "hold"] = omitted_at("refuse")
     """A new order of a frozen or suspended merchant: refused, or opened and held by name."""
     payment_oldest: Duration = timedelta(days=30)
     payment_skew: Duration = timedelta(minutes=5)
@@ -97,8 +93,8 @@ class Rule(Message):
 
     category: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_.-]{1,80}$")] | None = None
     merchant_id: Id | None = None
-    grade: Grade | None = Field(default=None, exclude_if=lambda value: value is None)
-    delivery_mode: DeliveryMode | None = Field(default=None, exclude_if=lambda value: value is None)
+    grade: Grade | None = omitted_at(None)
+    delivery_mode: DeliveryMode | None = omitted_at(None)
     commission_bps: Bps | None = None
     order: dict[str, Any] = {}
     after_sale: dict[str, Any] = {}
@@ -149,11 +145,11 @@ class OrderPolicy(Message):
     after_sale: AfterSaleLimits = AfterSaleLimits()
     commission_bps: Bps = 0
     rules: tuple[Rule, ...] = ()
-    grade: Grade | None = Field(default=None, exclude_if=lambda value: value is None)
+    grade: Grade | None = omitted_at(None)
     """The merchant's, as it was when the order was paid."""
-    terms: MerchantTerms | None = Field(default=None, exclude_if=lambda value: value is None)
+    terms: MerchantTerms | None = omitted_at(None)
     """The merchant's own terms, as they were when the order was paid; they are folded in."""
-    proofs: ProofNeeds = _unsaid(NO_NEEDS)
+    proofs: ProofNeeds = omitted_at(NO_NEEDS)
     early_weak: Duration = AuditPolicy().early_weak
     """The audit's: a scan so long before the payment is another parcel's."""
     clock_skew: Duration = AuditPolicy().clock_skew

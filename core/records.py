@@ -7,10 +7,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field
-
 from core.answers import NextDeadline
-from core.fields import AmountOrZero, Id, Message, Time
+from core.fields import AmountOrZero, Id, Message, Time, omitted_at
 from core.parts import Part
 
 
@@ -61,8 +59,8 @@ class LedgerFacts(Message):
     kept: bool
     revision: int
     references: tuple[str, ...] = ()
-    notices: tuple[Notice, ...] = Field(default=(), exclude_if=lambda value: not value)
-    let_go: tuple[str, ...] = Field(default=(), exclude_if=lambda value: not value)
+    notices: tuple[Notice, ...] = omitted_at(())
+    let_go: tuple[str, ...] = omitted_at(())
 
 
 class WithdrawalRecord(Message):

@@ -12,9 +12,9 @@ import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, StringConstraints, model_validator
+from pydantic import BaseModel, StringConstraints, model_validator
 
-from core.fields import Id, Message, Time
+from core.fields import Id, Message, Time, omitted_at
 
 if TYPE_CHECKING:
     from core.command import Role
@@ -45,8 +45,8 @@ class Certificate(Message):
 
     key: PublicKey
     not_after: Time
-    role: ProvingRole | None = Field(default=None, exclude_if=lambda value: value is None)
-    speaks_for: Id | None = Field(default=None, exclude_if=lambda value: value is None)
+    role: ProvingRole | None = omitted_at(None)
+    speaks_for: Id | None = omitted_at(None)
     root: PublicKey
     signature: Signature
 

@@ -22,6 +22,7 @@ from core.fields import (
     Reason,
     Text,
     Told,
+    omitted_at,
 )
 from core.sender_proofs import SenderProof
 
@@ -40,8 +41,8 @@ class Withdrawal(Message):
     account_id: Id
     requested_by: Actor
     # Left out at their defaults, so that a request from before they existed still has the same content.
-    policy: PolicyName | None = Field(default=None, exclude_if=lambda value: value is None)
-    leaving: Annotated[bool, Field(strict=True)] = Field(default=False, exclude_if=lambda value: value is False)
+    policy: PolicyName | None = omitted_at(None)
+    leaving: Annotated[bool, Field(strict=True)] = omitted_at(False)
     proof: SenderProof | None = Field(default=None, exclude=True)
     """Who asks, where the policy wants that proven; not kept."""
 

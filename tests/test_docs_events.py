@@ -9,8 +9,9 @@ import pytest
 
 from core.aftersale.state import CaseStage
 from core.event_types import BY_TYPE, EVENT_TYPES, EventType, facts_of, unknown_type
+from core.order.refunds import Refund
 from core.order.state import Phase as OrderPhase
-from core.order.state import Receipt, Refund
+from core.order.state import Receipt
 from core.parcels import AuditStage
 from core.withdrawal.payouts import Attempt
 from core.withdrawal.state import Phase as WithdrawalPhase

@@ -38,8 +38,7 @@ from core.order import (
     units,
 )
 from core.order.commands import VERBS
-from core.order.sparing import AGAINST
-from core.order.state import (
+from core.order.holds import (
     ARBITRATION_OVERDUE,
     CHARGEBACK_OVERDUE,
     CLAIM_STUCK,
@@ -47,11 +46,10 @@ from core.order.state import (
     LEDGER_DISAGREES,
     REFUND_STUCK,
     REVIEW_OVERDUE,
-    AfterSale,
-    Phase,
-    Receipt,
-    Refund,
 )
+from core.order.refunds import Refund
+from core.order.sparing import AGAINST
+from core.order.state import AfterSale, Phase, Receipt
 from core.parcels import AuditStage
 from core.policy import OrderLimits
 

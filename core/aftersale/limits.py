@@ -9,7 +9,7 @@ from pydantic import Field
 
 from core.aftersale.messages import CaseReason
 from core.durations import Duration
-from core.fields import AmountOrZero, Message
+from core.fields import AmountOrZero, Message, omitted_at
 
 Share = Annotated[int, Field(strict=True, ge=0, le=10_000)]
 Whose = Literal["merchant", "platform"]
@@ -39,31 +39,25 @@ class AfterSaleLimits(Message):
     """Up to this amount, silence refunds delivered goods without their return."""
     pause_most: Duration = timedelta(days=30)
     resume_least: Duration = timedelta(days=1)
-    replace_within: Duration = Field(
-        default=timedelta(hours=72), exclude_if=lambda within: within == timedelta(hours=72)
-    )
+    replace_within: Duration = omitted_at(timedelta(hours=72))
     """How long the merchant has to send new goods after the credit, before the money goes back."""
-    return_freight_most_minor: AmountOrZero = Field(default=5_000, exclude_if=lambda value: value == 5_000)
+    return_freight_most_minor: AmountOrZero = omitted_at(5_000)
     """The most that the buyer of an order may get for ways back, over all its cases."""
-    late_scan_review: bool = Field(default=True, exclude_if=lambda value: value)
+    late_scan_review: bool = omitted_at(True)
     """Whether an operator must look if a late scan shows that one party has both the goods and the money."""
     # What follows is left out where it is the default: the limits travel with each order.
-    chargeback_fee_bearer: Whose = Field(default="merchant", exclude_if=lambda whose: whose == "merchant")
+    chargeback_fee_bearer: Whose = omitted_at("merchant")
     """Who bears what a channel takes for a chargeback."""
-    chargeback_after_refund_borne_by: Whose = Field(default="platform", exclude_if=lambda whose: whose == "platform")
+    chargeback_after_refund_borne_by: Whose = omitted_at("platform")
     """Who bears what a channel takes although the buyer had it back."""
-    chargeback_evidence_within: Duration = Field(
-        default=timedelta(days=7), exclude_if=lambda within: within == timedelta(days=7)
-    )
+    chargeback_evidence_within: Duration = omitted_at(timedelta(days=7))
     """How long both sides may give evidence, where the channel names no date."""
-    chargeback_answer_within: Duration = Field(
-        default=timedelta(days=120), exclude_if=lambda within: within == timedelta(days=120)
-    )
+    chargeback_answer_within: Duration = omitted_at(timedelta(days=120))
     """How long the channel's answer is waited for after that, before an operator must ask."""
-    late_bps: Share = Field(default=0, exclude_if=lambda value: value == 0)
+    late_bps: Share = omitted_at(0)
     """What of the goods' price a merchant gives for a late shipment; 0 and no minimum: nothing."""
-    late_minimum_minor: AmountOrZero = Field(default=0, exclude_if=lambda value: value == 0)
-    late_cap_minor: AmountOrZero = Field(default=0, exclude_if=lambda value: value == 0)
+    late_minimum_minor: AmountOrZero = omitted_at(0)
+    late_cap_minor: AmountOrZero = omitted_at(0)
     """The most that it may be; 0: no cap."""
-    late_grace: Duration = Field(default=timedelta(hours=24), exclude_if=lambda value: value == timedelta(hours=24))
+    late_grace: Duration = omitted_at(timedelta(hours=24))
     """How long after `ship_by` a carrier may scan a parcel first."""

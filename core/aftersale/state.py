@@ -9,12 +9,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from pydantic import Field
-
 from core.aftersale.limits import AfterSaleLimits
 from core.aftersale.messages import CaseBearer, CaseKind, CaseReason, Evidence
 from core.command import Actor, LineQuantity
-from core.fields import Message, Time
+from core.fields import Message, Time, omitted_at
 from core.parcels import Parcel
 from core.parts import Part
 
@@ -101,7 +99,7 @@ class Above(Part):
 
     amount_minor: int
     bearer: Literal["merchant", "platform"] = "platform"
-    platform_minor: int = Field(default=0, exclude_if=lambda value: not value)
+    platform_minor: int = omitted_at(0)
     status: Literal["owed", "booked", "returned"] = "owed"
 
     @property
@@ -117,8 +115,8 @@ class Dispute(Part):
     fee_minor: int = 0
     fee_bearer: Literal["merchant", "platform"] = "merchant"
     fee_booked: bool = False
-    above: Above | None = Field(default=None, exclude_if=lambda value: value is None)
-    claim: int | None = Field(default=None, exclude_if=lambda value: value is None)
+    above: Above | None = omitted_at(None)
+    claim: int | None = omitted_at(None)
     """The case of the claim whose payment it is about; None: the order's own payment."""
 
 
@@ -138,15 +136,15 @@ class ClaimBack(Part):
     """
 
     amount_minor: int = 0
-    commission_minor: int = Field(default=0, exclude_if=lambda value: not value)
-    discount_minor: int = Field(default=0, exclude_if=lambda value: not value)
-    goodwill_minor: int = Field(default=0, exclude_if=lambda value: not value)
+    commission_minor: int = omitted_at(0)
+    discount_minor: int = omitted_at(0)
+    goodwill_minor: int = omitted_at(0)
     status: Literal["open", "asked", "confirmed", "booked"] = "open"
-    reference: str | None = Field(default=None, exclude_if=lambda value: value is None)
-    ruling: Ruling | None = Field(default=None, exclude_if=lambda value: value is None)
-    ruled_by: tuple[str, ...] = Field(default=(), exclude_if=lambda value: not value)
+    reference: str | None = omitted_at(None)
+    ruling: Ruling | None = omitted_at(None)
+    ruled_by: tuple[str, ...] = omitted_at(())
     """The two reviewers who decided it, where the buyer objected."""
-    votes: tuple[tuple[str, str], ...] = Field(default=(), exclude_if=lambda value: not value)
+    votes: tuple[tuple[str, str], ...] = omitted_at(())
     """The votes on an outcome that the channel does not say: (person, outcome)."""
 
 
@@ -167,20 +165,20 @@ class AfterSaleCase(Part):
     evidence: tuple[Exhibit, ...] = ()
     parcel: Parcel | None = None
     """The goods on their way back."""
-    replacement: Parcel | None = Field(default=None, exclude_if=lambda value: value is None)
+    replacement: Parcel | None = omitted_at(None)
     """The new goods of an exchange after the credit."""
     award: Award | None = None
     return_freight: CaseBearer
     """Who pays for the way back."""
-    return_freight_minor: int = Field(default=0, exclude_if=lambda value: not value)
+    return_freight_minor: int = omitted_at(0)
     """What the buyer gets for the way back, beside the refund. 0: the parties settle it, and the books move nothing."""
     cause: str | None = None
     """The cause of the refund that it led to."""
     closed_as: str | None = None
     """Why it ended without a refund or an exchange."""
-    dispute: Dispute | None = Field(default=None, exclude_if=lambda value: value is None)
+    dispute: Dispute | None = omitted_at(None)
     """Of a chargeback."""
-    claim: ClaimBack | None = Field(default=None, exclude_if=lambda value: value is None)
+    claim: ClaimBack | None = omitted_at(None)
     """Of what is claimed back from the buyer."""
 
     @property

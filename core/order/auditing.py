@@ -9,9 +9,10 @@ from core.audit.absence import CarrierWord
 from core.audit.news import with_known
 from core.audit.verdict import OrderFacts, Verdict
 from core.messages import AppealAudit, DecideAudit
+from core.order.holds import REVIEW_OVERDUE
 from core.order.receiving import follow_deliveries
 from core.order.refunding import refund_parcels
-from core.order.state import REVIEW_OVERDUE, OrderState
+from core.order.state import OrderState
 from core.order.weighing import kept_of
 from core.order.whereabouts import came_back
 from core.parcels import Decision, Parcel

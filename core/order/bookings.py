@@ -24,10 +24,12 @@ from core.order.freezing import (
     release_due,
     to_freeze_minor,
 )
+from core.order.holds import REFUND_STUCK
 from core.order.pausing import settles_at
 from core.order.refunding import without_refunds
+from core.order.refunds import Refund
 from core.order.shares import credit_shares
-from core.order.state import REFUND_STUCK, OrderState, Refund, above_due
+from core.order.state import OrderState, above_due
 
 
 class Booking(NamedTuple):

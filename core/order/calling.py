@@ -6,7 +6,8 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Literal
 
-from core.order.state import LEDGER_DISAGREES, REFUND_STUCK, OrderState
+from core.order.holds import LEDGER_DISAGREES, REFUND_STUCK
+from core.order.state import OrderState
 from core.order.texts import MERCHANT_HELD, cause_zh
 from core.states import Hold
 

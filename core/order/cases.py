@@ -19,11 +19,12 @@ from core.command import Command, LineQuantity
 from core.order.chargebacks import follow_won, wait_for_channel
 from core.order.claiming import begin_charge, follow_charge, wait_for_charge
 from core.order.granting import earned
+from core.order.holds import ARBITRATION_OVERDUE, REVIEW_OVERDUE
 from core.order.notifying import inform_of_case, notify_case
 from core.order.pausing import follow_clocks
 from core.order.refunding import refund_amount, refund_rest, refund_units
 from core.order.shares import refundable_minor, return_units
-from core.order.state import ARBITRATION_OVERDUE, REVIEW_OVERDUE, OrderState, Receipt
+from core.order.state import OrderState, Receipt
 from core.order.units import units_of
 from core.order.weighing import kept_of
 from core.parcels import Parcel

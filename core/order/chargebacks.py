@@ -14,10 +14,11 @@ from datetime import datetime
 from core.aftersale.messages import ReportChargeback
 from core.aftersale.stages import close, dispute
 from core.aftersale.state import Above, AfterSaleCase, Dispute, Said
+from core.order.holds import ARBITRATION_OVERDUE, CHARGEBACK_OVERDUE
 from core.order.notifying import notify_case
 from core.order.refunding import end_if_nothing_left, give_back_rest, take_for_chargeback
 from core.order.shares import refundable_minor
-from core.order.state import ARBITRATION_OVERDUE, CHARGEBACK_OVERDUE, OrderState
+from core.order.state import OrderState
 from core.reasons import Refusal, refuse
 from core.states import Hold
 

@@ -18,8 +18,10 @@ from core.aftersale.state import AfterSaleCase, ClaimBack
 from core.command import same_person
 from core.messages import ResolveRefund
 from core.money import given_back, spread
+from core.order.holds import CLAIM_STUCK, LATE_SCAN
 from core.order.notifying import notify_case
-from core.order.state import CLAIM_STUCK, LATE_SCAN, OrderState, Refund
+from core.order.refunds import Refund
+from core.order.state import OrderState
 from core.parcels import Parcel
 from core.reasons import Refusal, refuse
 from core.states import Hold

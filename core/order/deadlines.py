@@ -13,9 +13,10 @@ from core.answers import NextDeadline
 from core.order.auditing import correction_ends_at
 from core.order.cases import deadlines_of_case
 from core.order.handover import COLLECTED, by_carrier
+from core.order.holds import REVIEW_OVERDUE
 from core.order.pausing import pause_ends_at, settles_at
 from core.order.promising import open_delay
-from core.order.state import REVIEW_OVERDUE, OrderState
+from core.order.state import OrderState
 from core.parcels import Parcel
 from core.states import Deadline
 

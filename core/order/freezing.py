@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from core.aftersale.state import AfterSaleCase
 from core.merchants import MERCHANT_FROZEN
+from core.order.refunds import Frozen
 from core.order.shares import Split, refundable_minor, return_units, take_all, take_amount
-from core.order.state import Frozen, OrderState
+from core.order.state import OrderState
 from core.order.units import units_of
 
 

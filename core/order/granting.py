@@ -10,8 +10,9 @@ from datetime import datetime
 
 from core.command import same_person
 from core.order.refunding import refund_amount, refund_rest, refund_units
+from core.order.refunds import OpenRefundRequest
 from core.order.shares import refundable_minor, return_units
-from core.order.state import OpenRefundRequest, OrderState
+from core.order.state import OrderState
 from core.order.units import units_of
 from core.reasons import Refusal, refuse
 from core.refund_messages import RefundOrder

@@ -10,15 +10,9 @@ from core.messages import AppealScreening, DecideScreening, LiftHold, PlaceHold,
 from core.order.calling import hold_money
 from core.order.cases import decide_again
 from core.order.claiming import resolve_claim, stuck_claim, voted
+from core.order.holds import ARBITRATION_OVERDUE, CHARGEBACK_OVERDUE, CLAIM_STUCK, REFUND_STUCK, REVIEW_OVERDUE
 from core.order.opening import refuse_goods, release
-from core.order.state import (
-    ARBITRATION_OVERDUE,
-    CHARGEBACK_OVERDUE,
-    CLAIM_STUCK,
-    REFUND_STUCK,
-    REVIEW_OVERDUE,
-    OrderState,
-)
+from core.order.state import OrderState
 from core.reasons import Refusal, refuse
 from core.states import Hold
 

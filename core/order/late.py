@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 
 from core.audit.places import addresses_apart, agreement
 from core.messages import Order, Scan, Stage
-from core.order.state import LATE_SCAN, OrderState
+from core.order.holds import LATE_SCAN
+from core.order.state import OrderState
 from core.order.texts import LATE
 from core.parcels import LateNews, LateWord, Parcel
 from core.states import Hold

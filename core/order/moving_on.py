@@ -13,9 +13,12 @@ from datetime import datetime
 from core.movements import Source
 from core.order.bookings import Booking, movement_for
 from core.order.freezing import note_claimed
+from core.order.holds import LEDGER_DISAGREES
+from core.order.lines import LineState
 from core.order.refunding import end_if_nothing_left, moved_by, source_of, without_refunds
+from core.order.refunds import Refund
 from core.order.shares import commission_back, discount_back
-from core.order.state import LEDGER_DISAGREES, LineState, OrderState, Refund
+from core.order.state import OrderState
 from core.order.steps import finish_posting
 from core.order.units import units_of
 

@@ -13,12 +13,13 @@ from core.order.cases import follow_cases, pass_case_deadline
 from core.order.compensating import compensate_late
 from core.order.deadlines import NO_PICKUP, deadlines
 from core.order.handover import by_carrier
+from core.order.holds import REFUND_STUCK, REVIEW_OVERDUE
 from core.order.opening import refuse_goods
 from core.order.pausing import resume
 from core.order.promising import lapse
 from core.order.receiving import confirm_by_timeout, follow_deliveries
 from core.order.refunding import refund_parcels, refund_unshipped
-from core.order.state import REFUND_STUCK, REVIEW_OVERDUE, OrderState
+from core.order.state import OrderState
 from core.order.texts import REFUND_OPEN, REFUND_REFUSED
 from core.order.whereabouts import was_delivered, why_missing
 from core.parcels import Parcel

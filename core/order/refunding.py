@@ -11,6 +11,9 @@ from datetime import datetime
 from typing import Literal
 
 from core.movements import LinePart, Source
+from core.order.holds import REVIEW_OVERDUE
+from core.order.lines import LineState
+from core.order.refunds import Bearer, Refund
 from core.order.shares import (
     Split,
     end_units,
@@ -21,7 +24,7 @@ from core.order.shares import (
     take_all,
     take_amount,
 )
-from core.order.state import REVIEW_OVERDUE, Bearer, LineState, OrderState, Phase, Receipt, Refund
+from core.order.state import OrderState, Phase, Receipt
 from core.parcels import Parcel
 
 End = Literal["refused", "cancelled", "refunded"]

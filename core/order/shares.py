@@ -16,7 +16,9 @@ from core.budgets import TITLE_KEPT
 from core.fields import Message
 from core.messages import Order
 from core.money import given_back, share_bps, spread
-from core.order.state import Bearer, LineState, OrderState
+from core.order.lines import LineState
+from core.order.refunds import Bearer
+from core.order.state import OrderState
 from core.policy import OrderPolicy
 
 

@@ -17,8 +17,9 @@ from core.handover_messages import ReportDelivery
 from core.messages import CorrectWaybill, LineQuantity, ParcelReport, ReportScan, ReportShipment, Scan, Stage
 from core.order.cases import replacement_parcel_id, return_parcel_id
 from core.order.handover import SENT, by_carrier, check_mode, follow_courier, next_parcel_id
+from core.order.holds import REVIEW_OVERDUE
 from core.order.late import late_parcels, note_late_scans
-from core.order.state import REVIEW_OVERDUE, OrderState
+from core.order.state import OrderState
 from core.parcels import AuditAttempt, Parcel, check_number, is_unchanged, normalised
 from core.reasons import Refusal, refuse
 

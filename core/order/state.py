@@ -13,9 +13,11 @@ from pydantic import Field
 
 from core.aftersale.state import AfterSaleCase, Dispute
 from core.durations import Duration
-from core.fields import Id, Name, Reason, Time
+from core.fields import Id, Reason, Time, omitted_at
 from core.messages import Order
-from core.movements import LinePart, Source
+from core.order.holds import OWN_HOLDS
+from core.order.lines import LineState
+from core.order.refunds import Frozen, OpenRefundRequest, Refund
 from core.parcels import AuditStage, Parcel
 from core.parts import Part
 from core.policy import OrderPolicy
@@ -33,134 +35,10 @@ Phase = Literal[
     "refunded",
 ]
 AfterSale = Literal["none", "open", "decided"]
-Bearer = Literal["merchant", "platform"]
-"""Who bears a refund."""
 ENDS: frozenset[Phase] = frozenset({"settled", "refused", "cancelled", "refunded"})
 """Phases that an order does not leave. It is *closed* once its money has also arrived."""
 
-REVIEW_OVERDUE = "review_overdue"
-"""The hold for a parcel's review that was not finished in time; its subject is the parcel."""
-REFUND_STUCK = "refund_stuck"
-"""The hold for a refund that people must resolve; its subject is the refund's cause."""
-LEDGER_DISAGREES = "ledger_disagrees"
-"""The hold for a posting that the ledger refused."""
-LATE_SCAN = "late_scan"
-"""The hold for goods and money that are with one party; its subject is the parcel."""
-ARBITRATION_OVERDUE = "arbitration_overdue"
-"""The hold for an after-sale case that no reviewer decided in time; its subject is the case."""
-CHARGEBACK_OVERDUE = "chargeback_overdue"
-"""The hold for a chargeback that the channel did not answer in time; its subject is the case."""
-CLAIM_STUCK = "claim_stuck"
-"""The hold for a claim of which the channel does not say whether the buyer paid; its subject is the case."""
-
-OWN_HOLDS: frozenset[str] = frozenset(
-    {REVIEW_OVERDUE, REFUND_STUCK, LEDGER_DISAGREES, LATE_SCAN, ARBITRATION_OVERDUE, CHARGEBACK_OVERDUE, CLAIM_STUCK}
-)
-"""Holds that the order places on itself."""
-
 WORST_FIRST: tuple[AuditStage, ...] = ("rejected", "in_review", "collecting", "not_started", "approved")
-
-
-def _is_zero(value: int) -> bool:
-    return value == 0
-
-
-class LineState(Part):
-    """A line and its money: `paid_minor` is what the buyer paid for it, `discount_minor` the platform's share."""
-
-    line_id: Id
-    title: str
-    category: str
-    quantity: int
-    paid_minor: int
-    discount_minor: int
-    commission_minor: int
-    ended: int = 0
-    """Units that left the order: never shipped, or their parcel is over. Their money goes back to the buyer."""
-    returned: int = Field(default=0, exclude_if=_is_zero)
-    """Units whose money goes back although their parcel stays in the order."""
-    refunded_minor: int = Field(default=0, exclude_if=_is_zero)
-    """What goes back of `paid_minor`, in all; a refund of an amount takes no unit."""
-    goodwill_minor: int = Field(default=0, exclude_if=_is_zero)
-    """The part of it that the platform bears: for this part the merchant keeps the money and the platform its
-    commission.
-    """
-
-    @property
-    def units_left(self) -> int:
-        """Units whose money has not gone back."""
-        return self.quantity - self.ended - self.returned
-
-    @property
-    def left_minor(self) -> int:
-        """What may still go back of this line."""
-        return self.paid_minor - self.refunded_minor
-
-    @property
-    def borne_minor(self) -> int:
-        """What of the refunds the merchant bears."""
-        return self.refunded_minor - self.goodwill_minor
-
-
-class Refund(Part):
-    """Money on its way back to the buyer. `cause` names this refund and no other, also after a reset.
-
-    `commission_minor` is the part of the amount that the platform gives back, `discount_minor` what it takes back of
-    its own on top: both once the order was credited, before that they were never taken. `lines` says what each line
-    gives, until the refund is booked.
-
-    `owed` → `booked` in the ledger, and sent to the channel → `confirmed` by the channel → `arrived`, booked too.
-    A refund that the channel refused (`failed`) or whose outcome stays unknown (`stuck`) waits for two people.
-    """
-
-    cause: Name
-    amount_minor: int
-    reason: str
-    since: Time
-    bearer: Bearer = "merchant"
-    source: Source = "escrow"
-    """Where the order's money stood when it was decided."""
-    commission_minor: int = 0
-    discount_minor: int = 0
-    lines: tuple[LinePart, ...] = ()
-    status: Literal["owed", "booked", "stuck", "confirmed", "arrived", "failed"] = "owed"
-    reference: str | None = None
-    votes: tuple[tuple[str, str], ...] = ()
-    """The votes on its outcome: (person, outcome)."""
-    chargeback: int | None = Field(default=None, exclude_if=lambda value: value is None)
-    """The case of the chargeback that took it: the channel has it already, and `lines` stay, to be won back."""
-
-    @property
-    def from_merchant_minor(self) -> int:
-        """What it costs the merchant: nothing where the platform bears it."""
-        return self.amount_minor - self.commission_minor + self.discount_minor if self.bearer == "merchant" else 0
-
-
-class OpenRefundRequest(Part):
-    """What the first of two people asked to give back: the request as it was sent, who and when.
-
-    `cause` names the refund that results from it.
-    """
-
-    wish: str
-    by: str
-    at: Time
-    cause: Name
-
-
-class Frozen(Part):
-    """Money of the merchant that is kept for the order.
-
-    `number` counts the times that money was frozen. `asked_minor` is how much was to be frozen since the last release:
-    the books froze at most what there was. `claimed_minor` of it was paid again by the buyer while the merchant was
-    frozen.
-    """
-
-    number: int
-    asked_minor: int = 0
-    claimed_minor: int = Field(default=0, exclude_if=_is_zero)
-    again_minor: int = Field(default=0, exclude_if=_is_zero)
-    """What a channel gave back since: it is available, and is to be frozen again if it is kept still."""
 
 
 class Receipt(Part):
@@ -198,7 +76,7 @@ class ScreeningHit(Part):
     rule: str
     rule_zh: str | None = None
     lines: tuple[Id, ...] = ()
-    rule_id: str | None = Field(default=None, exclude_if=lambda value: value is None)
+    rule_id: str | None = omitted_at(None)
     """Its id in the rules file."""
 
 
@@ -234,37 +112,37 @@ class OrderState(State):
     screening_hits: tuple[ScreeningHit, ...] = ()
     screening_since: Time | None = None
     # The fields below are left out at their defaults: the state is in every record.
-    screening_edition: str | None = Field(default=None, exclude_if=lambda value: value is None)
+    screening_edition: str | None = omitted_at(None)
     """The version of the screening rules, with the beginning of their text's hash."""
-    screening_refused: bool = Field(default=False, exclude_if=lambda value: value is False)
+    screening_refused: bool = omitted_at(False)
     """A rule refused the goods, and the merchant may still appeal."""
-    screening_appeal: Reason | None = Field(default=None, exclude_if=lambda value: value is None)
+    screening_appeal: Reason | None = omitted_at(None)
     """The merchant's statement for the person who looks at the goods."""
-    shifts: dict[str, Duration] = Field(default_factory=dict, exclude_if=lambda value: not value)
+    shifts: dict[str, Duration] = omitted_at({})
     """By how much an operator has moved a deadline to later, by its name, over all moves."""
-    spared: dict[str, Time] = Field(default_factory=dict, exclude_if=lambda value: not value)
+    spared: dict[str, Time] = omitted_at({})
     """Until when deadlines that are derived wait at least, by `Deadline.about`: they moved after an outage of ours."""
     released_at: Time | None = None
     ship_by: Time | None = None
-    delay: DelayRequest | None = Field(default=None, exclude_if=lambda value: value is None)
+    delay: DelayRequest | None = omitted_at(None)
     """That the merchant asked to ship later."""
-    handover_tries: int = Field(default=0, exclude_if=_is_zero)
+    handover_tries: int = omitted_at(0)
     """How often a wrong code was said."""
     shipped_at: Time | None = None
     """When the last line was reported as shipped."""
     lines: tuple[LineState, ...]
     parcels: tuple[Parcel, ...] = ()
     receipt: Receipt = Field(default_factory=Receipt)
-    cases: tuple[AfterSaleCase, ...] = Field(default=(), exclude_if=lambda value: not value)
-    paused_since: Time | None = Field(default=None, exclude_if=lambda value: value is None)
+    cases: tuple[AfterSaleCase, ...] = omitted_at(())
+    paused_since: Time | None = omitted_at(None)
     """Since when the clocks of receipt and settlement are paused, for an open case."""
-    paused_for: timedelta = Field(default=timedelta(0), exclude_if=lambda value: not value)
+    paused_for: timedelta = omitted_at(timedelta(0))
     """How long they were paused before."""
-    settle_not_before: Time | None = Field(default=None, exclude_if=lambda value: value is None)
+    settle_not_before: Time | None = omitted_at(None)
     """Where a pause moved the settlement to."""
     refunds: tuple[Refund, ...] = ()
     refund_request: OpenRefundRequest | None = None
-    freeze: Frozen | None = Field(default=None, exclude_if=lambda value: value is None)
+    freeze: Frozen | None = omitted_at(None)
     freight_refunded_minor: int = 0
     """What goes back of the freight; `freight_goodwill_minor` of it the platform bears."""
     freight_goodwill_minor: int = 0
@@ -279,7 +157,7 @@ class OrderState(State):
     """Waybill claims that were released, as `parcel_id:carrier:waybill`."""
     claims_unused: tuple[tuple[str, str, str], ...] = ()
     """Parcel, carrier and number of claims whose command was refused after all; to be released."""
-    claims_unknown: bool = Field(default=False, exclude_if=lambda value: not value)
+    claims_unknown: bool = omitted_at(False)
     """A try whose worker died may have claimed numbers that no parcel of this order stands for; to be released."""
     reminders: tuple[str, ...] = ()
     """Deadlines that passed and only brought a notice, by key."""

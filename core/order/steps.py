@@ -29,9 +29,10 @@ from core.order.bookings import (
 from core.order.calling import hold_money, merchant_hold
 from core.order.cases import apply_case_verdict
 from core.order.claims import claims_to_release, key_of, release_claims
+from core.order.holds import LEDGER_DISAGREES
 from core.order.opening import Screening, apply_screening
 from core.order.passing import due_looks
-from core.order.state import LEDGER_DISAGREES, Doing, OrderState
+from core.order.state import Doing, OrderState
 from core.order.views import record_of
 from core.order.watches import apply_judgement, parcel_to_judge
 from core.reasons import Refusal

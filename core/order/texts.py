@@ -10,7 +10,7 @@ from core.forms import Forms, in_each_language
 from core.intake import INTAKE_SIGNALS, signals_zh
 from core.merchants import MERCHANT_FROZEN, MERCHANT_SUSPENDED
 from core.names import name_of
-from core.order.state import (
+from core.order.holds import (
     ARBITRATION_OVERDUE,
     CHARGEBACK_OVERDUE,
     CLAIM_STUCK,
@@ -18,8 +18,8 @@ from core.order.state import (
     LEDGER_DISAGREES,
     REFUND_STUCK,
     REVIEW_OVERDUE,
-    ScreeningHit,
 )
+from core.order.state import ScreeningHit
 from core.states import Hold
 from core.texts import Help, Language, listed
 

@@ -10,8 +10,10 @@ from core.aftersale.views import hold_of, hold_reason
 from core.answers import HoldView
 from core.audit.explain import LANGUAGES, Language, sentence
 from core.order.deadlines import deadlines, next_deadline
+from core.order.holds import CLAIM_STUCK, REFUND_STUCK
 from core.order.pausing import settles_at
-from core.order.state import CLAIM_STUCK, REFUND_STUCK, OrderState, Refund
+from core.order.refunds import Refund
+from core.order.state import OrderState
 from core.order.texts import (
     HELD,
     LIFT,

@@ -15,8 +15,9 @@ from core.order.calling import hold_money
 from core.order.cases import apply_case_verdict
 from core.order.claiming import end_charge
 from core.order.handover import by_carrier
+from core.order.holds import CLAIM_STUCK, REFUND_STUCK
 from core.order.passing import refund_stuck_hold
-from core.order.state import CLAIM_STUCK, REFUND_STUCK, OrderState
+from core.order.state import OrderState
 from core.parcels import Parcel
 
 

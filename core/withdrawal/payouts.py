@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from core.durations import Duration
-from core.fields import Currency, Message, Time
+from core.fields import Currency, Message, Time, omitted_at
 from core.messages import FailureClass
 from core.parts import Part
 from core.payout_accounts import AccountKind
@@ -34,11 +34,11 @@ class RailTerms(Message):
     success_is_final: bool = False
     arrival_working_days: Annotated[int, Field(strict=True, ge=0, le=60)] = 1
     # Left out of the stored state at their defaults.
-    currencies: tuple[Currency, ...] = Field(default=(), exclude_if=lambda value: not value)
+    currencies: tuple[Currency, ...] = omitted_at(())
     """The currencies that it pays in; empty: any."""
-    account_kinds: tuple[AccountKind, ...] = Field(default=(), exclude_if=lambda value: not value)
+    account_kinds: tuple[AccountKind, ...] = omitted_at(())
     """The kinds of accounts that it pays to; empty: any."""
-    wallet: str | None = Field(default=None, exclude_if=lambda value: value is None)
+    wallet: str | None = omitted_at(None)
     """Whose wallets it pays to, named as in `AccountNumber.hint`; None: any."""
 
     def obstacle(self, rail: str, currency: str, kind: AccountKind | None, hint: str | None = None) -> Refusal | None:

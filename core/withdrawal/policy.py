@@ -12,7 +12,7 @@ from typing import Annotated
 from pydantic import Field
 
 from core.durations import Duration
-from core.fields import AmountMinor, AmountOrZero, Currency, Message
+from core.fields import AmountMinor, AmountOrZero, Currency, Message, omitted_at
 from core.messages import Withdrawal
 from core.money import MAX_AMOUNT_MINOR, share_bps
 from core.reasons import Refusal, refuse
@@ -40,8 +40,8 @@ class WithdrawalPolicy(Message):
     allows every currency.
     """
 
-    amounts_in: Currency | None = Field(default=None, exclude_if=lambda value: value is None)
-    limits: Mapping[Currency, CurrencyLimits] = Field(default={}, exclude_if=lambda value: not value)
+    amounts_in: Currency | None = omitted_at(None)
+    limits: Mapping[Currency, CurrencyLimits] = omitted_at({})
     minimum_minor: AmountMinor = 100
     maximum_minor: AmountMinor = 5_000_000
     daily_count_max: Count = 10
@@ -52,7 +52,7 @@ class WithdrawalPolicy(Message):
     cooling: Duration = timedelta(hours=72)
     """How long after it was bound or changed a payout account gets no money."""
     accounts_must_be_verified: bool = False
-    proofs: ProofNeeds = Field(default=NO_NEEDS, exclude_if=lambda value: value == NO_NEEDS)
+    proofs: ProofNeeds = omitted_at(NO_NEEDS)
     """The policy's own table `[proofs]`."""
     drop_valid: Duration = timedelta(days=7)
     """How long after a small amount was sent to an account the merchant may say how much it was."""
@@ -65,8 +65,8 @@ class WithdrawalPolicy(Message):
     approval_above_minor: AmountOrZero = 2_000_000
     """Larger amounts wait for two people, neither of them the requester."""
     approval_sla: Duration = timedelta(hours=24)
-    outage_limit: Duration = Field(default=timedelta(hours=1), exclude_if=lambda value: value == timedelta(hours=1))
-    outage_grace: Duration = Field(default=timedelta(hours=24), exclude_if=lambda value: value == timedelta(hours=24))
+    outage_limit: Duration = omitted_at(timedelta(hours=1))
+    outage_grace: Duration = omitted_at(timedelta(hours=24))
     """After an outage of ours, how long an approval may still take."""
 
     standing_every: Duration = timedelta(hours=6)

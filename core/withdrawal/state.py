@@ -9,9 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from pydantic import Field
-
-from core.fields import Time
+from core.fields import Time, omitted_at
 from core.merchants import MERCHANT_STOPS
 from core.messages import Actor, Withdrawal
 from core.parts import Part
@@ -114,7 +112,7 @@ class WithdrawalState(State):
     watch_until: Time | None = None
 
     callbacks: int = 0
-    asks_first: bool = Field(default=False, exclude_if=lambda value: not value)
+    asks_first: bool = omitted_at(False)
     """It went on from the register or was set back: what the books do not know may have been sent. Ask the rail
     before a first instruction."""
 

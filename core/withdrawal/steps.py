@@ -10,10 +10,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import ClassVar
 
-from pydantic import Field
-
 from core import movements
-from core.fields import Message, Time
+from core.fields import Message, Time, omitted_at
 from core.merchants import MERCHANT_STOPS
 from core.messages import Actor, Withdrawal
 from core.movements import Movement
@@ -90,7 +88,7 @@ class Pay(_AboutPayout):
 
     send_by: Time
     resend: bool = False
-    ask_first: bool = Field(default=False, exclude_if=lambda value: not value)
+    ask_first: bool = omitted_at(False)
 
     @property
     def summary(self) -> str:

@@ -19,7 +19,8 @@ from core.audit.findings import Finding
 from core.audit.trace import Trace
 from core.journal_notes import NOTES, OF_COMMANDS
 from core.messages import Actor, Scan
-from core.order.state import OrderState, Refund
+from core.order.refunds import Refund
+from core.order.state import OrderState
 from core.order.texts import OF_CASES, REFUNDED
 from core.parcels import Parcel
 from core.reason_texts import REASONS

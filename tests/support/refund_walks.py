@@ -8,10 +8,12 @@ from typing import Any
 from order_samples import T0, a_policy, an_order
 
 from core.money import given_back
+from core.order.lines import LineState
 from core.order.opening import begin
 from core.order.refunding import refund_amount, refund_rest, refund_units
+from core.order.refunds import Refund
 from core.order.shares import credit_shares, refundable_minor
-from core.order.state import LineState, OrderState, Refund
+from core.order.state import OrderState
 
 REFUNDS = 10
 """Refunds of one walk at most."""
