@@ -116,13 +116,17 @@ bench: $(READY)
 	$(RUN) -m bench actions
 
 # Other engines lie in a folder of their own: nothing of the product may come to need them.
-$(PEERS)/.ready: $(READY) bench/peers/requirements.txt
+$(PEERS)/.ready: $(READY) bench/peers/requirements.txt bench/peers/package-lock.json
+	@command -v npm >/dev/null || { echo "The server of Restate needs npm: apt-get install npm" >&2; exit 1; }
 	@rm -rf $(PEERS)
 	@$(PIP) install -qq --only-binary :all: --no-deps --require-hashes --target $(PEERS) -r bench/peers/requirements.txt
+	@cp bench/peers/package.json bench/peers/package-lock.json $(PEERS)
+	@npm ci --prefix $(PEERS) --ignore-scripts --no-audit --no-fund --silent
+	@ln -sf $(CURDIR)/$(PEERS)/node_modules/@restatedev/restate-server-*/bin/restate-server $(PEERS)/bin/
 	@touch $@
 
 peers: $(PEERS)/.ready
-	PYTHONPATH=$(PEERS) $(RUN) -m bench peers $(ARGS)
+	PATH="$(CURDIR)/$(PEERS)/bin:$$PATH" PYTHONPATH=$(PEERS) $(RUN) -m bench peers $(ARGS)
 
 # Exact pins with hashes for every Python from 3.11 on; names no address, so that any registry or mirror serves it.
 lock:
@@ -131,6 +135,7 @@ lock:
 	$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	  --no-emit-index-url --no-emit-find-links -c requirements.lock -o bench/peers/requirements.txt \
 	  bench/peers/requirements.in
+	npm install --prefix bench/peers --package-lock-only --omit-lockfile-registry-resolved --ignore-scripts --no-audit --no-fund
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

@@ -69,13 +69,14 @@ async def interleave(
     pool: asyncpg.Pool[Any],
     pairs: int,
     per_round: int,
-    servers: Sequence[int] = (),
+    servers: Mapping[str, Sequence[int]] | None = None,
 ) -> dict[str, list[Round]]:
     """Rounds of each engine, in turn and back, so that other load affects all of them.
 
     Args:
         workers: the process id of each engine's worker.
-        servers: process ids of servers whose processor time, with that of their children, counts beside the worker's.
+        servers: process ids, by the engine's name, of the servers whose processor time counts beside the worker's, with
+            that of their children.
 
     Raises:
         TimeoutError: an order did not go on within a minute.
@@ -85,7 +86,7 @@ async def interleave(
 
     async def one(engine: Engine, orders: int) -> Round:
         names = [f"{engine.name[:2]}-{next(numbers):07}" for _ in range(orders)]
-        return await _round(engine, names, pool, workers[engine.name], servers)
+        return await _round(engine, names, pool, workers[engine.name], (servers or {}).get(engine.name, ()))
 
     for engine in engines:  # warm up, not counted
         await one(engine, CLIENTS)

@@ -28,22 +28,30 @@ def test_the_help_names_the_engines() -> None:
 def test_an_engine_that_is_not_installed_ends_with_one_line_and_exit_code_two(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(command, "OTHERS", {"no_such_engine": command.OTHERS["dbos"]})
+    missing = command.OTHERS["restate"]._replace(needs=("sys", "no-such-server"))
+    monkeypatch.setattr(command, "OTHERS", {"restate": missing})
     monkeypatch.setattr(sys, "argv", ["bench", "peers"])
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == 2
     printed = capsys.readouterr()
-    assert printed.err == "not installed: no_such_engine. `make peers` installs them apart from the product.\n"
+    assert printed.err == "not installed: no-such-server. `make peers` installs them apart from the product.\n"
 
 
 def test_an_unknown_engine_is_named_with_those_that_there_are() -> None:
-    with pytest.raises(Misconfigured, match="no engine 'cadence': choose from dbos, procrastinate"):
+    with pytest.raises(Misconfigured, match="no engine 'cadence': choose from dbos, procrastinate, restate"):
         command.chosen(["cadence"], bool)
 
 
 def test_an_engine_named_twice_runs_once() -> None:
     assert command.chosen(["dbos", "dbos"], bool) == ["dbos"]
+
+
+def test_a_server_counts_for_the_engines_that_it_works_for() -> None:
+    servers = {"postgres": 1, "temporal": 2, "restate": 3}
+    assert command._behind("product", servers) == command._behind("bare", servers) == [1, 2]
+    assert command._behind("dbos", servers) == [1]
+    assert command._behind("restate", servers) == [1, 3]
 
 
 def test_ratios_are_the_products_figures_over_theirs() -> None:

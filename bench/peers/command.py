@@ -1,15 +1,16 @@
 """`python -m bench peers`: the happy order on other engines, with the same duties, interleaved with the product.
 
 *Bare* is Temporal with these duties alone; *product* is Dakuan. The others are as their own pages advise. Each
-engine has one worker process; the servers behind it are PostgreSQL (all) and Temporal (product, bare).
+engine has one worker process; behind it are PostgreSQL and, for product and bare, Temporal, or an engine's own server.
 """
 
 from __future__ import annotations
 
 import asyncio
+import shutil
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,12 +24,14 @@ from bench.engines import Engine, Peer, Product
 from bench.figures import FigureFile, Figures, median_ratio, percentile, show, write
 from bench.orders import BENCH_POLICY, WORKERS, prepare, travelled
 from bench.peers.duties import database_of
+from bench.peers.restate_server import PROGRAM, RestateServer
 from bench.rounds import CLIENTS, Round, interleave, trees_cpu_seconds, workers_of
 from core.errors import Misconfigured
 from core.policy import policy_hash
 from ledger.migrate import migrate
 from ledger.pool import open_pool
 from ledger.register import Register
+from local.service import ServerProcess
 from local.stack import LocalStack
 
 STARTS_WITHIN = 10.0
@@ -42,13 +45,21 @@ class _Other(NamedTuple):
     module: str
     client: str
     """The class of its client in the module: an engine, and an asynchronous context while it is connected."""
+    needs: tuple[str, ...]
+    """Packages and programs."""
+    server: type[ServerProcess] | None = None
+    """Its own, if it has one."""
 
 
 OTHERS = {
-    "dbos": _Other("bench.peers.on_dbos", "OnDbos"),
-    "procrastinate": _Other("bench.peers.on_procrastinate", "OnProcrastinate"),
+    "dbos": _Other("bench.peers.on_dbos", "OnDbos", ("dbos",)),
+    "procrastinate": _Other("bench.peers.on_procrastinate", "OnProcrastinate", ("procrastinate",)),
+    "restate": _Other("bench.peers.on_restate", "OnRestate", ("restate", PROGRAM), RestateServer),
 }
-"""By the name of the package that each needs."""
+
+
+def _is_there(need: str) -> bool:
+    return find_spec(need) is not None or shutil.which(need) is not None
 
 
 def peers(
@@ -63,15 +74,15 @@ def peers(
     asyncio.run(_measure(chosen(engines or list(OTHERS)), pairs, per_round, json))
 
 
-def chosen(names: Sequence[str], is_there: Callable[[str], object] = find_spec) -> list[str]:
+def chosen(names: Sequence[str], is_there: Callable[[str], object] = _is_there) -> list[str]:
     """The names, each once.
 
     Raises:
-        Misconfigured: an engine that is not known, or one whose package is not installed.
+        Misconfigured: an engine that is not known, or one whose package or program is not installed.
     """
     if unknown := [name for name in names if name not in OTHERS]:
         raise Misconfigured(f"no engine {unknown[0]!r}: choose from {', '.join(OTHERS)}")
-    if missing := [name for name in names if not is_there(name)]:
+    if missing := [need for name in names for need in OTHERS[name].needs if not is_there(need)]:
         raise Misconfigured(f"not installed: {', '.join(missing)}. `make peers` installs them apart from the product.")
     return list(dict.fromkeys(names))
 
@@ -84,6 +95,10 @@ async def _measure(names: Sequence[str], pairs: int, per_round: int, file: Path 
         await prepare(owner)
         for name in names:
             await _create_database(owner, database_of(settings, name))
+        servers = {"postgres": _pid(stack.postgres), "temporal": _pid(stack.temporal)}
+        for name in names:
+            if (kind := OTHERS[name].server) is not None:
+                servers[name] = _pid(await opened.enter_async_context(_running(kind(stack.home))))
         pool = await open_pool(settings.needed("database_url"), size=CLIENTS)
         opened.push_async_callback(pool.close)
         await Register(pool).policies.keep("bench", policy_hash(BENCH_POLICY), BENCH_POLICY)
@@ -99,10 +114,31 @@ async def _measure(names: Sequence[str], pairs: int, per_round: int, file: Path 
         for name in names:
             other = getattr(import_module(OTHERS[name].module), OTHERS[name].client)(settings, pool, scan)
             engines.append(await opened.enter_async_context(other))
-        servers = [server.pid for server in (stack.postgres, stack.temporal) if server.pid is not None]
-        rounds = await interleave(engines, workers, pool, pairs, per_round, servers)
+        behind = {name: _behind(name, servers) for name in workers}
+        rounds = await interleave(engines, workers, pool, pairs, per_round, behind)
         idle = await _idle(servers)
     _report(rounds, idle, file)
+
+
+@asynccontextmanager
+async def _running(server: ServerProcess) -> AsyncIterator[ServerProcess]:
+    """Ended with the bench."""
+    await asyncio.to_thread(server.start)
+    try:
+        yield server
+    finally:
+        await asyncio.to_thread(server.stop)
+
+
+def _pid(server: ServerProcess) -> int:
+    assert server.pid is not None
+    return server.pid
+
+
+def _behind(engine: str, servers: Mapping[str, int]) -> list[int]:
+    """The processes of the servers that work for an engine."""
+    own = engine if engine in OTHERS else "temporal"
+    return [pid for server, pid in servers.items() if server in {"postgres", own}]
 
 
 async def _create_database(owner_dsn: str, database: str) -> None:
@@ -113,15 +149,19 @@ async def _create_database(owner_dsn: str, database: str) -> None:
         await connection.close()
 
 
-async def _idle(servers: Sequence[int]) -> float:
-    """What the servers use in a second while all workers only poll, in milliseconds."""
-    began, used = time.perf_counter(), trees_cpu_seconds(servers)
+async def _idle(servers: Mapping[str, int]) -> Figures:
+    """What each server uses in a second while all workers only poll, in milliseconds."""
+    began, used = time.perf_counter(), {name: trees_cpu_seconds([pid]) for name, pid in servers.items()}
     await asyncio.sleep(IDLE_S)
-    return (trees_cpu_seconds(servers) - used) * 1000 / (time.perf_counter() - began)
+    seconds = time.perf_counter() - began
+    return {
+        f"peers_idle_ms_per_s_{name}": (trees_cpu_seconds([pid]) - used[name]) * 1000 / seconds
+        for name, pid in servers.items()
+    }
 
 
-def _report(rounds: dict[str, list[Round]], idle_ms: float, file: Path | None) -> None:
-    figures: Figures = {"peers_idle_servers_ms_per_s": idle_ms}
+def _report(rounds: dict[str, list[Round]], idle: Figures, file: Path | None) -> None:
+    figures: Figures = dict(idle)
     rows = []
     for name, measured in rounds.items():
         found = _figures_of(measured)
