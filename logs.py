@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import time
 import traceback
 from collections.abc import Callable
@@ -58,6 +59,9 @@ class OnceAMinute(logging.Filter):
 def cause_of(record: logging.LogRecord) -> tuple[Any, ...]:
     """What makes two records one cause: the same error with the same sentence, or the same message."""
     error = record.exc_info[1] if record.exc_info else None
+    if (told := getattr(record, "temporal_log", None)) is not None:
+        # The SDK's core counts in its sentence how often it tried, and says in its fields when.
+        return (record.name, record.levelno, re.sub(r"\d+", "", told.message))
     if error is None:
         return (record.name, record.levelno, record.getMessage())
     return (record.name, record.levelno, type(error).__name__, str(error))
@@ -129,7 +133,9 @@ class AsJson(OneLine):
 
 
 def log_to(handler: logging.Handler) -> None:
-    """Let everything that this process says go to one handler, in the form that DAKUAN_LOG names."""
+    """Let everything that this process says go to one handler, in the form that DAKUAN_LOG names. What the SDK's core
+    says comes here once `gateway.core_log` was told.
+    """
     handler.setFormatter(AsJson() if log_form() == "json" else OneLine())
     handler.addFilter(OnceAMinute())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)

@@ -31,6 +31,7 @@ from core.errors import DakuanError, Misconfigured
 from core.ids import DEPLOYMENT, TASK_QUEUE
 from ending import end_with
 from gateway.codec import SealingCodec
+from gateway.core_log import log_core
 from logs import log_to
 from wiring.activities import wire
 from wiring.code import code_digest
@@ -180,6 +181,7 @@ def on_signals() -> asyncio.Event:
 def cli() -> int:
     """`python worker.py`."""
     log_to(logging.StreamHandler(sys.stderr))
+    log_core()
     try:
         return asyncio.run(main(load()))
     except DakuanError as error:

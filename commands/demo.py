@@ -37,8 +37,10 @@ async def demo(
 ) -> None:
     """Watch orders live: paid, shipped, audited, confirmed, credited, withdrawn, and what goes wrong."""
     from demo.running import FEWEST, play_all, stage_of  # loaded when it runs: servers, vendors and workflows
+    from gateway.core_log import log_core
     from ledger.proofs import prove
 
+    log_core()  # before the first client
     wanted = orders or FEWEST
     async with stage_of(seed) as (stage, stack):
         # Some stories take the database away on purpose: what the worker says of it is not for this terminal.

@@ -113,16 +113,17 @@ def _wrong(seen: Inspection, has_owner: bool) -> tuple[str, str] | None:
         return "it is read-only, not the primary", "promote it, or name the primary"
     if seen.encoding != "UTF8":
         return f"it is encoded in {seen.encoding}, not UTF8", "make another: `createdb -E UTF8 -T template0 NAME`"
+    # Before what is missing: `migrate` refuses these.
+    if seen.edited_migrations:
+        found = f"it was made by another build: its {', '.join(seen.edited_migrations)} are not this version's"
+        return found, "run the build that made it, or make another database: this version cannot upgrade it"
+    if seen.unknown_migrations:
+        found = f"it is newer than this version: {', '.join(seen.unknown_migrations)}"
+        return found, "run the version that applied them"
     if seen.migrations_missing and len(seen.migrations_missing) == seen.migrations_known:
         return "it is empty", run
     if seen.migrations_missing:
         return f"lacks {', '.join(seen.migrations_missing)}", run
-    if seen.unknown_migrations:
-        found = f"it is newer than this version: {', '.join(seen.unknown_migrations)}"
-        return found, "run the version that applied them"
-    if seen.edited_migrations:
-        found = f"it has another {', '.join(seen.edited_migrations)} than this version"
-        return found, "run the version that applied them"
     return None
 
 

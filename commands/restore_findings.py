@@ -42,8 +42,11 @@ class RowOfSubject(NamedTuple):
 
 
 async def look_for_restore(settings: Settings, client: Client) -> list[DoctorFinding]:
-    """Whether one side was restored to an earlier moment than the other; nothing where one of them cannot be asked."""
-    from ledger.pool import open_pool  # loaded when it looks
+    """Whether one side was restored to an earlier moment than the other; nothing where one of them cannot be asked, or
+    has no tables yet.
+    """
+    from ledger.inspecting import refuse_unready  # loaded when it looks
+    from ledger.pool import open_pool
     from ledger.register import Register
 
     if settings.database_url is None:
@@ -51,6 +54,7 @@ async def look_for_restore(settings: Settings, client: Client) -> list[DoctorFin
     try:
         pool = await open_pool(settings.database_url, size=1)
         try:
+            await refuse_unready(pool)
             register = Register(pool)
             return [await _lives(client, register), *await _seals(client, register)]
         finally:

@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 
 GONE = "gone"
 """The status of a workflow that Temporal does not have, or no longer has."""
+UNKNOWN = "unknown"
+"""The status of a workflow while Temporal does not answer."""
 
 
 @command
@@ -54,12 +56,9 @@ async def show(
     lang: LangOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Show an order or a withdrawal. If its workflow is gone or cannot answer, the register's state is shown."""
+    """Show an order or a withdrawal. If its workflow or Temporal cannot answer, the register's state is shown."""
     about, language = subject_of(subject), language_of(lang)
-    async with temporal() as client:
-        found = await gateway.status_of(client, about.workflow_id)
-        status = found.name.lower() if found is not None else GONE
-        answer, why = await _asked(client, about) if found is not None else (None, None)
+    status, answer, why = await _looked(about)
     async with books() as register:
         if answer is None:
             answer = await _from_register(register, about, why)
@@ -73,6 +72,16 @@ async def show(
         answer["unclaimed"] = {**rest.model_dump(mode="json"), "rest_minor": rest.rest_minor}
     view = {"workflow": status, **answer, "traces": traces, "money": money.model_dump(mode="json")}
     print_answer(view, lambda console: _show(console, about, view, money, language))
+
+
+async def _looked(about: Subject) -> tuple[str, dict[str, Any] | None, Refused | Unavailable | None]:
+    """The workflow's status and answer; or no answer, and the reason. A Temporal that is away is one, too."""
+    try:
+        async with temporal() as client:
+            found = await gateway.status_of(client, about.workflow_id)
+            return (GONE, None, None) if found is None else (found.name.lower(), *await _asked(client, about))
+    except Unavailable as error:
+        return UNKNOWN, None, error
 
 
 async def _asked(client: Client, about: Subject) -> tuple[dict[str, Any] | None, Refused | Unavailable | None]:
@@ -191,7 +200,7 @@ def _warnings(about: Subject, view: dict[str, Any]) -> Iterator[str]:
     if view["source"] == "register":
         why = "is not in Temporal." if view["workflow"] == GONE else f"cannot answer: {view['why']}"
         yield f"Its workflow {why} This is what the register has."
-    if view["workflow"] not in {"running", "completed"} and not view["state"].get("closed"):
+    if view["workflow"] not in {"running", "completed", UNKNOWN} and not view["state"].get("closed"):
         subject = about.workflow_id if about.is_withdrawal else about.id
         helps = f"python starter.py rescue {subject}"
         yield f"No workflow looks after it: it is {view['workflow']}. What helps: {helps}"

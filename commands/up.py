@@ -38,10 +38,12 @@ async def up(
     as_json: JsonFlag = False,
 ) -> None:
     """Run the local stack and a worker. Servers that a killed `up` left running are adopted; Ctrl-C ends everything."""
+    from gateway.core_log import log_core
     from local.stack import LocalStack
     from storefront.serving import serving
     from worker import on_signals, running_worker  # loaded when it runs: servers, vendors and workflows
 
+    log_core()  # before the first client
     stop, settings = on_signals(), load()
     async with AsyncExitStack() as parts:
         stack = await parts.enter_async_context(LocalStack(settings.home, base=settings))

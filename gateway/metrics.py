@@ -13,6 +13,7 @@ from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 
 from config import Settings
 from core.errors import Misconfigured
+from gateway.core_log import CORE_LOG
 
 Measured = tuple[str, Mapping[str, str], float]
 """A gauge's name without the prefix, its labels, its value."""
@@ -32,7 +33,7 @@ def runtime_of(settings: Settings) -> Runtime | None:
 def _runtime_at(address: str) -> Runtime:
     """One runtime a process: a second one could not listen at the same address."""
     try:
-        return Runtime(telemetry=TelemetryConfig(metrics=PrometheusConfig(bind_address=address)))
+        return Runtime(telemetry=TelemetryConfig(logging=CORE_LOG, metrics=PrometheusConfig(bind_address=address)))
     except ValueError as error:
         raise Misconfigured(f"DAKUAN_METRICS: {address}: {str(error).rpartition(': ')[2]}") from None
 

@@ -62,23 +62,15 @@ async def refuse_unready(pool: Pool) -> None:
 
     Raises:
         Unavailable: it does not answer; a retry helps.
-        Misconfigured: it lacks migrations or has those of a newer version, or this role lacks its rights.
+        Misconfigured: it lacks migrations or has those of another version, or this role lacks its rights.
     """
     state = await _state(pool)
+    if (why := state.of_another_version) is not None:
+        raise Misconfigured(why)
     if state.missing:
         raise Misconfigured(
             f"The database lacks {len(state.missing)} migrations, {state.missing[0]} first: "
             "run `python starter.py migrate` with DATABASE_OWNER_URL"
-        )
-    if state.unknown:
-        raise Misconfigured(
-            f"The database is newer than this version of Dakuan: {state.unknown[0]} was applied to it. "
-            "Run the version that brought it"
-        )
-    if state.edited:
-        raise Misconfigured(
-            f"The database has another {state.edited[0]} than this version of Dakuan: it was edited after it was "
-            "applied. Run the version that applied it"
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any, NamedTuple
 
@@ -15,6 +16,8 @@ from ledger.pool import SCHEMA, Connected, connect, refuse_encoding, translate_e
 LOCK = 0x64616B75616E
 """The advisory lock under which migrations run: two starting workers apply each file once."""
 WORKER = "dakuan_worker"
+NAMED = 3
+"""Migrations that a sentence names."""
 _CHECKED = (
     "post",
     "open_accounts",
@@ -73,8 +76,8 @@ async def migrate(owner_dsn: str, *, worker: str = WORKER) -> list[str]:
 
     Raises:
         Unavailable: the database does not answer; a retry helps.
-        Misconfigured: a migration that was applied has been edited since, or the worker's role cannot be made, or is
-            the owner's own; a retry does not help.
+        Misconfigured: another version's migrations were applied, or the worker's role cannot be made, or is the
+            owner's own; a retry does not help.
     """
     connection = await connect(owner_dsn, "DATABASE_OWNER_URL")
     try:
@@ -136,12 +139,8 @@ async def _write_chart(connection: asyncpg.Connection[Any]) -> None:
 
 async def _missing(connection: asyncpg.Connection[Any]) -> list[Migration]:
     state = await schema_state(connection)
-    if state.edited:
-        raise Misconfigured(f"migration {state.edited[0]} was edited after it was applied")
-    if state.unknown:
-        raise Misconfigured(
-            f"the database is newer than this version: {state.unknown[0]} was applied to it; run the newer version"
-        )
+    if (why := state.of_another_version) is not None:
+        raise Misconfigured(why)
     return [migration for migration in migrations() if migration.name in state.missing]
 
 
@@ -153,6 +152,29 @@ class SchemaState(NamedTuple):
     missing: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
     edited: tuple[str, ...] = ()
+
+    @property
+    def of_another_version(self) -> str | None:
+        """Why this version may not touch the database, and what helps; None where it may, or may once it is migrated.
+
+        Said before what is missing: `migrate` mends that alone.
+        """
+        if self.edited:
+            return (
+                f"The database was made by another build of Dakuan, with another {_named(self.edited)}: this version"
+                " cannot upgrade it. Run the build that made it, or make another database and migrate that"
+            )
+        if self.unknown:
+            return (
+                f"The database is newer than this version of Dakuan: {_named(self.unknown)} was applied to it. "
+                "Run the version that brought it"
+            )
+        return None
+
+
+def _named(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"{', '.join(names[:NAMED])}{more}"
 
 
 async def schema_state(connection: Connected) -> SchemaState:

@@ -12,6 +12,7 @@ from config import load
 from core.addresses import hide_passwords
 from core.errors import DakuanError, Misconfigured
 from ending import end_with
+from gateway.core_log import log_core
 from logs import log_to
 from storefront.serving import listen, serving
 
@@ -37,6 +38,7 @@ def main() -> int:
     arguments.add_argument("--port", type=int, default=8420, help="the port to listen on (%(default)s)")
     given = arguments.parse_args()
     log_to(logging.StreamHandler(sys.stderr))
+    log_core()
     try:
         asyncio.run(serve(given.host, given.port))
     except DakuanError as error:

@@ -84,6 +84,18 @@ def test_an_order_goes_from_start_to_withdrawal_by_the_command_line() -> None:
     assert ask("prove")["ok"]
 
 
+def test_while_temporal_is_away_show_has_what_the_register_knows(monkeypatch: pytest.MonkeyPatch) -> None:
+    order = started()
+    monkeypatch.setenv("DATABASE_URL", load().needed("database_url"))
+    monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")
+    view = ask("show", order["order_id"])
+    assert (view["workflow"], view["source"], view["state"]["phase"]) == ("unknown", "register", "awaiting_shipment")
+    assert "Temporal does not answer at 127.0.0.1:1" in view["why"]
+    output = " ".join(run("show", order["order_id"]).stdout.split())
+    assert "Its workflow cannot answer: Temporal does not answer at 127.0.0.1:1" in output
+    assert "rescue" not in output, "nobody knows that it is lost"
+
+
 def test_an_account_is_verified_by_telling_what_arrived() -> None:
     merchant = f"m-{next(numbers)}"
     account, by = f"acc-{merchant}", ("--by", "operator:ann", "--reason", "papers seen")

@@ -76,7 +76,12 @@ async def test_an_empty_database_is_called_that_with_the_next_command(
         ({"read_only": True}, "read-only, not the primary", "name the primary"),
         ({"migrations_missing": ("0002_later",)}, "lacks 0002_later", "migrate"),
         ({"unknown_migrations": ("0009_later",)}, "newer than this version: 0009_later", "run the version"),
-        ({"edited_migrations": ("0001_books",)}, "another 0001_books than this version", "run the version"),
+        ({"edited_migrations": ("0001_books",)}, "made by another build: its 0001_books are", "make another database"),
+        (
+            {"edited_migrations": ("0001_books",), "migrations_missing": ("0002_later",)},
+            "made by another build: its 0001_books are",
+            "make another database",
+        ),
         ({"policies": ()}, "no policy `default`", "python worker.py"),
     ],
 )

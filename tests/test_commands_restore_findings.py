@@ -26,6 +26,7 @@ from core.ids import TASK_QUEUE
 from demo.stage import Stage, StagedOrder
 from gateway import sightings
 from gateway.sightings import Sighting
+from local.postgres import Postgres
 from worker import plugin
 
 __all__ = ["own_world", "stage"]
@@ -91,6 +92,13 @@ async def test_two_sides_that_agree_are_one_row(stage: WithdrawalStage) -> None:
         True,
         "database and Temporal agree on the newest 1 orders and withdrawals",
     )
+
+
+async def test_a_database_without_tables_has_its_own_finding_alone(
+    stage: WithdrawalStage, postgres_server: Postgres
+) -> None:
+    without = f"{postgres_server.owner_dsn.rpartition('/')[0]}/postgres"
+    assert await restore_findings.look_for_restore(Settings(database_url=without), stage.client) == []
 
 
 async def test_lives_that_wait_are_watched_and_have_ended_agree(

@@ -7,11 +7,14 @@ import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, NamedTuple, cast
 
 import pytest
 from asyncpg import TargetServerAttributeNotMatched
+from temporalio.runtime import Runtime
 
 from core.errors import Unavailable
+from gateway.core_log import CORE_LOG, log_core
 from logs import OnceAMinute, OneLine, PrivateFile, log_to
 
 SECRET = "unmistakable"
@@ -108,3 +111,39 @@ def test_a_record_as_json_is_one_line_without_passwords(monkeypatch: pytest.Monk
     assert SECRET not in written.getvalue()
     assert "ValueError: a defect" in second["message"]
     assert "Traceback" in second["traceback"]
+
+
+class CoreEntry(NamedTuple):
+    """What the SDK's core hands over."""
+
+    message: str
+    fields: dict[str, str]
+    target: str = "temporalio_client::retry"
+    level: int = logging.WARNING
+    time: float = 1_795_900_000.0
+
+
+def test_what_the_core_of_the_sdk_says_is_a_record_as_all_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAKUAN_LOG", "json")
+    made: list[Runtime] = []
+    monkeypatch.setattr(Runtime, "set_default", lambda runtime, **_: made.append(runtime))
+    log_core.cache_clear()
+    kept, level = list(logging.root.handlers), logging.root.level
+    written = io.StringIO()
+    try:
+        log_to(logging.StreamHandler(written))
+        log_core()
+        log_core()
+        assert CORE_LOG.forwarding is not None
+        for tries in range(5, 9):
+            said = CoreEntry(f"gRPC call poll_workflow_task_queue retried {tries} times", {"error": f"away {tries}"})
+            CORE_LOG.forwarding._on_logs([cast(Any, said)])
+    finally:
+        logging.root.handlers[:] = kept
+        logging.root.setLevel(level)
+        log_core.cache_clear()
+    assert len(made) == 1, "clients without a runtime of their own would write past the log"
+    [line] = (json.loads(line) for line in written.getvalue().splitlines())
+    assert (line["level"], line["logger"]) == ("WARNING", "temporalio.core")
+    assert "retried 5 times" in line["message"]
+    assert "away 5" in line["message"]
