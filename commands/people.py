@@ -112,7 +112,7 @@ async def end_person(person: PersonArgument, as_json: JsonFlag = False) -> None:
     id_of(person, "person")
     async with owners_books() as register:
         ended = await register.people.end(person, datetime.now(UTC))
-        known = ended or any(one.person_id == person for one in await register.people.everyone())
+        known = ended or await register.people.known(person)
     if not known:
         raise Refused("malformed", f"person: {person} is not known; `people list` has them", "person")
     view = {"person_id": person, "ended": ended}

@@ -71,6 +71,8 @@ DETAILS: dict[str, str] = {
     "Its money is not booked yet; ask again.": "款项尚未入账，请稍后再试。",
     "What was won back is not booked yet; ask again.": "追回的款项尚未入账，请稍后再试。",
     "Its scope is {}; it is lifted as a whole.": "其限制范围为{}，须整项解除。",
+    "Its review is not set; a lifted hold has none.": "该项暂扣未设复核时间，解除后亦不再复核。",
+    "Its review is {}; a lifted hold has none.": "其复核时间为 {}，解除后不再复核。",
     "Scope `payout` stops the settlement.": "限制范围“结算与提现”可阻止结算。",
     "Withdraw it first: withdraw_after_sale.": "请先撤销：withdraw_after_sale。",
     "To have a rejection looked at again: appeal_audit.": "如需复核驳回，请提交 appeal_audit。",

@@ -75,6 +75,13 @@ GAUGES = """
            extract(EPOCH FROM now() - ran_at)
     FROM reconciliation_runs
     UNION ALL
+    -- What was never compared, sealed or proven is as old as the books: an alert on an age says nothing where none is.
+    SELECT 'seconds_since_reconciliation', jsonb_build_object('scope', b.scope, 'of', 'books'),
+           extract(EPOCH FROM now() - (SELECT m.recorded_at FROM movements m ORDER BY m.id LIMIT 1))
+    FROM unnest(ARRAY['orders', 'withdrawals']) AS b (scope)
+    WHERE EXISTS (SELECT FROM movements)
+      AND NOT EXISTS (SELECT FROM reconciliation_runs r WHERE (r.scope, r.name) = (b.scope, 'books'))
+    UNION ALL
     -- What has something open keeps its state, however old it is.
     SELECT 'oldest_whole_state_seconds', '{}', extract(EPOCH FROM now() - min(w.recorded_at))
     FROM ((SELECT recorded_at FROM orders WHERE closed AND emptied_at IS NULL ORDER BY recorded_at LIMIT 1)
@@ -82,9 +89,11 @@ GAUGES = """
                      ORDER BY recorded_at LIMIT 1)) AS w
     HAVING count(*) > 0
     UNION ALL
-    SELECT 'seconds_since_seal', '{}', extract(EPOCH FROM now() - max(sealed_at)) FROM seals HAVING count(*) > 0
-    UNION ALL
-    SELECT 'seconds_since_proof', '{}', extract(EPOCH FROM now() - proven_at) FROM proven
+    SELECT d.name, '{}', extract(EPOCH FROM now() - coalesce(d.at, (
+        SELECT m.recorded_at FROM movements m ORDER BY m.id LIMIT 1)))
+    FROM (VALUES ('seconds_since_seal', (SELECT max(sealed_at) FROM seals)),
+                 ('seconds_since_proof', (SELECT proven_at FROM proven))) AS d (name, at)
+    WHERE d.at IS NOT NULL OR EXISTS (SELECT FROM movements)
     UNION ALL
     SELECT 'last_proof_holds', '{}', (cardinality(broken) = 0)::INT FROM proof_runs
     UNION ALL

@@ -71,8 +71,12 @@ class People(RegisterPart):
         return bool(await self._call("SELECT end_person($1, $2)", person_id, now))
 
     async def everyone(self) -> list[Person]:
-        """Everyone who was ever added, by id; at most a thousand."""
-        return await self._all(Person, f"{_PERSON} ORDER BY person_id LIMIT 1000")
+        """Everyone who was ever added, by id."""
+        return await self._all(Person, f"{_PERSON} ORDER BY person_id")
+
+    async def known(self, person_id: str) -> bool:
+        """Whether someone of this id was ever added."""
+        return bool(await self._call("SELECT EXISTS (SELECT FROM people WHERE person_id = $1)", person_id))
 
     async def of_subject(self, issuer: str, subject: str) -> Person | None:
         """Whom a provider of identities means; None: a stranger, or someone whose access has ended."""

@@ -206,6 +206,18 @@ def test_hold_names_its_owner_reason_and_review_date() -> None:
     assert (hold.owner, hold.reason, hold.since, hold.review_at) == ("operator o-1", "police request", T0, T0 + DAY)
 
 
+def test_a_lifted_hold_has_no_review() -> None:
+    driver = delivered()
+    review = (T0 + DAY).isoformat()
+    driver.send("place_hold", "operator", name="a", scope="all", reason="police request", review_at=review)
+    driver.send("place_hold", "operator", name="b", scope="payout", reason="a second look")
+    for name, at in (("a", (T0 + 2 * DAY).isoformat()), ("b", review)):
+        later = driver.send("lift_hold", "operator", name=name, reason="look again then", review_at=at)
+        assert isinstance(later, Refusal)
+        assert (later.code, later.field) == ("no_such_hold", "review_at"), "it would never be looked at"
+    assert code(driver.send("lift_hold", "operator", name="a", reason="cleared", review_at=review)) == "accepted"
+
+
 # --- refunds --------------------------------------------------------------------------------------------------
 
 

@@ -9,8 +9,10 @@ from ledger_samples import an_order, opened
 
 from bench.settled import add_settled_orders
 from ledger.gauges import GAUGES
+from ledger.pool import Connected
 from ledger.register import Register
 
+DAY = 24 * 3600
 BUFFERS = 400
 """Pages of PostgreSQL that one reading may touch beside 2,000 closed orders."""
 
@@ -64,6 +66,37 @@ async def test_a_transaction_of_another_role_is_as_old_as_what_waits_behind_it(
         await transaction.rollback()
     async with database.pool.acquire() as worker:
         assert await worker.fetchval("SELECT count(*) FROM events WHERE position >= events_end()") == 0
+
+
+NEVER_DONE = {
+    "seconds_since_seal {}",
+    "seconds_since_proof {}",
+    'seconds_since_reconciliation {"of": "books", "scope": "orders"}',
+    'seconds_since_reconciliation {"of": "books", "scope": "withdrawals"}',
+}
+"""The ages whose alerts are for what nobody does, also where nobody ever did it."""
+
+
+async def test_what_was_never_done_is_as_old_as_the_books(database: Database) -> None:
+    async def ages(owner: Connected) -> dict[str, float]:
+        rows = [tuple(row) for row in await owner.fetch(GAUGES)]
+        return {f"{name} {json.dumps(labels)}": value for name, labels, value in rows if name.startswith("seconds_")}
+
+    async with database.owner.acquire() as owner:
+        assert await ages(owner) == {}, "books without a movement miss nothing"
+        transaction = owner.transaction()
+        await transaction.start()
+        await owner.execute(
+            "INSERT INTO movements (reference, currency, request_hash, occurred_at, recorded_at)"
+            " VALUES ('x', 'CNY', '', now(), now() - INTERVAL '4 days'), ('y', 'CNY', '', now(), now())"
+        )
+        assert {name: age // DAY for name, age in (await ages(owner)).items()} == dict.fromkeys(NEVER_DONE, 4)
+        await owner.execute(
+            "INSERT INTO reconciliation_runs VALUES ('orders', 'books', now() - INTERVAL '1 day', 0, 0, 0)"
+        )
+        found = await ages(owner)
+        assert [found[name] // DAY for name in sorted(NEVER_DONE)[1:3]] == [1, 4]
+        await transaction.rollback()
 
 
 async def test_reading_them_costs_nothing_for_what_is_closed(database: Database, register: Register) -> None:

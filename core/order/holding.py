@@ -15,6 +15,7 @@ from core.order.opening import refuse_goods, release
 from core.order.state import OrderState
 from core.reasons import Refusal, refuse
 from core.states import Hold
+from core.texts import clock
 
 
 def check_place(state: OrderState, command: PlaceHold) -> Refusal | None:
@@ -58,7 +59,8 @@ def place(state: OrderState, command: PlaceHold, now: datetime) -> OrderState:
 def check_lift(state: OrderState, command: LiftHold) -> Refusal | None:
     """Whether there is such a hold, and the command gives a reason.
 
-    A hold is lifted as a whole: who names another scope than it has means another hold, and no money may move.
+    A hold is lifted as a whole: who names another scope or review than it has means another hold or a
+    later look, and no money may move.
     """
     if not command.reason:
         return refuse("reason_missing", field="reason")
@@ -67,6 +69,9 @@ def check_lift(state: OrderState, command: LiftHold) -> Refusal | None:
         return refuse("no_such_hold", field="name")
     if command.scope not in (None, held.scope):
         return refuse("no_such_hold", f"Its scope is {held.scope}; it is lifted as a whole.", "scope")
+    if command.review_at not in (None, held.review_at):
+        said = "not set" if held.review_at is None else clock(held.review_at)
+        return refuse("no_such_hold", f"Its review is {said}; a lifted hold has none.", "review_at")
     return None
 
 
