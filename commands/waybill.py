@@ -8,8 +8,8 @@ import typer
 
 from commands.console import JsonFlag, command, print_json, wants_json
 from commands.reading import read_text
+from core.audit.waybills import candidates, judge, suggest
 from core.audit.waybills import carrier as carrier_of
-from core.audit.waybills import judge, suggest
 from core.errors import BadInput
 from inbound.tables import BadFile, BadRow, cells_of, damage, delimiter_of
 from screens import screen as console
@@ -90,12 +90,13 @@ def _numbers(file: str, column: str | None) -> list[str]:
 def _answer(number: str, carrier: str | None) -> dict[str, Any]:
     """One line: input, normalised, candidates, answer, reason."""
     said = judge(carrier, number)
+    found = candidates(said.normalised)
     return {
         "input": number,
         "normalised": said.normalised,
         "changes": list(said.changes),
-        "candidates": [candidate.model_dump(mode="json") for candidate in said.candidates],
-        "carriers": list(dict.fromkeys(candidate.carrier for candidate in said.candidates)),
+        "candidates": [candidate.model_dump(mode="json") for candidate in found],
+        "carriers": list(dict.fromkeys(candidate.carrier for candidate in found)),
         "answer": said.answer,
         "reason": said.reason + _lost_zeros(said.normalised, carrier) * (said.answer != "possible"),
     }
@@ -105,7 +106,8 @@ def _lost_zeros(number: str, carrier: str | None) -> str:
     """A hint for a number that would be possible with the leading zeros that spreadsheets remove."""
     for zeros in ("0", "00", "000") if number.isdecimal() else ():
         judged = judge(carrier, zeros + number)
-        if judged.answer == "possible" and any(one.certainty == "check_digit" for one in judged.candidates):
+        sure = any(one.certainty == "check_digit" for one in candidates(judged.normalised))
+        if judged.answer == "possible" and sure:
             before = "a zero" if zeros == "0" else f"{len(zeros)} zeros"
             return f" With {before} before it, which a spreadsheet takes away, it would be possible."
     return ""

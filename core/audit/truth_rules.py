@@ -59,7 +59,7 @@ def number_possible(case: Case) -> Finding:
             "number_possible", "fatal", "number", number=number, reason=judged.reason, reason_zh=judged.reason_zh
         )
     if judged.answer == "other_carrier_likelier":
-        likelier = [candidate.carrier for candidate in judged.candidates]
+        likelier = [candidate.carrier for candidate in CARRIERS.candidates(judged.normalised)]
         return Finding("number_possible", "unknown", evidence={"number": number, "likelier": likelier})
     return PASS["number_possible"]
 

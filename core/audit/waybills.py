@@ -100,14 +100,13 @@ class Recognition(Message):
 
 
 class NumberAnswer(Message):
-    """Whether a carrier could have printed a number, and why so; `candidates` are all carriers that could."""
+    """Whether a carrier could have printed a number, and why so."""
 
     normalised: str
     changes: tuple[str, ...] = ()
     answer: Answer
     reason: str
     reason_zh: str
-    candidates: tuple[Candidate, ...] = ()
 
 
 class _File(Message):
@@ -184,9 +183,20 @@ class CarrierTable:
     def recognise(self, number: str) -> Recognition:
         """Every carrier that could have printed this number, surest first; none is forced."""
         normalised, changes = normalise(number)
-        return Recognition(
-            input=number, normalised=normalised, changes=changes, candidates=self._candidates(normalised)
-        )
+        found = self.candidates(normalised)
+        return Recognition(input=number, normalised=normalised, changes=changes, candidates=found)
+
+    def candidates(self, number: str) -> tuple[Candidate, ...]:
+        """Every carrier that could have printed a normalised number, surest first; all formats are tried."""
+        best: dict[str, Candidate] = {}
+        for shape in self._shapes:
+            if not shape.judge(number):
+                continue
+            found = _candidate(shape)
+            known = best.get(found.carrier)
+            if known is None or _ORDER[found.certainty] < _ORDER[known.certainty]:
+                best[found.carrier] = found
+        return tuple(sorted(best.values(), key=lambda candidate: _ORDER[candidate.certainty]))
 
     def judge(self, carrier_id: str | None, number: str) -> NumberAnswer:
         """Whether this carrier could have printed this number; None (or `other`): whether any carrier could.
@@ -196,14 +206,7 @@ class CarrierTable:
         """
         normalised, changes = self._without_piece(carrier_id, *normalise(number, carrier_id), number)
         answer, (reason, reason_zh) = self._answer(carrier_id, normalised)
-        return NumberAnswer(
-            normalised=normalised,
-            changes=changes,
-            answer=answer,
-            reason=reason,
-            reason_zh=reason_zh,
-            candidates=self._candidates(normalised),
-        )
+        return NumberAnswer(normalised=normalised, changes=changes, answer=answer, reason=reason, reason_zh=reason_zh)
 
     def formats_of(self, carrier_id: str, normalised: str) -> tuple[Format, ...]:
         """The carrier's own formats that a normalised number has, check digit included."""
@@ -250,7 +253,7 @@ class CarrierTable:
 
     def _answer(self, carrier_id: str | None, number: str) -> tuple[Answer, _Reason]:
         carrier = self._by_id.get(carrier_id or "")
-        if carrier is None and (found := self._candidates(number)):
+        if carrier is None and (found := self.candidates(number)):
             names = self._names(found)
             return "possible", (f"It could be a number of {names[0]}.", f"可能是{names[1]}的单号。")
         own = self._own[carrier.id] if carrier is not None else ()
@@ -265,7 +268,7 @@ class CarrierTable:
             return "impossible", _wrong_digit(carrier)
         if carrier.numbers in ("closed", "known"):
             return self._answer_for_listed(carrier, number)
-        if carrier.numbers == "open" and (others := [c for c in self._candidates(number) if c.distinctive]):
+        if carrier.numbers == "open" and (others := [c for c in self.candidates(number) if c.distinctive]):
             names = self._names(others)
             return "other_carrier_likelier", (
                 f"It has the form of a number of {names[0]}.",
@@ -280,7 +283,7 @@ class CarrierTable:
         why = (f"It has no form that {carrier.name} uses.", f"不符合{carrier.name_zh}的任何单号格式。")
         if carrier.numbers == "known":
             why = (f"It has no form that {carrier.name} is known to use.", f"不符合{carrier.name_zh}的已知单号格式。")
-        if others := [c for c in self._candidates(number) if c.certainty != "shape"]:
+        if others := [c for c in self.candidates(number) if c.certainty != "shape"]:
             names = self._names(others)
             return "other_carrier_likelier", (f"{why[0]} It fits {names[0]}.", f"{why[1]}更像是{names[1]}的单号。")
         return ("impossible" if carrier.numbers == "closed" else "other_carrier_likelier"), why
@@ -293,17 +296,6 @@ class CarrierTable:
             "It has no known form; only a carrier that publishes none could have printed it.",
             "不符合任何已知格式，只可能来自未公布格式的快递公司。",
         )
-
-    def _candidates(self, number: str) -> tuple[Candidate, ...]:
-        best: dict[str, Candidate] = {}
-        for shape in self._shapes:
-            if not shape.judge(number):
-                continue
-            found = _candidate(shape)
-            known = best.get(found.carrier)
-            if known is None or _ORDER[found.certainty] < _ORDER[known.certainty]:
-                best[found.carrier] = found
-        return tuple(sorted(best.values(), key=lambda candidate: _ORDER[candidate.certainty]))
 
     def _names(self, candidates: Sequence[Candidate]) -> _Reason:
         named = [self._by_id[candidate.carrier] for candidate in candidates[:5]]
@@ -395,11 +387,16 @@ def recognise(number: str) -> Recognition:
     return CARRIERS.recognise(number)
 
 
+def candidates(normalised: str) -> tuple[Candidate, ...]:
+    """The carriers that could have printed a normalised number, surest first."""
+    return CARRIERS.candidates(normalised)
+
+
 @lru_cache(maxsize=4096)
 def judge(carrier_id: str | None, number: str) -> NumberAnswer:
     """Whether the carrier (None or `other`: any carrier) could have printed this number.
 
-    Each look at a parcel asks again for the same number, and every format is tried; so the last answers are kept.
+    Each look at a parcel asks again for the same number, so the last answers are kept.
     """
     return CARRIERS.judge(carrier_id, number)
 

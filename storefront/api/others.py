@@ -10,7 +10,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from core.audit.waybills import judge
+from core.audit.waybills import candidates, judge
 from core.codes import Meaning, meanings_of
 from core.errors import Refused
 from core.parcels import check_carrier
@@ -68,7 +68,7 @@ async def judge_waybill(request: Request) -> Response:
             "answer": said.answer,
             "reason": said.reason,
             "reason_zh": said.reason_zh,
-            "candidates": [candidate.model_dump(mode="json") for candidate in said.candidates],
+            "candidates": [candidate.model_dump(mode="json") for candidate in candidates(said.normalised)],
         }
     )
 
