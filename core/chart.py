@@ -361,11 +361,6 @@ def names_in(pattern: str, path: str) -> dict[str, str] | None:
     return found.groupdict() if found else None
 
 
-def account_of(path: str) -> ChartAccount | None:
-    """The chart's line for this account; None where no line has such a path."""
-    return next((account for account in ACCOUNTS if names_in(account.path, path) is not None), None)
-
-
 def kind_of(reference: str, credit: str) -> MovementKind:
     """The kind of the movement under this reference, one of whose legs goes to this account.
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal, NamedTuple
 
-from core.fields import Message
 from ledger.pool import clean
 from ledger.register_part import RegisterPart
 
@@ -34,20 +33,6 @@ class JournaledCallback(NamedTuple):
     id: int
     outcome: CallbackOutcome | None
     detail: str
-
-
-class CallbackRow(Message):
-    """A stored callback; without its body once that is purged."""
-
-    id: int
-    provider: str
-    received_at: datetime
-    outcome: CallbackOutcome | None
-    detail: str
-    about: str | None
-    key: str | None
-    event_id: str | None
-    repeats: int
 
 
 class Purged(NamedTuple):
@@ -110,11 +95,6 @@ class Callbacks(RegisterPart):
                 event_id,
             )
         )
-
-    async def of_key(self, key: str) -> list[CallbackRow]:
-        """The callbacks about a payout or a refund, in order."""
-        columns = ", ".join(CallbackRow.model_fields)
-        return await self._all(CallbackRow, f"SELECT {columns} FROM callbacks WHERE key = $1 ORDER BY id", key)
 
     async def purge(self, before: datetime) -> Purged:
         """Delete the raw bodies that came before a time. The row of each callback stays, with its outcome."""

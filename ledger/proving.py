@@ -49,15 +49,10 @@ _PROVEN = """
 _STANDING = "SELECT (SELECT max(number) FROM seals) AS seal, events_end() AS position"
 
 
-async def last_proven(pool: Pool) -> Proven | None:
-    """What the next proof can stand on; None if nothing was sealed and proven.
-
-    Raises:
-        Unavailable: the database does not answer; a retry helps.
-    """
-    async with translate_errors():
-        row = await pool.fetchrow(_PROVEN)
-    return Proven.model_validate(dict(row)) if row is not None else None
+async def last_proven(reads: LongReads) -> Proven | None:
+    """What the next proof can stand on; None if nothing was sealed and proven."""
+    rows = await reads.fetch(_PROVEN)
+    return Proven.model_validate(dict(rows[0])) if rows else None
 
 
 async def prove_and_note(pool: Pool, *, whole: bool = False) -> Proofs:
@@ -72,8 +67,7 @@ async def prove_and_note(pool: Pool, *, whole: bool = False) -> Proofs:
     """
     async with long_reads(pool) as reads:
         [standing] = await reads.fetch(_STANDING)
-        proven = [Proven.model_validate(dict(row)) for row in await reads.fetch(_PROVEN)]
-        since = proven[0] if proven and not whole else None
+        since = None if whole else await last_proven(reads)
         proofs = await prove_part(reads, since) if since is not None else await prove(reads.connection)
     found = Proofs(proofs=tuple(proofs), since=since)
     async with translate_errors():

@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 from all_paths import LISTS, PATHS
 from crashing_worker import EFFECTS
+from ledger_samples import account_of
 from money_paths import MoneyPath
 from test_workflows_await_points import STRUCK, points
 
-from core.chart import ACCOUNTS, KINDS, ChartLeg, MovementKind, account_of, names_in
+from core.chart import ACCOUNTS, KINDS, ChartLeg, MovementKind, names_in
 
 TESTS = Path(__file__).parent
 TABLE: dict[str, Any] = tomllib.loads((TESTS / "money_paths.toml").read_text(encoding="utf-8"))

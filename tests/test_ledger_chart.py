@@ -11,10 +11,10 @@ from typing import Any, Literal
 from databases import Database
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ledger_samples import NOW, a_withdrawal
+from ledger_samples import NOW, a_withdrawal, account_of
 
 from core import movements
-from core.chart import ACCOUNTS, KINDS, KINDS_BY_NAME, ChartLeg, account_of, kind_of, names_in
+from core.chart import ACCOUNTS, KINDS, KINDS_BY_NAME, ChartLeg, kind_of, names_in
 from core.movements import Movement
 
 IDS = ("A1", "a-b_c", "Z" * 64, "0")

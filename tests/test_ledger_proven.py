@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from databases import Database
-from ledger_samples import NOW, a_record, funded
+from ledger_samples import NOW, a_record, funded, proven_so_far
 
 from ledger.book import Book
-from ledger.proving import Proven, last_proven, prove_and_note
+from ledger.proving import Proven, prove_and_note
 from ledger.register import Register
 
 AHEAD = 10**9
@@ -21,9 +21,7 @@ async def _proven(database: Database, register: Register, book: Book) -> Proven:
     await _order(register, book, "A1")
     await register.seals.seal()
     assert (await prove_and_note(database.pool)).hold
-    since = await last_proven(database.pool)
-    assert since is not None
-    return since
+    return await proven_so_far(database)
 
 
 async def test_a_position_that_does_not_exist_yet_hides_no_event_and_stops_no_later_proof(
@@ -32,14 +30,11 @@ async def test_a_position_that_does_not_exist_yet_hides_no_event_and_stops_no_la
     since = await _proven(database, register, book)
     await database.pool.execute("SELECT note_proven($1, $2)", since.seal, 2**62)
     await _order(register, book, "A2")
-    said = await last_proven(database.pool)
+    said = await proven_so_far(database)
     newest = await database.owner.fetchval("SELECT max(position) FROM events")
-    assert said is not None
     assert since.position <= said.position <= newest
     assert (await prove_and_note(database.pool)).hold
-    later = await last_proven(database.pool)
-    assert later is not None
-    assert newest < later.position
+    assert newest < (await proven_so_far(database)).position
 
 
 async def test_after_a_restore_into_another_server_new_events_come_after_what_was_proven(

@@ -5,7 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from databases import Database
+
 from core import movements
+from core.chart import ACCOUNTS, ChartAccount, names_in
 from core.messages import Actor, Address, Line, Order, Payment, Withdrawal
 from core.movements import Taken
 from core.reading import content_hash
@@ -14,8 +17,10 @@ from core.steps import Posted
 from core.withdrawal.policy import WithdrawalPolicy
 from core.withdrawal.steps import OpenAttempt
 from ledger.book import Book
+from ledger.long_reads import long_reads
 from ledger.orders import OpenOutcome
 from ledger.payout_accounts import Binding
+from ledger.proving import Proven, last_proven
 from ledger.register import Register
 
 NOW = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
@@ -239,3 +244,16 @@ async def settled_order(register: Register, book: Book, order_id: str = "A1", **
     assert (await credit(book, order)).moved
     assert (await settle(book, order)).moved
     return order
+
+
+def account_of(path: str) -> ChartAccount | None:
+    """The chart's line for this account; None where no line has such a path."""
+    return next((account for account in ACCOUNTS if names_in(account.path, path) is not None), None)
+
+
+async def proven_so_far(database: Database) -> Proven:
+    """What the next proof stands on."""
+    async with long_reads(database.pool) as reads:
+        proven = await last_proven(reads)
+    assert proven is not None
+    return proven
