@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from malformed_answers import answering, http, malformed_answers
+from waiting import ANSWERS_WITHIN
 
 from activities.carriers.base import TraceQuery
 from activities.carriers.sandbox import SandboxCarrier
@@ -26,7 +27,6 @@ from local.client import WorldClient
 from local.service import free_port
 from local.standins import StandIns
 
-SHORT = timedelta(milliseconds=300)
 _numbers = itertools.count(1)
 
 GOOD_SCAN = {"at": "2026-11-22T07:00:00Z", "code": "P", "stage": "picked_up"}
@@ -74,12 +74,11 @@ class Adapters:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def adapters(standins: StandIns, world: WorldClient) -> AsyncIterator[Adapters]:
-    """All three, against the stand-ins, impatient."""
-    limit = timedelta(seconds=5)
+    """All three, against the stand-ins."""
     async with (
-        HttpClient(standins.carrier_url, name="the carrier", answers_within=limit) as carrier,
-        HttpClient(standins.channel_url, name="the channel", answers_within=limit) as channel,
-        HttpClient(standins.bank_url, name="the bank", answers_within=limit) as bank,
+        HttpClient(standins.carrier_url, name="the carrier", answers_within=ANSWERS_WITHIN) as carrier,
+        HttpClient(standins.channel_url, name="the channel", answers_within=ANSWERS_WITHIN) as channel,
+        HttpClient(standins.bank_url, name="the bank", answers_within=ANSWERS_WITHIN) as bank,
     ):
         yield Adapters(SandboxCarrier(carrier), SandboxChannel(channel, "wechat"), SandboxRail(bank))
 
@@ -146,7 +145,7 @@ async def test_a_carrier_that_misbehaves_is_unavailable(adapters: Adapters, worl
 async def test_no_nonsense_is_a_trace(name: str) -> None:
     async with (
         answering(malformed_answers(GOOD_TRACE)[name]) as url,
-        HttpClient(url, name="the carrier", answers_within=timedelta(seconds=5)) as client,
+        HttpClient(url, name="the carrier", answers_within=ANSWERS_WITHIN) as client,
     ):
         trace = await SandboxCarrier(client).trace(TraceQuery(carrier="sandbox", waybill="SBX1"))
     assert (trace.answer, trace.scans) == ("unavailable", ()), trace.detail
@@ -191,7 +190,7 @@ async def test_an_unknown_or_unpaid_payment_is_none(adapters: Adapters, beginnin
 async def test_no_nonsense_is_a_payment_nor_the_lack_of_one(name: str) -> None:
     async with (
         answering(malformed_answers(GOOD_PAYMENT)[name]) as url,
-        HttpClient(url, name="the channel", answers_within=timedelta(seconds=5)) as client,
+        HttpClient(url, name="the channel", answers_within=ANSWERS_WITHIN) as client,
     ):
         with pytest.raises((Unavailable, UnreadableAnswer)):
             await SandboxChannel(client, "wechat").payment("wx-1", "CNY", 1000)
@@ -262,7 +261,7 @@ async def test_a_refund_without_a_readable_answer_is_unknown_and_the_look_up_dec
 async def test_no_nonsense_is_a_refunds_end(name: str) -> None:
     async with (
         answering(malformed_answers(GOOD_REFUND)[name]) as url,
-        HttpClient(url, name="the channel", answers_within=timedelta(seconds=5)) as client,
+        HttpClient(url, name="the channel", answers_within=ANSWERS_WITHIN) as client,
     ):
         channel = SandboxChannel(client, "wechat")
         assert (await channel.refund(refund_of("k1", "wx-1"))).state == "unknown"
@@ -345,12 +344,14 @@ async def test_a_wrong_amount_in_the_answer_is_passed_on_to_be_seen(adapters: Ad
     assert (await adapters.rail.pay(payout_of(key, fresh("tok-")))).amount_minor == 1001
 
 
-async def test_a_bank_that_is_slow_is_unknown_and_the_look_up_decides(standins: StandIns, world: WorldClient) -> None:
+async def test_a_bank_that_is_slow_is_unknown_and_the_look_up_decides(
+    adapters: Adapters, standins: StandIns, world: WorldClient
+) -> None:
     token, key = fresh("tok-"), fresh()
     await world.fault("bank", match=key, kind="slow_answer", seconds=3)
     async with HttpClient(standins.bank_url, name="the bank", answers_within=timedelta(seconds=1)) as client:
         assert (await SandboxRail(client).pay(payout_of(key, token))).outcome == "unknown"
-        assert (await SandboxRail(client).query(payout_of(key, token))).outcome == "paid"
+    assert (await adapters.rail.query(payout_of(key, token))).outcome == "paid"
 
 
 async def test_a_bank_that_is_not_there_was_sent_nothing() -> None:
@@ -364,7 +365,7 @@ async def test_a_bank_that_is_not_there_was_sent_nothing() -> None:
 async def test_no_nonsense_is_a_payouts_end(name: str) -> None:
     async with (
         answering(malformed_answers(GOOD_PAYOUT)[name]) as url,
-        HttpClient(url, name="the bank", answers_within=timedelta(seconds=5)) as client,
+        HttpClient(url, name="the bank", answers_within=ANSWERS_WITHIN) as client,
     ):
         rail = SandboxRail(client)
         assert (await rail.pay(payout_of("k1", "tok"))).outcome == "unknown"

@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from waiting import ANSWERS_WITHIN
+
 from activities.carriers.base import Carrier, TraceQuery
 from activities.http import HttpClient
 from config.providers import Provider
@@ -72,7 +74,7 @@ async def adapter(vendor: AnyVendor, standins: StandIns, **fields: Any) -> Async
 @asynccontextmanager
 async def at(vendor: AnyVendor, url: str, **fields: Any) -> AsyncIterator[Carrier]:
     """An adapter that asks an address."""
-    async with HttpClient(url, name=vendor, answers_within=timedelta(seconds=5)) as http:
+    async with HttpClient(url, name=vendor, answers_within=ANSWERS_WITHIN) as http:
         yield carrier_of(account(vendor, **fields), http)
 
 

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from typing import TypeVar
 
 from demo.waiting import WITHIN, pauses, until
 
-__all__ = ["WITHIN", "until", "until_so"]
+__all__ = ["ANSWERS_WITHIN", "WITHIN", "until", "until_so"]
 
 T = TypeVar("T")
+ANSWERS_WITHIN = timedelta(seconds=WITHIN)
+"""For a provider whose answer comes. A shorter limit would make a stand-in that is slow just now look like a provider
+that does not answer, and that is an answer of its own.
+"""
 
 
 def until_so(look: Callable[[], T], holds: Callable[[T], object] = bool) -> T:

@@ -10,7 +10,6 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from malformed_answers import answering, http
+from waiting import ANSWERS_WITHIN
 
 from activities.channels.base import RefundInstruction
 from activities.channels.wechatpay import WechatPayChannel
@@ -34,7 +34,6 @@ from local.wechatpay_keys import RAILS_FILE, WechatPayKeys, wechatpay_keys
 from wiring.rails import rail_of, wechatpay_client
 
 _numbers = itertools.count(1)
-SHORT = timedelta(seconds=5)
 
 
 def fresh(prefix: str = "") -> str:
@@ -76,9 +75,9 @@ def _adapters(rails: Rails, http: HttpClient) -> Adapters:
 
 
 @asynccontextmanager
-async def standin_adapters(standins: StandIns, within: timedelta = SHORT) -> AsyncIterator[Adapters]:
+async def standin_adapters(standins: StandIns) -> AsyncIterator[Adapters]:
     """On the stand-in."""
-    async with HttpClient(f"{standins.url}/wechatpay", name="WeChat Pay", answers_within=within) as http:
+    async with HttpClient(f"{standins.url}/wechatpay", name="WeChat Pay", answers_within=ANSWERS_WITHIN) as http:
         yield _adapters(read_rails(standins.rails_file, {}), http)
 
 
@@ -133,7 +132,7 @@ class Forge:
         """The adapters on a server that answers every request with these bytes."""
         async with (
             answering(*chunks) as url,
-            HttpClient(url, name="WeChat Pay", answers_within=SHORT) as client,
+            HttpClient(url, name="WeChat Pay", answers_within=ANSWERS_WITHIN) as client,
         ):
             yield _adapters(self.rails, client)
 
