@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 import asyncpg
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowHandle
 
 import gateway
 from core.messages import Address, Line, Order, Payment
@@ -27,10 +27,10 @@ class Engine(Protocol):
     name: str
 
     async def start(self, order_id: str) -> None:
-        """Start the order; returns once it waits for shipment."""
+        """Start the order; returns once it only waits for shipment."""
 
     async def ship(self, order_id: str) -> None:
-        """Report the shipment; returns once the audit is approved."""
+        """Report the shipment; returns once the audit is approved, and the order only waits for the buyer."""
 
     async def confirm(self, order_id: str) -> None:
         """Confirm the receipt; returns when the engine answers."""
@@ -49,6 +49,20 @@ async def until(check: Callable[[], Awaitable[Any]]) -> None:
     async with asyncio.timeout(GIVE_UP_AFTER):
         while not await check():  # noqa: ASYNC110
             await asyncio.sleep(LOOK_EVERY)
+
+
+async def parked(workflow: WorkflowHandle[Any, Any]) -> None:
+    """Wait until a workflow has no task and no activity under way.
+
+    A message that is sent before then meets a task that is not over. A signal joins the next task, so that it needs
+    none of its own; an update waits for the end of this one. People answer hours later, and meet neither.
+    """
+
+    async def at_rest() -> bool:
+        seen = (await workflow.describe()).raw_description
+        return not seen.HasField("pending_workflow_task") and not seen.pending_activities
+
+    await until(at_rest)
 
 
 async def happy(engine: Engine, pool: asyncpg.Pool[Any], order_id: str) -> float:
@@ -81,6 +95,7 @@ class Product:
                 "SELECT 1 FROM orders WHERE order_id = $1 AND phase = 'awaiting_shipment'", order_id
             )
         )
+        await parked(self._workflow(order_id))
 
     async def ship(self, order_id: str) -> None:
         waybill = waybill_of(order_id)
@@ -90,12 +105,16 @@ class Product:
         await until(
             lambda: self._pool.fetchval("SELECT 1 FROM orders WHERE order_id = $1 AND audit = 'approved'", order_id)
         )
+        await parked(self._workflow(order_id))
 
     async def confirm(self, order_id: str) -> None:
         await self._send("confirm_receipt", "buyer", order_id)
 
     async def settled(self, order_id: str) -> None:
-        await self._client.get_workflow_handle(f"order-{order_id}").result()
+        await self._workflow(order_id).result()
+
+    def _workflow(self, order_id: str) -> WorkflowHandle[Any, Any]:
+        return self._client.get_workflow_handle(f"order-{order_id}")
 
     async def _send(self, verb: str, role: str, order_id: str, **body: Any) -> None:
         actor = {"role": role, "id": f"{role[0]}-{order_id}"}
@@ -116,29 +135,33 @@ class Peer:
         await until(
             lambda: self._pool.fetchval("SELECT 1 FROM movements WHERE reference = $1", f"order/{order_id}/fund")
         )
-        await asyncio.sleep(LOOK_EVERY)
+        await parked(self._workflow(order_id))
 
     async def ship(self, order_id: str) -> None:
         if self._scan is not None:
             await self._scan(waybill_of(order_id))
-        handle = self._client.get_workflow_handle(f"bench-{order_id}")
+        workflow = self._workflow(order_id)
         if self.name == "bare":
-            await handle.execute_update("ship", order_id)
+            await workflow.execute_update("ship", order_id)
         else:
-            await handle.signal("ship")
+            await workflow.signal("ship")
         await until(
             lambda: self._pool.fetchval("SELECT 1 FROM bench.marks WHERE order_id = $1 AND what = 'audited'", order_id)
         )
+        await parked(workflow)
 
     async def confirm(self, order_id: str) -> None:
-        handle = self._client.get_workflow_handle(f"bench-{order_id}")
+        workflow = self._workflow(order_id)
         if self.name == "bare":
-            await handle.execute_update("confirm")
+            await workflow.execute_update("confirm")
         else:
-            await handle.signal("confirm")
+            await workflow.signal("confirm")
 
     async def settled(self, order_id: str) -> None:
-        await self._client.get_workflow_handle(f"bench-{order_id}").result()
+        await self._workflow(order_id).result()
+
+    def _workflow(self, order_id: str) -> WorkflowHandle[Any, Any]:
+        return self._client.get_workflow_handle(f"bench-{order_id}")
 
 
 def waybill_of(order_id: str) -> str:
