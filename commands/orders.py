@@ -31,6 +31,7 @@ async def orders(
         bool | None, typer.Option("--held/--not-held", help="Only orders that wait for staff, or only others.")
     ] = None,
     closed: Annotated[bool | None, typer.Option("--closed/--open", help="Closed, or still open.")] = None,
+    overdue: Annotated[bool, typer.Option("--overdue", help="More than five minutes past a deadline.")] = False,
     hold: Annotated[
         str | None, typer.Option(help="Held for this reason, or waiting for it, such as audit_in_review.")
     ] = None,
@@ -53,6 +54,7 @@ async def orders(
             held=held,
             hold_reason=hold,
             closed=closed,
+            overdue=overdue,
             waybill=normalise(waybill)[0] if waybill is not None else None,
             payment=payment,
             limit=limit,

@@ -23,6 +23,7 @@ async def withdrawals(
     merchant: Annotated[str | None, typer.Option(help="Of this merchant.")] = None,
     state: Annotated[Phase | None, typer.Option(help="In this state.")] = None,
     closed: Annotated[bool | None, typer.Option("--closed/--open", help="Closed, or still open.")] = None,
+    overdue: Annotated[bool, typer.Option("--overdue", help="More than five minutes past a deadline.")] = False,
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most this many, the newest first.")] = 50,
     as_json: JsonFlag = False,
 ) -> None:
@@ -30,7 +31,9 @@ async def withdrawals(
     if merchant is not None:
         id_of(merchant, "merchant")
     async with copies() as register:
-        rows = await register.withdrawals.rows(merchant_id=merchant, state_name=state, closed=closed, limit=limit)
+        rows = await register.withdrawals.rows(
+            merchant_id=merchant, state_name=state, closed=closed, overdue=overdue, limit=limit
+        )
     view = {"withdrawals": [row.model_dump(mode="json") for row in rows]}
     title, cells = counted(len(rows), "withdrawal"), [_cells(row) for row in rows]
     print_answer(

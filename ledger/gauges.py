@@ -6,7 +6,7 @@ Every query has a partial index of open rows behind it, so that reading them cos
 from __future__ import annotations
 
 from core.fields import Message
-from ledger.register_part import RegisterPart
+from ledger.register_part import OVERDUE, RegisterPart
 
 
 class Gauge(Message):
@@ -17,7 +17,8 @@ class Gauge(Message):
     value: float
 
 
-GAUGES = """
+GAUGES = (
+    """
     SELECT 'open_orders' AS name, jsonb_build_object('phase', phase) AS labels, count(*)::FLOAT8 AS value
     FROM orders WHERE NOT closed GROUP BY phase
     UNION ALL
@@ -30,10 +31,14 @@ GAUGES = """
     WHERE cardinality(o.hold_reasons) > 0 GROUP BY 2
     UNION ALL
     SELECT 'overdue_deadlines', jsonb_build_object('of', 'orders'), count(*)
-    FROM orders WHERE NOT closed AND next_deadline_at < now() - INTERVAL '5 minutes'
+    FROM orders o WHERE """
+    + OVERDUE.format(row="o")
+    + """
     UNION ALL
     SELECT 'overdue_deadlines', jsonb_build_object('of', 'withdrawals'), count(*)
-    FROM withdrawals WHERE NOT closed AND next_deadline_at < now() - INTERVAL '5 minutes'
+    FROM withdrawals w WHERE """
+    + OVERDUE.format(row="w")
+    + """
     UNION ALL
     SELECT 'oldest_overdue_deadline_seconds', '{}', coalesce(max(extract(EPOCH FROM now() - d.due)), 0)
     FROM (SELECT next_deadline_at FROM orders WHERE NOT closed
@@ -112,6 +117,7 @@ GAUGES = """
         (SELECT extract(EPOCH FROM now() - e.recorded_at) FROM events e WHERE e.position >= events_end()
          ORDER BY e.position, e.id LIMIT 1)), 0)
 """
+)
 
 
 class Gauges(RegisterPart):

@@ -12,6 +12,9 @@ from ledger.pool import translate_errors
 
 M = TypeVar("M", bound=Message)
 
+OVERDUE = "NOT {row}.closed AND {row}.next_deadline_at < now() - INTERVAL '5 minutes'"
+"""Orders and withdrawals whose deadline passed and nothing came of it: the gauge counts what the lists show."""
+
 
 class Position(NamedTuple):
     """The last row of a page: the next page begins after it, even if newer rows came meanwhile."""

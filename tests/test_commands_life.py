@@ -223,6 +223,7 @@ def test_lists_are_filtered() -> None:
     assert [row["order_id"] for row in ask(*mine)["orders"]] == [order["order_id"]]
     assert ask(*mine, "--phase", "awaiting_shipment", "--not-held", "--open")["orders"]
     assert ask(*mine, "--closed")["orders"] == []
+    assert ask(*mine, "--overdue")["orders"] == []
     assert ask(*mine, "--held")["orders"] == [], "it waits for its shipment, and nothing holds it"
     hold = json.dumps({"name": "risk", "scope": "all", "reason": "a stolen card"})
     ask("send", "place_hold", order["order_id"], "--as", "operator:ann", "--body", hold)

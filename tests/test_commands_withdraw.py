@@ -220,7 +220,9 @@ LISTS = (
     *(
         ("orders",),
         ("orders", "--held"),
+        ("orders", "--overdue"),
         ("withdrawals",),
+        ("withdrawals", "--overdue"),
         ("notices",),
         ("reviews",),
         ("reviews", "--trace", "--lang", "zh"),

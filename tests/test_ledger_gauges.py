@@ -51,6 +51,28 @@ async def test_open_orders_are_counted_by_phase_and_held_money_by_reason(
     assert 3_599 <= found["oldest_overdue_deadline_seconds"] <= 3_700
 
 
+async def test_what_is_overdue_is_listed_as_it_is_counted(database: Database, register: Register) -> None:
+    async with database.owner.acquire() as owner:
+        await add_settled_orders(owner, 300)
+        for table in ("orders", "withdrawals"):
+            await owner.execute(f"UPDATE {table} SET next_deadline_at = now() + INTERVAL '1 hour'")
+            await owner.execute(
+                f"UPDATE {table} SET next_deadline_at = now() - INTERVAL '4 minutes' WHERE merchant_id = 'm-98'"
+            )
+        await owner.execute("UPDATE withdrawals SET closed = FALSE WHERE merchant_id IN ('m-7', 'm-98')")
+        late = "next_deadline_at = now() - INTERVAL '6 minutes'"
+        order = await owner.fetchval("SELECT min(order_id) FROM orders WHERE NOT closed AND merchant_id <> 'm-98'")
+        await owner.execute(f"UPDATE orders SET {late} WHERE closed OR order_id = $1", order)
+        await owner.execute(f"UPDATE withdrawals SET {late} WHERE merchant_id = 'm-7' OR closed")
+    found = await values(register)
+    orders = await register.orders.rows(overdue=True, limit=500)
+    withdrawals = await register.withdrawals.rows(overdue=True, limit=500)
+    assert [row.order_id for row in orders] == [order]
+    assert {row.merchant_id for row in withdrawals} == {"m-7"}
+    assert found["overdue_deadlines of=orders"] == len(orders)
+    assert found["overdue_deadlines of=withdrawals"] == len(withdrawals) > 0
+
+
 async def test_a_transaction_of_another_role_is_as_old_as_what_waits_behind_it(
     database: Database, register: Register
 ) -> None:

@@ -61,6 +61,7 @@ LISTS: dict[str, Callable[[Register], Awaitable[Any]]] = {
     "the claim of a payment that no order names": lambda register: register.payments.charged_claims("420042", "wechat"),
     "the orders of one payment": lambda register: register.orders.paid_with("pay-S0000098"),
     "open orders": lambda register: register.orders.rows(closed=False, limit=10),
+    "orders that are overdue": lambda register: register.orders.rows(overdue=True, limit=10),
     "open orders of a merchant": lambda register: register.orders.rows(merchant_id="m-7", closed=False, limit=10),
     "withdrawals": lambda register: register.withdrawals.rows(limit=10),
     "withdrawals in a state": lambda register: register.withdrawals.rows(state_name="paid", limit=10),
@@ -69,6 +70,7 @@ LISTS: dict[str, Callable[[Register], Awaitable[Any]]] = {
         merchant_id="m-7", after=MIDDLE, limit=10
     ),
     "open withdrawals": lambda register: register.withdrawals.rows(closed=False, limit=10),
+    "withdrawals that are overdue": lambda register: register.withdrawals.rows(overdue=True, limit=10),
     "reviews": lambda register: register.reviews.waiting(limit=10),
     "the review of one order": lambda register: register.reviews.waiting(order_id="S0000098", limit=10),
     "notices": lambda register: register.notices.read(after_id=6_000, limit=10),
