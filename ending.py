@@ -34,7 +34,7 @@ def _code_of(main: Callable[[], object]) -> int:
         return _code_from(exited.code)
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BaseException:
+    except BaseException:  # any other end is a failure, and its trace is shown
         traceback.print_exc()
         return 1
     return _code_from(returned)

@@ -96,7 +96,7 @@ def _outcome(main: Coroutine[Any, Any, None]) -> int:
     except DakuanError as error:
         print_error(error)
         return MISUSED if isinstance(error, Misconfigured) else REFUSED
-    except Exception as error:
+    except Exception as error:  # a defect: said in one line, as every error of a command is
         print_error(_unforeseen(error))
         return REFUSED
     return 0

@@ -81,7 +81,7 @@ def _said_in(arguments: Sequence[str]) -> Iterator[None]:
         yield
     except (typer.Exit, typer.Abort):
         raise  # nothing is wrong: help was shown, or a command has its exit code
-    except Exception as error:
+    except Exception as error:  # click raises its own kinds; all others go on
         from commands import usage  # only here: most runs have nothing wrong
 
         if not (usage.is_wrong(error) and usage.wants_chinese(arguments)):

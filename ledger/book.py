@@ -160,7 +160,7 @@ class Book:
     async def _post_call(self, call: _Call) -> None:
         try:
             call.answer(await self.post_alone(*call.question))
-        except Exception as error:
+        except Exception as error:  # each caller gets its own answer, here its error
             call.fail(error)
 
     async def _post_for_orders(self, calls: Sequence[_Call]) -> list[_Call]:

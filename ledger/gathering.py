@@ -115,7 +115,7 @@ class Gathering(Generic[Q, A]):
         try:
             if calls:
                 await self._send(calls)
-        except Exception as error:
+        except Exception as error:  # the failure of an array is that of each call in it
             for call in calls:
                 call.fail(error)
         finally:

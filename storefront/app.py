@@ -236,7 +236,7 @@ class _Named:
             await self._app(scope, receive, send_named)
         except ProblemError as error:
             await (await _ended(request, error))(scope, receive, send_named)
-        except Exception:
+        except Exception:  # a defect: the caller gets a problem, the log has the trace
             log.exception("%s %s failed", request.method, request.url.path)
             if begun:
                 raise  # the connection breaks: an answer that is cut off must not look whole

@@ -206,7 +206,7 @@ class Changes:
                 await self._forward_once()
             except DakuanError as error:
                 log.warning("requests wait: %s", error)
-            except Exception:
+            except Exception:  # a defect with one must not stop the requests of all others
                 log.exception("requests wait")
             await asyncio.sleep(FORWARD_EVERY)
 

@@ -86,7 +86,7 @@ class Deliveries:
                 except DakuanError as error:
                     started = 0
                     log.warning("webhooks wait: %s", error)
-                except Exception:
+                except Exception:  # a defect must not end the loop: every endpoint waits for it
                     started = 0
                     log.exception("webhooks wait")
                 await self._rest(LOOK_EVERY if started == 0 else 0.0)
@@ -143,7 +143,7 @@ class Deliveries:
             # This process ends: another may go on at once.
             await self._give_back(lease)
             raise
-        except Exception:
+        except Exception:  # one endpoint's failure stops no other; its lease runs out
             log.exception("endpoint %s waits", endpoint.endpoint_id)
         else:
             await self._give_back(lease)

@@ -109,7 +109,7 @@ async def _guarded(request: Request, call: Callable[[Request], Awaitable[Respons
     else:
         try:
             response = await call(request)
-        except Exception:
+        except Exception:  # a defect: the reader gets a page, the log has the trace
             log.exception("%s %s failed", request.method, request.url.path)
             response = await _problem(request, problem_of("internal_error"))
     for name, value in HEADERS.items():
