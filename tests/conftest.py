@@ -27,6 +27,7 @@ pytest_plugins = (
     "stand_ins",  # carrier, payment channel and bank
     "standin_caller",  # their own dialect
     "order_stage",  # a whole stack for orders, in this process
+    "order_crash_stage",  # one whose workers come and go
     "withdrawal_stage",  # Temporal and a bank for withdrawals
     "up_stack",  # a running `up`
     "hooks",  # consumers of webhooks, and a deliverer

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import pkgutil
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
@@ -116,15 +116,6 @@ def test_each_test_that_a_row_names_exists() -> None:
 
 
 # --- struck ------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def temporal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Temporal]:
-    """A server of this file's own: its workers must not get orders of other tests."""
-    server = Temporal(tmp_path_factory.mktemp("temporal"), usual=False)
-    server.start()
-    yield server
-    server.remove()
 
 
 @pytest_asyncio.fixture

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from datetime import timedelta
 from typing import Any
 
-import pytest
 import pytest_asyncio
 from databases import Database
 from order_crash_stage import CrashStage, open_crash_stage, until
@@ -56,14 +55,6 @@ AT_ONCE = 200
 RISK = {"name": "risk", "scope": "credit", "reason": "a burst"}
 GIVES_WAY_WITHIN = 60.0
 """Seconds. Temporal takes 10,000 signals a run, and refuses more until the order has continued as new."""
-
-
-@pytest.fixture(scope="module")
-def temporal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Temporal]:
-    server = Temporal(tmp_path_factory.mktemp("temporal"), usual=False)
-    server.start()
-    yield server
-    server.remove()
 
 
 @pytest_asyncio.fixture

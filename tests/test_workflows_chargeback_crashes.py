@@ -7,22 +7,17 @@ one.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import pytest
-import pytest_asyncio
-from databases import Database
-from order_crash_stage import CrashStage, approved, open_crash_stage, until
+from order_crash_stage import CrashStage, approved, until
 
 import gateway
 from core.messages import Actor
 from demo.stage import StagedOrder
 from ledger.register import Register
-from local.client import WorldClient
-from local.temporal import Temporal
 
 EFFECTS = (
     *("chargeback", "won", "above", "above_won", "freeze", "thaw", "deposit", "held", "basket"),
@@ -35,21 +30,6 @@ DEPOSIT, FREIGHT, REST = 500, 300, 2_000
 CLAIMS = ("charge", "claim_back", "kept")
 HELD = ("held", "kept")
 """Those whose merchant is frozen meanwhile."""
-
-
-@pytest.fixture(scope="module")
-def temporal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Temporal]:
-    """A server of this file's own: its workers must be asked about no other orders."""
-    server = Temporal(tmp_path_factory.mktemp("temporal"), usual=False)
-    server.start()
-    yield server
-    server.remove()
-
-
-@pytest_asyncio.fixture
-async def stage(temporal: Temporal, world: WorldClient, database: Database) -> AsyncIterator[CrashStage]:
-    async with open_crash_stage(temporal, world, database) as stage:
-        yield stage
 
 
 async def test_what_is_taken_back_kept_or_held_moves_once(stage: CrashStage, tmp_path: Path) -> None:

@@ -2,38 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-
 import pytest
-import pytest_asyncio
-from databases import Database
 from largest_order import largest_lines, largest_shipments
-from order_crash_stage import CrashStage, open_crash_stage, until
+from order_crash_stage import CrashStage, until
 from temporalio.client import WorkflowExecutionStatus
 
 import gateway
 from core.errors import Refused
 from core.messages import Line
 from demo.stage import StagedOrder
-from local.client import WorldClient
-from local.temporal import Temporal
 
 LARGE_SIGNALS = 6
 """Each of 1.9 MB. The service itself ends a workflow whose history has 50 MB."""
-
-
-@pytest.fixture(scope="module")
-def temporal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Temporal]:
-    server = Temporal(tmp_path_factory.mktemp("temporal"), usual=False)
-    server.start()
-    yield server
-    server.remove()
-
-
-@pytest_asyncio.fixture
-async def stage(temporal: Temporal, world: WorldClient, database: Database) -> AsyncIterator[CrashStage]:
-    async with open_crash_stage(temporal, world, database) as stage:
-        yield stage
 
 
 def largest(stage: CrashStage) -> StagedOrder:

@@ -2,35 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-import pytest
-import pytest_asyncio
-from databases import Database
-from order_crash_stage import CrashStage, approved, open_crash_stage, until
+from order_crash_stage import CrashStage, approved, until
 
 from core.ids import automatic_withdrawal_id
 from demo.stage import StagedOrder
 from ledger.payout_accounts import Binding
-from local.client import WorldClient
-from local.temporal import Temporal
-
-
-@pytest.fixture(scope="module")
-def temporal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Temporal]:
-    """A server of this file's own: its workers must not get orders of other tests."""
-    server = Temporal(tmp_path_factory.mktemp("temporal"), usual=False)
-    server.start()
-    yield server
-    server.remove()
-
-
-@pytest_asyncio.fixture
-async def stage(temporal: Temporal, world: WorldClient, database: Database) -> AsyncIterator[CrashStage]:
-    async with open_crash_stage(temporal, world, database) as stage:
-        yield stage
 
 
 async def _bound(stage: CrashStage, name: str) -> StagedOrder:

@@ -6,23 +6,19 @@ import asyncio
 import contextlib
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
-from databases import Database
-from order_crash_stage import CrashStage, approved, open_crash_stage, reported, travelled, until
+from order_crash_stage import CrashStage, approved, reported, travelled, until
 
 import gateway
 from core.errors import Refused, Unavailable
 from core.reading import content_hash
 from demo.stage import StagedOrder
 from ledger.payout_accounts import Binding
-from local.client import WorldClient
-from local.temporal import Temporal
 
 ENDS_AFTER = {
     **dict.fromkeys(("open", "fund", "record"), "awaiting_shipment"),
@@ -34,21 +30,6 @@ ENDS_AFTER = {
 }
 """The effects after which a worker dies, and what becomes of their orders."""
 RESTING = frozenset({"awaiting_shipment", "shipped"})
-
-
-@pytest.fixture(scope="module")
-def temporal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Temporal]:
-    """A server of this file's own: its workers must not get orders of other tests."""
-    server = Temporal(tmp_path_factory.mktemp("temporal"), usual=False)
-    server.start()
-    yield server
-    server.remove()
-
-
-@pytest_asyncio.fixture
-async def stage(temporal: Temporal, world: WorldClient, database: Database) -> AsyncIterator[CrashStage]:
-    async with open_crash_stage(temporal, world, database) as stage:
-        yield stage
 
 
 async def test_an_effect_that_nobody_heard_of_is_done_once(stage: CrashStage, tmp_path: Path) -> None:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-import pytest_asyncio
-from databases import Database
-from order_crash_stage import QUICK, CrashStage, approved, open_crash_stage, strict_runner, travelled, until
+from order_crash_stage import QUICK, CrashStage, approved, strict_runner, travelled, until
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import ResetReapplyExcludeType
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
@@ -23,7 +21,6 @@ import gateway
 from core.errors import Refused
 from core.ids import ORDER_WORKFLOW, TASK_QUEUE, refund_key
 from demo.stage import StagedOrder
-from local.client import WorldClient
 from local.temporal import Temporal
 from worker import plugin
 
@@ -46,12 +43,6 @@ def temporal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Temporal]:
     server.start()
     yield server
     server.remove()
-
-
-@pytest_asyncio.fixture
-async def stage(temporal: Temporal, world: WorldClient, database: Database) -> AsyncIterator[CrashStage]:
-    async with open_crash_stage(temporal, world, database) as stage:
-        yield stage
 
 
 async def runs(order: StagedOrder) -> int:

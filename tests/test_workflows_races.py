@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any
@@ -67,14 +67,6 @@ class Ledger:
 
         patch.setattr(Book, "post", post)
         patch.setattr(Orders, "open", open_order)
-
-
-@pytest.fixture(scope="module")
-def temporal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Temporal]:
-    server = Temporal(tmp_path_factory.mktemp("temporal"), usual=False)
-    server.start()
-    yield server
-    server.remove()
 
 
 @pytest.fixture

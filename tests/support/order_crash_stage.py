@@ -15,6 +15,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pytest
+import pytest_asyncio
 import waiting
 from crashing_worker import crashing_worker
 from databases import Database
@@ -175,6 +177,22 @@ async def open_crash_stage(
         for order in made.named.values():
             with contextlib.suppress(RPCError):  # most have ended
                 await order.handle.terminate()
+
+
+@pytest.fixture(scope="module")
+def temporal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Temporal]:
+    """A server of one test file's own: its workers must get no orders of other tests."""
+    server = Temporal(tmp_path_factory.mktemp("temporal"), usual=False)
+    server.start()
+    yield server
+    server.remove()
+
+
+@pytest_asyncio.fixture
+async def stage(temporal: Temporal, world: WorldClient, database: Database) -> AsyncIterator[CrashStage]:
+    """A stage on that server."""
+    async with open_crash_stage(temporal, world, database) as stage:
+        yield stage
 
 
 async def until(ask: Callable[[], Awaitable[T]], holds: Callable[[T], bool]) -> T:
