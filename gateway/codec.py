@@ -114,7 +114,7 @@ class SealingCodec(PayloadCodec, WithSerializationContext):
             return _unopened(payload, "It was changed after it was sealed.")
 
     def _cipher(self, key_id: str, workflow_id: str) -> AESGCM:
-        """The workflow's own key: random nonces then repeat for none, however many workflows there are."""
+        """The workflow's own key: so random nonces repeat for none, also with billions of workflows."""
         return AESGCM(
             hmac.new(self._keys.keys[key_id], b"dakuan/codec/" + workflow_id.encode(), hashlib.sha256).digest()
         )

@@ -114,7 +114,7 @@ async def differing(
         compared = stated_scope.COMPARED if stated else COMPARED
         known = [] if whole else await connection.fetch(compared, scope, name)
         since = ComparedTo.model_validate(dict(known[0])) if known else None
-        # What is under way with another party is looked at however young it is: it is what stays open.
+        # What is under way with another party is looked at from its first second on: it is what stays open.
         limits = (None, None) if stated else (now - waits.stuck_after, now - waits.overdue_after)
         query = _query(scope, *_parts(scope, since))
         rows = await connection.fetch(query, scope, name, stated, *limits, *_bounds(scope, since))

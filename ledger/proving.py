@@ -1,4 +1,4 @@
-"""`prove_new`: the proofs over what is open and what moved since the last proof, however long the books have become.
+"""`prove_new`: the proofs over what is open and what moved since the last proof, in books of any length.
 
 A proof of all is the start. Each further one stands on it: what was proven up to a seal and is closed has not moved
 since, else it is in the part. So nothing is skipped while software writes the books. What an owner changes by hand in

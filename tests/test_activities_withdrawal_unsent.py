@@ -1,4 +1,4 @@
-"""A payout that was given up unsent is known not to be on its way, however often somebody is asked about it."""
+"""A payout that was given up unsent is known not to be on its way, also where it is asked about again."""
 
 from __future__ import annotations
 

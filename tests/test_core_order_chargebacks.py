@@ -292,7 +292,7 @@ def test_a_second_report_that_says_something_else_is_refused() -> None:
 
 
 def refunded(place: str, amount: int, **limits: Any) -> OrderDriver:
-    """An order of which so much went back, wherever its money stood; the buyer has it."""
+    """An order of which so much went back, with its money in this place; the buyer has it."""
     driver = PLACES[place](**limits)
     for person in ("ann", "bob"):
         actor = {"role": "operator", "id": person}

@@ -1,4 +1,4 @@
-"""Every reason is said in English and in Chinese, and people get theirs wherever a refusal reaches them."""
+"""Every reason is said in English and in Chinese, and people get theirs in each place where a refusal reaches them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who writes events when: in the transaction that makes them true, once, whatever comes twice or late."""
+"""Who writes events when: in the transaction that makes them true, once, also where a record comes twice or late."""
 
 from __future__ import annotations
 

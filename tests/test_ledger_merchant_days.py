@@ -219,7 +219,7 @@ async def test_no_statistics_let_a_statement_begin_with_the_whole_history(databa
 BUSY = 5_000
 """Postings of one merchant on a busy day."""
 PAGE_MAX = 300
-"""Buffers that a page may read, however long the books are."""
+"""Buffers that a page may read, of short books and of long ones."""
 
 
 async def test_a_merchants_busy_day_that_is_not_sealed_is_read_in_pages(database: Database, register: Register) -> None:

@@ -1,4 +1,4 @@
-"""A posting reads what it is about, however long the books have become: counted in rows, not in seconds."""
+"""A posting reads what it is about, and no more when the books are long: counted in rows, not in seconds."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ async def test_a_settlement_booked_by_many_at_once_stands_once_and_otherwise_is_
     assert (await book.post(psp_settlement("wechat", "S1", net_minor=993, **given))).outcome == "conflict"
     assert await database.balance("psp/wechat") == 500
     assert await database.balance("rail/sandbox/cash") == 994
-    # What the channel holds is settled once, however many ask at once.
+    # What the channel holds is settled once, also where several ask at once.
     racing = [psp_settlement("wechat", f"R{number}", net_minor=294, **given) for number in range(4)]
     outcomes = [answer.outcome for answer in await asyncio.gather(*(book.post(one) for one in racing))]
     assert sorted(outcomes) == ["insufficient_funds"] * 3 + ["posted"]

@@ -326,7 +326,7 @@ async def test_an_endpoint_that_begins_to_fail_leaves_its_place_to_others(hooks:
 
 
 async def test_an_endpoint_with_nothing_to_send_costs_few_pages(hooks: Hooks) -> None:
-    """It is looked for twice a second, however long the stream has become."""
+    """It is looked for twice a second, also in a long stream."""
     consumer = Consumer()
     many = [{"type": "order.held", "data": {}}] * 4_000
     for merchant in ("m-1", "m-2"):

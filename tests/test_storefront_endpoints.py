@@ -51,7 +51,7 @@ def test_only_the_very_text_is_an_echo(answer: str) -> None:
 
 
 async def test_an_endpoint_that_does_not_echo_gets_nothing(desk: EndpointDesk, hooks: Hooks) -> None:
-    """Whoever makes an endpoint could name the address of someone else."""
+    """A shop that makes an endpoint could name the address of someone else."""
     consumer = Consumer(challenged=lambda text: status(200, body="hello"))
     async with consumers(consumer):
         made = await _made(desk, hooks, consumer.url)

@@ -90,7 +90,7 @@ def test_the_receiver_of_the_docs_verifies_it() -> None:
 
 
 NODE = Path(playwright.__file__).parent / "driver" / "node"
-"""The Node that comes with playwright: the test runs wherever the browser tests do."""
+"""The Node that comes with playwright: the test runs where the browser tests do."""
 VERIFIER = """
 const { createHmac, timingSafeEqual } = require("node:crypto");
 exports.Webhook = class {

@@ -244,7 +244,7 @@ async def test_a_large_withdrawal_waits_for_two_people(stage: WithdrawalStage) -
 
 
 async def test_one_shell_approves_as_nobody_and_two_keys_as_two_people(stage: WithdrawalStage) -> None:
-    """Whoever may write to the namespace may claim any role; where the policy asks for proofs it helps nothing."""
+    """A client of the namespace may claim any role; where the policy asks for proofs, it gains nothing."""
     proofs = f'\n[proofs]\nroots = ["{public(ROOT)}"]\nrequired_of = ["operator", "reviewer"]\n'
     await stage.furnish(policy=POLICY + proofs)
     plain, signers = stage.client, [a_signer(who, at=datetime.now(UTC)) for who in ("ann", "bob")]

@@ -320,7 +320,10 @@ def _lacking(query: TraceQuery, code: str) -> Lacking | None:
 
 
 def _scans(answer: _Answer) -> tuple[list[Scan], list[str]]:
-    """The scans, and why some events cannot be read. The newest event has the parcel's state, wherever it is listed."""
+    """The scans, and why some events cannot be read.
+
+    The newest event has the parcel's state; it may stand anywhere in the list.
+    """
     events, unread = read_each(answer.data, _dated)
     newest = max(range(len(events)), key=lambda i: (events[i][0], -i), default=0)
     return [

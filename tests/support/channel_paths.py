@@ -1,4 +1,4 @@
-"""Every way that a channel takes an order's money, gives it back or brings it again, wherever it stands."""
+"""Every way that a channel takes an order's money, gives it back or brings it again, from each place it stands in."""
 
 from __future__ import annotations
 
