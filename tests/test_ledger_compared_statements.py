@@ -62,7 +62,7 @@ async def _first_difference(
 
 
 @pytest.mark.parametrize("scope", NAMES)
-@pytest.mark.parametrize("seed", range(on_servers(4)))
+@pytest.mark.parametrize("seed", range(on_servers(2)))
 async def test_it_finds_what_one_from_the_beginning_finds(
     database: Database, register: Register, book: Book, scope: Scope, seed: int
 ) -> None:
