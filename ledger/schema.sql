@@ -4019,38 +4019,39 @@ DECLARE
     v_legs       INT := cardinality(p_leg_of);
     -- What the legs may touch, `path currency`. Then the accounts of the call in the order of their ids, one position each,
     -- and the positions by key; balances only of the guarded ones.
-    v_wanted     TEXT[] := '{}';
+    v_wanted     TEXT[];
     v_keys       TEXT[];
     v_at         JSONB;
     v_ids        BIGINT[];
     v_signs      INT[];
     v_balances   BIGINT[];
     -- By leg that takes back: the order's frozen account. By leg that settles: what the merchant's deposit must hold.
-    v_frozen     TEXT[] := '{}';
-    v_required   BIGINT[] := '{}';
+    v_frozen     TEXT[];
+    v_required   BIGINT[];
     v_deposits   BOOLEAN; -- whether a deposit was ever required of anybody
-    -- The movements in the order of their references. By movement: its first leg, the hash that is stored, the answer.
+    -- The movements in the order of their references. By movement: its first leg, what its legs ask for, the hash that
+    -- is stored, the answer.
     v_order      INT[];
-    v_first      INT[] := array_fill(NULL::INT, ARRAY[v_movements]);
+    v_first      INT[];
+    v_requests   TEXT[];
     v_stored     BYTEA[];
-    v_outcomes   TEXT[] := array_fill(NULL::TEXT, ARRAY[v_movements]);
-    v_accounts   TEXT[] := array_fill(NULL::TEXT, ARRAY[v_movements]);
-    v_shorts     BIGINT[] := array_fill(NULL::BIGINT, ARRAY[v_movements]);
+    v_outcomes   TEXT[];
+    v_accounts   TEXT[];
+    v_shorts     BIGINT[];
     -- What will be written: movements, and their transfers.
-    w_ids        BIGINT[] := '{}';
-    w_indexes    INT[] := '{}';
-    w_hashes     BYTEA[] := '{}';
-    t_movements  BIGINT[] := '{}';
-    t_legs       INT[] := '{}';
-    t_debits     INT[] := '{}';
-    t_credits    INT[] := '{}';
+    w_ids        BIGINT[];
+    w_indexes    INT[];
+    w_hashes     BYTEA[];
+    t_movements  BIGINT[];
+    t_legs       INT[];
+    t_debits     INT[];
+    t_credits    INT[];
     t_amounts    BIGINT[] := '{}';
     -- The current movement.
     v_i          INT;
     v_k          INT;
     v_n          INT;
     v_mark       INT;
-    v_request    TEXT;
     v_hash       BYTEA;
     v_last       TEXT;
     v_last_hash  BYTEA;
@@ -4081,10 +4082,10 @@ BEGIN
         IF v_i NOT BETWEEN 1 AND v_movements OR v_i < p_leg_of[v_k - 1] THEN
             RAISE EXCEPTION 'leg % is out of place', v_k USING ERRCODE = 'invalid_parameter_value';
         END IF;
-        IF v_first[v_i] IS NULL THEN
-            v_first[v_i] := v_k;
-        END IF;
-        CONTINUE WHEN p_amounts[v_k] = 0; -- a leg of nothing touches none
+        v_first[v_i] := coalesce(v_first[v_i], v_k);
+        CONTINUE WHEN coalesce(p_amounts[v_k], 0) = 0; -- a leg of nothing touches none
+        v_requests[v_i] := coalesce(v_requests[v_i], '')
+                           || E'\n' || p_debits[v_k] || ' ' || p_credits[v_k] || ' ' || p_amounts[v_k];
         v_currency := ' ' || p_currencies[v_i];
         v_wanted := array_append(v_wanted, p_debits[v_k] || v_currency);
         v_wanted := array_append(v_wanted, p_credits[v_k] || v_currency);
@@ -4092,14 +4093,16 @@ BEGIN
             -- Where a merchant gets available money, what that merchant owes is one of the accounts.
             v_merchant := left(p_credits[v_k], -9);
             v_wanted := array_append(v_wanted, v_merchant || 'receivable' || v_currency);
-            IF split_part(p_references[v_i], '/', 3) = 'settle' AND v_deposits IS NULL THEN
-                v_deposits := EXISTS (SELECT FROM deposit_moves); -- asked once: each time would start a query
-            END IF;
-            IF split_part(p_references[v_i], '/', 3) = 'settle' AND v_deposits THEN
-                v_required[v_k] := nullif(
-                    deposit_required(split_part(p_credits[v_k], '/', 2), p_currencies[v_i]), 0);
-                IF v_required[v_k] IS NOT NULL THEN
-                    v_wanted := array_append(v_wanted, v_merchant || 'deposit' || v_currency);
+            IF split_part(p_references[v_i], '/', 3) = 'settle' THEN
+                IF v_deposits IS NULL THEN
+                    v_deposits := EXISTS (SELECT FROM deposit_moves); -- asked once: each time would start a query
+                END IF;
+                IF v_deposits THEN
+                    v_required[v_k] := nullif(
+                        deposit_required(split_part(p_credits[v_k], '/', 2), p_currencies[v_i]), 0);
+                    IF v_required[v_k] IS NOT NULL THEN
+                        v_wanted := array_append(v_wanted, v_merchant || 'deposit' || v_currency);
+                    END IF;
                 END IF;
             END IF;
         END IF;
@@ -4112,30 +4115,29 @@ BEGIN
         END IF;
     END LOOP;
 
-    -- Read the balances under the locks: they cannot change until this transaction ends. The lateral queries keep the
-    -- accounts on the inner side, and lock one after the other in the order of their ids. Where an account is missing,
-    -- none is locked: it is opened first. The currency is hidden from the planner: on empty books it chose the index of
-    -- ids and currencies, and a session that kept that plan read every account of the currency.
+    -- The accounts are on the inner side, and looked up one by one. The currency is hidden from the planner: on empty
+    -- books it chose the index of ids and currencies, and a session that kept that plan read every account of the currency.
     FOR v_n IN 1..2 LOOP
-        SELECT array_agg(w.key), array_agg(w.id), array_agg(w.sign), array_agg(b.balance_minor),
-               jsonb_object_agg(w.key, w.n)
-        INTO v_keys, v_ids, v_signs, v_balances, v_at
+        SELECT array_agg(w.key), array_agg(w.id), array_agg(w.sign) INTO v_keys, v_ids, v_signs
         FROM (
-            SELECT k.key, a.id, a.sign, row_number() OVER by_id AS n,
-                   count(a.id) OVER everything = count(*) OVER everything AS whole
+            SELECT k.key, a.id, a.sign
             FROM (SELECT DISTINCT u.key COLLATE "C" AS key FROM unnest(v_wanted) AS u (key)) AS k
             LEFT JOIN LATERAL (
                 SELECT c.id, CASE WHEN c.kind IN ('liability', 'income') THEN 1 ELSE -1 END AS sign FROM accounts c
                 WHERE c.path = split_part(k.key, ' ', 1) AND c.currency || '' = split_part(k.key, ' ', 2) OFFSET 0
             ) AS a ON TRUE
-            WINDOW everything AS (), by_id AS (ORDER BY a.id)
-        ) AS w
-        LEFT JOIN LATERAL (
-            SELECT c.balance_minor FROM accounts c WHERE w.whole AND c.id = w.id AND c.guarded FOR NO KEY UPDATE
-        ) AS b ON TRUE;
+            ORDER BY a.id
+        ) AS w;
         EXIT WHEN array_position(v_ids, NULL) IS NULL;
-        PERFORM open_accounts(v_keys);
+        PERFORM open_accounts(v_keys); -- before any is locked
     END LOOP;
+    -- Read the balances under the locks: they cannot change until this transaction ends. One after the other, in the order
+    -- of their ids.
+    SELECT array_agg(b.balance_minor), jsonb_object(v_keys, array_agg(w.n::TEXT)) INTO v_balances, v_at
+    FROM unnest(v_ids) WITH ORDINALITY AS w (id, n)
+    LEFT JOIN LATERAL (
+        SELECT c.balance_minor FROM accounts c WHERE c.id = w.id AND c.guarded FOR NO KEY UPDATE
+    ) AS b ON TRUE;
 
     SELECT array_agg(m.request_hash ORDER BY r.n), array_agg(r.n ORDER BY r.reference COLLATE "C", r.n)
     INTO v_stored, v_order
@@ -4143,16 +4145,8 @@ BEGIN
     LEFT JOIN movements m ON m.reference = r.reference;
 
     FOREACH v_i IN ARRAY v_order LOOP
-        v_request := p_references[v_i] || ' ' || p_currencies[v_i];
-        v_k := v_first[v_i];
-        WHILE v_k <= v_legs AND p_leg_of[v_k] = v_i LOOP
-            IF p_amounts[v_k] <> 0 THEN
-                v_request := v_request || E'\n' || p_debits[v_k] || ' ' || p_credits[v_k] || ' ' || p_amounts[v_k];
-            END IF;
-            v_k := v_k + 1;
-        END LOOP;
-        v_hash := sha256(convert_to(v_request, 'UTF8'));
-
+        v_hash := sha256(convert_to(
+            p_references[v_i] || ' ' || p_currencies[v_i] || coalesce(v_requests[v_i], ''), 'UTF8'));
         IF v_stored[v_i] IS NULL AND p_references[v_i] = v_last THEN
             v_stored[v_i] := v_last_hash;
         END IF;
@@ -4164,23 +4158,23 @@ BEGIN
         v_mark := cardinality(t_amounts);
         v_id := nextval('movements_id_seq');
         v_n := 0;
+        v_currency := ' ' || p_currencies[v_i];
         v_k := v_first[v_i];
         WHILE v_k <= v_legs AND p_leg_of[v_k] = v_i LOOP
             v_amount := p_amounts[v_k];
-            v_currency := ' ' || p_currencies[v_i];
-            v_debit_at := (v_at -> (p_debits[v_k] || v_currency))::INT;
-            v_credit_at := (v_at -> (p_credits[v_k] || v_currency))::INT;
+            v_debit_at := (v_at ->> (p_debits[v_k] || v_currency))::INT;
+            v_credit_at := (v_at ->> (p_credits[v_k] || v_currency))::INT;
             v_owed_at := NULL;
             IF p_credits[v_k] LIKE 'merchant/%/available' THEN
                 v_merchant := left(p_credits[v_k], -9);
-                v_owed_at := (v_at -> (v_merchant || 'receivable' || v_currency))::INT;
-                v_topup_at := (v_at -> (v_merchant || 'deposit' || v_currency))::INT;
+                v_owed_at := (v_at ->> (v_merchant || 'receivable' || v_currency))::INT;
+                v_topup_at := (v_at ->> (v_merchant || 'deposit' || v_currency))::INT;
             END IF;
             IF v_frozen[v_k] IS NOT NULL THEN
                 v_merchant := left(p_debits[v_k], -10);
-                v_frozen_at := (v_at -> v_frozen[v_k])::INT;
-                v_has_at := (v_at -> (v_merchant || 'available' || v_currency))::INT;
-                v_deposit_at := (v_at -> (v_merchant || 'deposit' || v_currency))::INT;
+                v_frozen_at := (v_at ->> v_frozen[v_k])::INT;
+                v_has_at := (v_at ->> (v_merchant || 'available' || v_currency))::INT;
+                v_deposit_at := (v_at ->> (v_merchant || 'deposit' || v_currency))::INT;
             END IF;
             IF p_credits[v_k] LIKE 'order/%/frozen' OR p_debits[v_k] LIKE 'order/%/frozen' THEN
                 v_amount := least(v_amount, v_balances[v_debit_at]);
@@ -4277,7 +4271,7 @@ BEGIN
         UPDATE accounts a SET balance_minor = v_balances[width_bucket(a.id, v_ids)]
         WHERE a.id = ANY (v_ids) AND a.balance_minor <> v_balances[width_bucket(a.id, v_ids)];
     END IF;
-    RETURN QUERY SELECT * FROM unnest(v_outcomes, v_accounts, v_shorts);
+    RETURN QUERY SELECT v_outcomes[n], v_accounts[n], v_shorts[n] FROM generate_series(1, v_movements) AS n;
 END $function$;
 
 CREATE FUNCTION post_chargeback_won(
