@@ -10,8 +10,7 @@ their records. Under load a worker then posts several times as much. Each is sti
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import asyncpg
@@ -38,6 +37,11 @@ _REFUSED = (asyncpg.PostgresError, asyncpg.DataError, ValueError)
 """Errors of the database or the driver for a movement that cannot be posted; connection errors are other types."""
 
 
+_FOR_ENTRY = {
+    "post": "SELECT * FROM post($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+    "post_movements": "SELECT * FROM post_movements($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+    "post_settlements": "SELECT * FROM post_settlements($1, $2, $3, $4, $5, $6, $7, $8)",
+}
 _FOR_ORDER = "post_for_order($1, $2, $3, $4, $5, $6, $7, $8)"
 _FOR_ORDERS = """
     SELECT p.outcome, p.account, p.short_by, (
@@ -233,9 +237,13 @@ class Book:
             given: list[object] = [entry.channel, *movements, *legs_of(batch)]
         else:
             given = [*movements, [one.linked_to for one in batch], [one.emptied for one in batch], *legs_of(batch)]
-        places = ", ".join(f"${n}" for n in range(1, len(given) + 1))
-        async with _serialization_failures_pass(), translate_errors():
-            rows = await self._pool.fetch(f"SELECT * FROM {entry.function}({places})", *given)
+        try:
+            async with translate_errors():
+                rows = await self._pool.fetch(_FOR_ENTRY[entry.function], *given)
+        except Unavailable as error:
+            if isinstance(error.__cause__, asyncpg.SerializationError):  # two calls collided: that is no outage
+                raise error.__cause__ from None
+            raise
         return [_posted(movement, row) for movement, row in zip(batch, rows, strict=True)]
 
     async def _post_for_order(self, movement: Movement, record: OrderRecord | WithdrawalRecord | None) -> Posted:
@@ -312,14 +320,3 @@ def _entry_of(movement: Movement) -> _Entry:
     if movement.kind == "psp_settlement":
         return _Entry("post_settlements", subject_id)
     return _Entry("post_movements" if movement.kind != "adjustment" and subject == "order" else "post")
-
-
-@asynccontextmanager
-async def _serialization_failures_pass() -> AsyncIterator[None]:
-    """Pass on the error of two calls that collided. `translate_errors` would report it as an outage."""
-    try:
-        yield
-    except Unavailable as error:
-        if isinstance(error.__cause__, asyncpg.SerializationError):
-            raise error.__cause__ from None
-        raise
