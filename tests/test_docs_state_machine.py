@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
-import re
+from collections.abc import Callable
 from typing import Any, get_args
 
 import pytest
@@ -11,31 +10,24 @@ from order_driver import OrderDriver
 from order_events import play
 from order_samples import DAY, a_policy, failing
 from order_walks import STARTS, a_driver
+from refusals import codes_of, reached_from
 from state_page import PAGE, REGIONS, SECTIONS, Watcher, drawn, names, own_holds, rows, watching
 
-from core import parcels
-from core.aftersale import claim_back, evidence, freight, replacements, returns
 from core.aftersale import commands as case_commands
+from core.aftersale.commands import CASE_VERBS
 from core.aftersale.deadlines import AGAINST as CASE_AGAINST
 from core.aftersale.deadlines import CASE_REMINDER
 from core.aftersale.deadlines import PASSING as CASE_PASSING
 from core.aftersale.limits import AfterSaleLimits
+from core.aftersale.messages import OpenAfterSale
 from core.aftersale.state import CaseStage
 from core.durations import format_duration
+from core.messages import PlaceHold
 from core.order import (
-    auditing,
     cases,
-    chargebacks,
-    claiming,
-    granting,
-    handover,
     holding,
     passing,
-    promising,
-    receiving,
-    shifting,
     shipping,
-    units,
 )
 from core.order.commands import VERBS
 from core.order.holds import (
@@ -183,76 +175,20 @@ def test_every_refusal_of_a_verb_stands_with_it() -> None:
         assert names(codes) == refusals_in_source(next(iter(names(verb)))), verb
 
 
-CASE_CHECKS: dict[str, list[Any]] = {
-    **{verb: [] for verb in ("withdraw_after_sale", "escalate", "confirm_replacement", "accept_claim_back")},
-    "contest_claim_back": [claim_back.check_objection, evidence.check_evidence],
-    "agree_after_sale": [case_commands._check_agreement, freight.check_freight],
-    "confirm_return": [case_commands._check_return_confirmed, freight.check_freight],
-    "propose_amount": [case_commands._check_proposal],
-    "accept_amount": [case_commands._check_acceptance, case_commands._check_refundable],
-    "report_return": [case_commands._check_return, returns.check_new_number, parcels.check_number],
-    "report_replacement": [replacements.check_replacement, returns.check_new_number, parcels.check_number],
-    **{verb: [case_commands._check_reason, evidence.check_evidence] for verb in ("refuse_after_sale", "refuse_return")},
-    "add_evidence": [evidence.check_evidence],
-    "arbitrate": [
-        *(case_commands._check_decision, case_commands._check_refundable, freight.check_freight),
-        claim_back.check_ruling,
-    ],
-}
-
-
-def of_case(*checks: Any) -> list[Any]:
-    """A verb's own checks, and those that every verb of an open case has."""
-    return [cases.check, case_commands.refusal_of, *checks]
-
-
 def refusals_in_source(verb: str) -> set[str]:
-    """Codes in `refuse("…")` and in the codes handed to helpers, over the functions a verb's check calls."""
-    number = [handover.check_mode, parcels.check_number, shipping.check_claims]
-    functions: dict[str, list[Any]] = {
-        "report_ready": [handover.check_ready, handover._check_report, handover.check_mode],
-        "report_delivery": [
-            handover.check_delivery,
-            handover._check_report,
-            handover.check_mode,
-            units.refuse_unknown_line,
-            shipping.check_claims,
-        ],
-        "confirm_handover": [handover.check_handover, handover.check_mode],
-        "report_shipment": [shipping.check_shipment, shipping._take, *number],
-        "correct_waybill": [shipping.check_correction, *number],
-        "decline_shipment": [promising.check_decline, promising._check_unshipped, units.refuse_unknown_line],
-        "request_delay": [promising.check_request, promising._check_unshipped],
-        "answer_delay": [promising.check_answer],
-        "report_scan": [shipping.check_scan],
-        "confirm_receipt": [receiving.check_confirmation],
-        "extend_receipt": [receiving.check_extension],
-        "cancel_order": [receiving.check_cancel],
-        "decide_audit": [auditing.check_decision, auditing._one],
-        "appeal_audit": [auditing.check_appeal, auditing._one],
-        "decide_screening": [holding.check_screening],
-        "appeal_screening": [holding.check_appeal],
-        "resolve_refund": [holding.check_resolution],
-        "refund_order": [granting.check_refund, granting._check_scope],
-        "shift_deadline": [shifting.check_shift],
-        "place_hold": [holding.check_place, holding.object_to_place],
-        "lift_hold": [holding.check_lift],
-        "report_chargeback": [chargebacks.check_chargeback, chargebacks._check_opened],
-        "open_claim_back": [claiming.check_claim_back, evidence.check_evidence],
-    }
-    functions |= {verb: of_case(*checks) for verb, checks in CASE_CHECKS.items()}
-    for verb_that_claims in ("report_return", "report_replacement"):
-        functions[verb_that_claims].append(shipping.check_claims)
-    functions["open_after_sale"] = [
-        cases._check_opening,
-        case_commands.check_opening,
-        case_commands._check_lines,
-        case_commands._check_kind,
-        evidence.check_evidence,
-    ]
-    source = "".join(inspect.getsource(function) for function in functions[verb])
-    handed = re.findall(r'_one\(state, command\.parcel_id, "\w+", "(\w+)"\)', source)
-    return {*re.findall(r'refuse\(\s*"(\w+)"', source), *handed}
+    """What its check can give, and the checks of all verbs of a case, of claimed numbers, and of new holds."""
+    [model] = [model for model in VERBS if model.verb == verb]
+    check: Callable[..., Any] = VERBS[model].check
+    beside: list[Callable[..., Any]] = []
+    if model is OpenAfterSale:
+        check = cases._check_opening
+    elif model in CASE_VERBS:
+        check, beside = CASE_VERBS[model].check, [cases.check, case_commands.refusal_of]
+    if model in get_args(shipping.ClaimingCommand):
+        beside.append(shipping.check_claims)
+    if model is PlaceHold:
+        beside.append(holding.object_to_place)
+    return codes_of(*reached_from(check), *beside)
 
 
 def test_every_deadline_stands_with_its_limit_and_default() -> None:
