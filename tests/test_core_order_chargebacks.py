@@ -347,7 +347,9 @@ def test_a_channel_takes_no_more_than_was_paid() -> None:
     assert charge(driver, TOTAL + 1) == "above_refundable"
     charge(driver, TOTAL - 500)
     end(driver, "lost")
-    assert charge(driver, 501, "wx-d-2") == "above_refundable"
+    above = report(driver, "wx-d-2", amount_minor=501)
+    assert isinstance(above, Refusal)
+    assert above.message.endswith("The channel can take 5.00 CNY of this order."), above.message
     assert charge(driver, 500, "wx-d-2") == "accepted"
     driver.check()
 

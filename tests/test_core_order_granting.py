@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -39,6 +40,12 @@ def credited() -> OrderDriver:
     driver = delivered()
     driver.confirm()
     return driver
+
+
+def test_what_is_left_is_said_as_people_read_it() -> None:
+    answer = delivered().send("refund_order", "operator", reason="dented", amount_minor=99_999_999)
+    assert isinstance(answer, Refusal)
+    assert re.search(r"[0-9]\.[0-9]{2} CNY is left\.$", answer.message), answer.message
 
 
 # --- two people -----------------------------------------------------------------------------------------------

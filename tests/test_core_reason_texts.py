@@ -299,3 +299,20 @@ def test_a_detail_of_the_gateway_puts_the_same_in(english: str, chinese: str) ->
     assert english.count("{}") == chinese.count("{}")
     values = [f"x{number}" for number in range(english.count("{}"))]
     assert detail_zh(english.format(*values)) == chinese.format(*values)
+
+
+def test_a_refusal_says_amounts_as_people_read_them() -> None:
+    """`4780 is left` was said to someone who had typed 47.80."""
+    bare = [
+        f"{file.relative_to(ROOT)}:{node.lineno} {ast.unparse(value)}"
+        for file in sorted((ROOT / "core").rglob("*.py"))
+        for call in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "refuse"
+        for node in ast.walk(call)
+        if isinstance(node, ast.FormattedValue)
+        for value in [node.value]
+        if isinstance(value, ast.Attribute) and value.attr.endswith("_minor")
+    ]
+    assert bare == [], "format_minor, or `shown` of a case's facts"
+    said = refuse("above_refundable", "47.80 CNY is left.").message
+    assert in_chinese("above_refundable", said) == f"{REASONS['above_refundable'].zh}剩余 47.80 CNY。"

@@ -62,7 +62,7 @@ def check_objection(case: AfterSaleCase, command: ContestClaimBack) -> Refusal |
     return check_evidence(case, command.actor.role, command.evidence)
 
 
-def check_ruling(case: AfterSaleCase, command: Arbitrate) -> Refusal | None:
+def check_ruling(case: AfterSaleCase, command: Arbitrate, facts: CaseFacts) -> Refusal | None:
     """Whether it can be decided so, and this person has not decided so before."""
     if not command.reason:
         return refuse("reason_missing", field="reason")
@@ -71,8 +71,9 @@ def check_ruling(case: AfterSaleCase, command: Arbitrate) -> Refusal | None:
     if command.bears != "merchant":
         return refuse("nothing_to_claim", "Nothing is borne: the buyer pays, or does not.", field="bears")
     amount = ruled_minor(case, command)
-    if amount is not None and amount > (case.amount_minor or 0):
-        return refuse("nothing_to_claim", f"{case.amount_minor} is claimed.", field="amount_minor")
+    claimed = case.amount_minor or 0
+    if amount is not None and amount > claimed:
+        return refuse("nothing_to_claim", f"{facts.shown(claimed)} is claimed.", field="amount_minor")
     first = case.claim.ruling if case.claim is not None else None
     if first is not None and first.amount_minor == amount and same_person(first.by, command.actor.id):
         return refuse("needs_other_person", field="actor.id")

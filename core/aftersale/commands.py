@@ -113,7 +113,7 @@ def _check_proposal(case: AfterSaleCase, command: ProposeAmount, facts: CaseFact
     if made >= facts.limits.proposals_max:
         return refuse("too_many_proposals", f"At most {facts.limits.proposals_max}.")
     if command.amount_minor >= facts.scope_minor:
-        hint = f"The case is about {facts.scope_minor}; agree_after_sale gives all of it."
+        hint = f"The case is about {facts.shown(facts.scope_minor)}; agree_after_sale gives all of it."
         return refuse("above_refundable", hint, field="amount_minor")
     return None
 
@@ -121,14 +121,14 @@ def _check_proposal(case: AfterSaleCase, command: ProposeAmount, facts: CaseFact
 def _check_acceptance(case: AfterSaleCase, command: AcceptAmount, facts: CaseFacts, now: datetime) -> Refusal | None:
     offered = case.offer.amount_minor if case.offer else None
     if command.amount_minor != offered:
-        return refuse("wrong_amount", f"{offered} was offered.", field="amount_minor")
+        return refuse("wrong_amount", f"{facts.shown(offered or 0)} was offered.", field="amount_minor")
     return _check_refundable(command.amount_minor, facts)
 
 
 def _check_refundable(amount_minor: int, facts: CaseFacts) -> Refusal | None:
     if amount_minor <= facts.refundable_minor:
         return None
-    return refuse("above_refundable", f"{facts.refundable_minor} is left.", field="amount_minor")
+    return refuse("above_refundable", f"{facts.shown(facts.refundable_minor)} is left.", field="amount_minor")
 
 
 def _check_return(case: AfterSaleCase, command: ReportReturn, facts: CaseFacts, now: datetime) -> Refusal | None:
@@ -145,7 +145,7 @@ def _check_objection(case: AfterSaleCase, command: ContestClaimBack, facts: Case
 
 def _check_decision(case: AfterSaleCase, command: Arbitrate, facts: CaseFacts, now: datetime) -> Refusal | None:
     if case.claim is not None:
-        return claim_back.check_ruling(case, command)
+        return claim_back.check_ruling(case, command, facts)
     if not command.reason:
         return refuse("reason_missing", field="reason")
     if command.after_return and not facts.delivered:
@@ -274,7 +274,7 @@ def check_opening(command: OpenAfterSale, facts: CaseFacts, now: datetime) -> Re
     if facts.refundable_minor <= 0 or facts.scope_minor <= 0:
         return refuse("above_refundable", "Nothing of it is left to refund.")
     if command.amount_minor is not None and command.amount_minor > facts.refundable_minor:
-        return refuse("above_refundable", f"{facts.refundable_minor} is left.", field="amount_minor")
+        return refuse("above_refundable", f"{facts.shown(facts.refundable_minor)} is left.", field="amount_minor")
     return _check_kind(command, facts)
 
 

@@ -36,11 +36,13 @@ def check_freight(
         )
     most = max(0, facts.limits.return_freight_most_minor - facts.freight_given_minor)
     if amount_minor > most:
-        return refuse("above_return_freight", f"At most {most} more for this order.", field=FREIGHT)
+        return refuse("above_return_freight", f"At most {facts.shown(most)} more for this order.", field=FREIGHT)
     takes = facts.scope_minor if award_minor is None else award_minor
     left = max(0, facts.refundable_minor - (0 if case.kind == "exchange" and award_minor is None else takes))
     if amount_minor > left:
-        hint = f"Beside the case's own refund {left} is left, and a channel sends back no more than was paid."
+        hint = (
+            f"Beside the case's own refund {facts.shown(left)} is left, and a channel sends back no more than was paid."
+        )
         return refuse("above_refundable", hint, field=FREIGHT)
     return None
 

@@ -13,6 +13,7 @@ from core.aftersale.limits import AfterSaleLimits
 from core.aftersale.messages import CaseBearer, CaseKind, CaseReason, Evidence
 from core.command import Actor, LineQuantity
 from core.fields import Message, Time, omitted_at
+from core.money import format_minor
 from core.parcels import Parcel
 from core.parts import Part
 
@@ -247,6 +248,7 @@ class CaseFacts(Message):
     """
 
     limits: AfterSaleLimits
+    currency: str
     units: dict[str, int] = {}
     delivered_units: dict[str, int] = {}
     known_lines: tuple[str, ...] = ()
@@ -260,3 +262,7 @@ class CaseFacts(Message):
     window_ends_at: Time | None = None
     outbound: tuple[str, ...] = ()
     parcel_ids: tuple[str, ...] = ()
+
+    def shown(self, amount_minor: int) -> str:
+        """An amount as people read it."""
+        return format_minor(amount_minor, self.currency)

@@ -42,6 +42,7 @@ def _facts(
     window = state.policy.after_sale.windows.get(reason, state.policy.order.after_sale_window)  # type: ignore[call-overload]  # any text may be looked up
     return CaseFacts(
         limits=state.policy.after_sale,
+        currency=state.order.currency,
         units={line.line_id: line.units_left for line in state.lines},
         delivered_units=delivered,
         known_lines=tuple(line.line_id for line in state.lines),

@@ -14,6 +14,7 @@ from datetime import datetime
 from core.aftersale.messages import ReportChargeback
 from core.aftersale.stages import close, dispute
 from core.aftersale.state import Above, AfterSaleCase, Dispute, Said
+from core.money import format_minor
 from core.order.holds import ARBITRATION_OVERDUE, CHARGEBACK_OVERDUE
 from core.order.notifying import notify_case
 from core.order.refunding import end_if_nothing_left, give_back_rest, take_for_chargeback
@@ -57,7 +58,8 @@ def _check_opened(state: OrderState, command: ReportChargeback, known: AfterSale
     paid = claim.claim.amount_minor if claim is not None and claim.claim is not None else state.order.total_minor
     most = paid - _charged_minor(state, claim)
     if (command.amount_minor or 0) > most:
-        return refuse("above_refundable", f"The channel can take {most} of this order.", field="amount_minor")
+        hint = f"The channel can take {format_minor(most, state.order.currency)} of this order."
+        return refuse("above_refundable", hint, field="amount_minor")
     return None
 
 

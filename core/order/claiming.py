@@ -17,7 +17,7 @@ from core.aftersale.stages import close
 from core.aftersale.state import AfterSaleCase, ClaimBack
 from core.command import same_person
 from core.messages import ResolveRefund
-from core.money import given_back, spread
+from core.money import format_minor, given_back, spread
 from core.order.holds import CLAIM_STUCK, LATE_SCAN
 from core.order.notifying import notify_case
 from core.order.refunds import Refund
@@ -124,7 +124,9 @@ def check_claim_back(state: OrderState, command: OpenClaimBack, now: datetime) -
         return refuse("too_many_cases", f"At most {most}.")
     claimable = claimable_minor(state)
     if not claimable or (command.amount_minor or 0) > claimable:
-        return refuse("nothing_to_claim", f"{claimable} can be claimed.", field="amount_minor")
+        return refuse(
+            "nothing_to_claim", f"{format_minor(claimable, state.order.currency)} can be claimed.", field="amount_minor"
+        )
     return check_evidence(None, command.actor.role, command.evidence)
 
 

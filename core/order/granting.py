@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from core.command import same_person
+from core.money import format_minor
 from core.order.refunding import refund_amount, refund_rest, refund_units
 from core.order.refunds import OpenRefundRequest
 from core.order.shares import refundable_minor, return_units
@@ -46,7 +47,7 @@ def earned(state: OrderState) -> bool:
 def _check_scope(state: OrderState, command: RefundOrder) -> Refusal | None:
     left = refundable_minor(state)
     if command.amount_minor is not None and command.amount_minor > left:
-        return refuse("above_refundable", f"{left} is left.", field="amount_minor")
+        return refuse("above_refundable", f"{format_minor(left, state.order.currency)} is left.", field="amount_minor")
     lines = {line.line_id: line for line in state.lines}
     for number, part in enumerate(command.lines or ()):
         if part.line_id not in lines:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from core.messages import ReportPayout
+from core.money import format_minor
 from core.reasons import Refusal, refuse
 from core.withdrawal.outcomes import apply_callback
 from core.withdrawal.payouts import PayoutEvent, PayoutResult
@@ -34,7 +35,8 @@ def check_report(state: WithdrawalState, command: ReportPayout, now: datetime) -
         right = command.amount_minor <= state.net_minor - attempt.called_back_minor
     else:
         right = command.amount_minor == state.net_minor
-    return None if right else refuse("wrong_amount", f"The payout is {state.net_minor}.", field="amount_minor")
+    payout = format_minor(state.net_minor, state.withdrawal.currency)
+    return None if right else refuse("wrong_amount", f"The payout is {payout}.", field="amount_minor")
 
 
 def report(state: WithdrawalState, command: ReportPayout, now: datetime) -> WithdrawalState:
