@@ -191,6 +191,7 @@ async def test_a_closed_account_is_given_back_and_suspended(stage: WithdrawalSta
         handle = await stage.start()
         state = await stage.phase(handle, "failed")
         assert "ACCOUNT_CLOSED" in state["reason"]
+        await stage.at_rest(handle)
         assert await failure_of(await stage.start()) == "account_suspended"
     assert (await stage.available(), await stage.effects()) == (5_000_000, 0)
 

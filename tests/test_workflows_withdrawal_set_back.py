@@ -182,12 +182,14 @@ async def test_a_withdrawal_that_waits_follows_a_reset_and_goes_on(
         await stage.phase(handle, "paid")
         await stage.report(handle, "returned", "ev-1", 1_000)
         await stage.until(handle, lambda state: state["returns_minor"] == [1_000])
+        await stage.at_rest(handle)
         known, run_id = Known(stage, database, handle), await run_of(handle)
         before = await known.all()
         for point in await tasks(handle):
             await stage.reset(handle, run_id, point, again=False)
             state = await stage.until(handle, lambda state: state.get("returns_minor") == [1_000])
             assert state["phase"] == "returned", point
+            await stage.at_rest(handle)
             assert await known.all() == before, point
         await stage.report(handle, "returned", "ev-1", 1_000)
         await stage.report(handle, "returned", "ev-2", LARGE - 1_000)

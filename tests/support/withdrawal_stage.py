@@ -157,6 +157,18 @@ class WithdrawalStage:
             )
         return dict(await handle.query("withdrawal"))
 
+    async def at_rest(self, handle: WorkflowHandle[Any, Any]) -> None:
+        """Wait until the workflow only waits, so that the register has all that it knows.
+
+        Its state is ahead: an account is suspended, and that is recorded, after a return is booked.
+        """
+
+        async def works() -> bool:
+            seen = (await handle.describe()).raw_description
+            return seen.HasField("pending_workflow_task") or bool(seen.pending_activities)
+
+        await until(works, lambda at_work: not at_work)
+
     async def available(self) -> int:
         return await self.register.withdrawals.available(self.merchant, "CNY")
 
