@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import codecs
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -75,8 +76,9 @@ class Reply:
             UnreadableAnswer: it is not JSON, not an object, has a field twice, or numbers that JSON does not have.
         """
         try:
-            # Decode it here: json would guess other encodings.
-            body = json.loads(self.raw.decode(), parse_constant=_no_such_number, object_pairs_hook=_each_once)
+            # Decode it here: json would guess other encodings. Some vendors' servers put a byte order mark in front.
+            text = self.raw.removeprefix(codecs.BOM_UTF8).decode()
+            body = json.loads(text, parse_constant=_no_such_number, object_pairs_hook=_each_once)
         except (ValueError, RecursionError) as error:
             raise UnreadableAnswer(f"{self.source} answered {self.status}, not with JSON: {error}") from None
         if not isinstance(body, dict):

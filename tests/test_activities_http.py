@@ -27,6 +27,11 @@ async def test_a_good_answer_is_read() -> None:
         assert (await client.get("thing")).read(Thing) == Thing(n=7)
 
 
+async def test_a_byte_order_mark_is_read_over() -> None:
+    async with answering(http(b'\xef\xbb\xbf{"n": 7}')) as url, HttpClient(url, name="harbor") as client:
+        assert (await client.get("thing")).read(Thing) == Thing(n=7)
+
+
 async def test_a_refused_connection_is_unavailable_and_names_the_address() -> None:
     url = f"http://127.0.0.1:{free_port()}"
     async with HttpClient(url, name="harbor") as client:

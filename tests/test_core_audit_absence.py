@@ -68,6 +68,16 @@ def test_a_silence_now_makes_nothing_of_what_was_said_before(answer: TraceAnswer
     assert heard(a_trace(answer=answer, at=130), known=(earlier(10, 100),)).carrier_says == "nothing"
 
 
+@pytest.mark.parametrize("answer", ["throttled", "auth", "unavailable"])
+def test_a_no_beside_a_provider_that_does_not_answer_is_no_strong_one(answer: TraceAnswer) -> None:
+    silent, known = a_trace(answer=answer, at=130, provider="two"), (earlier(10, 80),)
+    verdict = heard(silent, no(), known=known)
+    assert (verdict.carrier_says, verdict.doubts) == ("doubtful", ("provider_silent",))
+    said_no_too = (*known, earlier(20, 90, provider="two"))
+    assert heard(silent, no(), known=said_no_too).carrier_says == "doubtful", "it may have the trace since"
+    assert heard(silent, a_trace(*HONEST, at=130)).carrier_says == "scans"
+
+
 def test_an_answer_of_another_day_is_none_of_now() -> None:
     assert heard(no(at=100), known=(earlier(10, 80),)).carrier_says == "nothing"
     pushed = a_trace(*HONEST[:2], at=130, provider="push")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import gzip
 from datetime import UTC, datetime
 from pathlib import Path
@@ -98,13 +99,19 @@ def test_the_audit_never_raises_and_always_explains_itself(order: OrderFacts, se
 
 
 @given(orders, st.lists(traces, max_size=3), st.lists(traces, min_size=1, max_size=3), st.sampled_from(SILENT), nows)
-def test_silent_answers_change_nothing(
+def test_silent_answers_only_make_another_providers_no_doubtful(
     order: OrderFacts, seen: list[Trace], more: list[Trace], answer: TraceAnswer, now: float
 ) -> None:
     silent = [trace.model_copy(update={"answer": answer}) for trace in more]
     without = audit(order, a_parcel(), seen, POLICY, hour(now))
-    assert audit(order, a_parcel(), [*silent, *seen], POLICY, hour(now)) == without
-    assert audit(order, a_parcel(), [*seen, *silent], POLICY, hour(now)) == without
+    for together in ([*silent, *seen], [*seen, *silent]):
+        verdict = audit(order, a_parcel(), together, POLICY, hour(now))
+        assert dataclasses.replace(verdict, carrier_says=without.carrier_says, doubts=without.doubts) == without
+        assert verdict.carrier_says == without.carrier_says or (without.carrier_says, verdict.carrier_says) in {
+            ("absent", "doubtful"),
+            ("absent_once", "doubtful"),
+        }
+        assert set(verdict.doubts) <= {*without.doubts, "provider_silent"}
 
 
 @given(orders, st.lists(traces, max_size=3), nows)

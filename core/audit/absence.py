@@ -2,7 +2,8 @@
 
 A "no trace" is only as strong as its question. It says nothing where the carrier wanted other digits of a phone, where
 a sister service of the carrier has the number, or where the number is more likely another carrier's. A refund by
-default needs a *strong* absence: a source that serves this very number, asked with all that it needs, twice and apart.
+default needs a *strong* absence: a source that serves this very number, asked with all that it needs, twice and apart,
+while no other source that may know the number is silent.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ CarrierWord = Literal["nothing", "doubtful", "absent_once", "absent", "scans"]
 was answered with a no, not yet twice and apart. `absent`: a strong absence. `scans`: it is in a carrier's hands.
 """
 
-Doubt = Literal["phone_missing", "service_unasked", "other_carrier_likelier", "carrier_out"]
+Doubt = Literal["phone_missing", "service_unasked", "other_carrier_likelier", "carrier_out", "provider_silent"]
 """Why answers say nothing about the parcel, as a reviewer reads it."""
 
 _DOUBTS: dict[Lacking, Doubt] = {"phone": "phone_missing", "service": "service_unasked"}
@@ -48,7 +49,7 @@ def carrier_word(case: Case) -> CarrierWord:
     if not said_no or known or not _can_be_asked(case) or _likelier_anothers(case) or outage(case):
         return "doubtful"
     silences = remember(case.parcel.no_trace, fresh)
-    if not strong(silences):
+    if not strong(silences) or _one_is_silent(case):
         return "doubtful"
     return "absent" if looked_apart(case, silences) else "absent_once"
 
@@ -109,12 +110,22 @@ def doubts(case: Case) -> tuple[Doubt, ...]:
         found["carrier_out"] = None
     if _likelier_anothers(case):
         found["other_carrier_likelier"] = None
+    if _one_is_silent(case):
+        found["provider_silent"] = None
     return tuple(found)
 
 
 def _can_be_asked(case: Case) -> bool:
     """Whether the table knows the carrier. No source need know the numbers of another one."""
     return known_carrier(case.parcel.carrier) is not None
+
+
+def _one_is_silent(case: Case) -> bool:
+    """Whether a provider has no trace while another one does not answer: that one may have it.
+
+    What the silent one said before does not help: it may have said so before the parcel was picked up.
+    """
+    return bool(case.silent) and bool(remember(case.parcel.no_trace, case.traces))
 
 
 def _digits_unknown(case: Case) -> bool:

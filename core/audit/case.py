@@ -30,6 +30,7 @@ class SecondJourney(NamedTuple):
 class Case:
     """All that the rules look at. Made by `lay_out`; rules read it and change nothing.
 
+    `silent` are the providers that were asked and said nothing about the parcel; `traces` are what the others said.
     `run` are the scans of this use of the number, ascending; `older` counts those of a former use. `physical` are
     those of the run with the parcel in the carrier's hands. `own` are the physical ones that can be this order's:
     not from long before the payment, not from the future. What follows is about those: `placed` are their places and
@@ -40,6 +41,7 @@ class Case:
     order: OrderFacts
     parcel: ParcelFacts
     traces: Sequence[Trace]
+    silent: frozenset[str]
     policy: AuditPolicy
     now: datetime
     carrier: str
@@ -102,6 +104,7 @@ def lay_out(
         order=order,
         parcel=parcel,
         traces=speaking,
+        silent=frozenset(trace.provider for trace in traces if trace.answer in SILENT_ANSWERS),
         policy=policy,
         now=now,
         carrier=_adopted(parcel, speaking),

@@ -111,7 +111,9 @@ def audit(
     *,
     services: bool = True,
 ) -> Verdict:
-    """Judge one parcel. Total for any scans; answers that say nothing about the parcel change nothing.
+    """Judge one parcel. Total for any scans.
+
+    Answers that say nothing about the parcel only make another provider's "no trace" doubtful.
 
     Args:
         order: what was paid for, from where to where, and whether the buyer confirmed in person.

@@ -30,6 +30,7 @@ SILENCE: frozenset[str] = frozenset(
         "service_unasked",
         "other_carrier_likelier",
         "carrier_out",
+        "provider_silent",
     }
 )
 """Reasons that mean only that no trace came, or why.
