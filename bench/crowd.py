@@ -120,6 +120,6 @@ async def _one_client(act: Callable[[str], Awaitable[object]], todo: Iterable[st
             try:
                 await act(order_id)
                 break
-            except Unavailable:  # a machine under load; the same again is safe
+            except (Unavailable, TimeoutError):  # a machine under load; the same again is safe
                 if not left:
                     raise
