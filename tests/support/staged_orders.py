@@ -53,9 +53,8 @@ async def claimed(play: StagedOrder) -> None:
     await play.send("open_claim_back", "operator", reason="the carrier delivered it")
 
 
-async def report_scan(play: StagedOrder) -> dict[str, Any]:
-    """A shipped order, and a first scan that its carrier reports."""
-    await shipped(play)
+def first_scan(play: StagedOrder) -> dict[str, Any]:
+    """What the carrier reports once it has picked the parcel up."""
     scan = {"at": play.now.isoformat(), "code": "1", "stage": "picked_up", "city": "杭州市"}
     return {"role": "carrier", "carrier": "sandbox", "waybill": play.waybill, "scans": [scan], "provider": "test"}
 
