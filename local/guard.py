@@ -23,7 +23,7 @@ def guard(home: Path, parent: str) -> None:
     pid, _, started = parent.partition(":")
     while pids.started(int(pid)) == started:
         time.sleep(_LOOK_EVERY)
-    Temporal(home).stop()
+    Temporal(home).remove()
     Postgres(home).remove()
     shutil.rmtree(home, ignore_errors=True)
     os.kill(os.getpid(), signal.SIGKILL)

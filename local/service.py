@@ -158,6 +158,10 @@ class ServerProcess:
         """End it as a crash would."""
         self._end(signal.SIGKILL)
 
+    def remove(self) -> None:
+        """End it and delete its data."""
+        raise NotImplementedError
+
     def _end(self, sign: signal.Signals) -> None:
         left = self._footprint or pids.read(self.footprint_file)
         if left is not None:

@@ -159,9 +159,8 @@ class LocalStack:
             await self._world.close()
             self._world = None
         for service in self.services:
-            await asyncio.to_thread(service.stop)
+            await asyncio.to_thread(service.remove if self._temporary else service.stop)
         if self._temporary:
-            await asyncio.to_thread(self.postgres.remove)
             await asyncio.to_thread(shutil.rmtree, self.home, ignore_errors=True)
         if self._lock is not None:
             os.close(self._lock)
