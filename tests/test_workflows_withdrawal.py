@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-import pytest_asyncio
-from databases import Database
 from signing_keys import ROOT, a_signer, public
 from temporalio.client import Client, WorkflowFailureError, WorkflowUpdateFailedError
 from temporalio.common import WorkflowIDReusePolicy
@@ -20,38 +17,15 @@ from withdrawal_stage import POLICY, WithdrawalStage, kill
 import gateway
 from core.ids import TASK_QUEUE, WITHDRAWAL_WORKFLOW
 from gateway.signing import Signing
-from ledger.book import Book
-from ledger.register import Register
-from local.client import WorldClient
 from local.faults import Kind
-from local.temporal import Temporal
 from worker import plugin
 
 LARGE = 3_000_000
 
 
-@pytest.fixture(scope="module")
-def temporal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Temporal]:
-    server = Temporal(tmp_path_factory.mktemp("temporal"))
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest_asyncio.fixture
-async def stage(temporal: Temporal, world: WorldClient, database: Database) -> AsyncIterator[WithdrawalStage]:
-    client = await Client.connect(temporal.address, data_converter=gateway.DATA_CONVERTER)
-    made = WithdrawalStage(
-        client,
-        Book(database.pool),
-        Register(database.pool),
-        world,
-        temporal.address,
-        database.worker_dsn,
-        database.owner_dsn,
-    )
-    yield made
-    await made.clear()
+@pytest.fixture
+def stage(money_stage: WithdrawalStage) -> WithdrawalStage:
+    return money_stage
 
 
 # --- paid ------------------------------------------------------------------------------------------------
@@ -305,24 +279,30 @@ async def test_cancel_after_submission_is_refused(stage: WithdrawalStage) -> Non
 # --- a worker that is killed between the effect and its report --------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["slow_answer", "delay"])
-async def test_a_worker_killed_while_the_bank_works_pays_once(stage: WithdrawalStage, kind: Kind) -> None:
+async def test_a_worker_killed_while_the_bank_works_pays_once(stage: WithdrawalStage) -> None:
     """`slow_answer`: the effect is there, its report is lost. `delay`: the effect comes after the worker is gone."""
-    await stage.furnish()
-    await stage.world.fault("bank", verb="payout", match=stage.token, kind=kind, seconds=4)
+    kinds: dict[Kind, WithdrawalStage] = {"slow_answer": stage, "delay": stage.beside()}
+    for kind, one in kinds.items():
+        await one.furnish()
+        await one.world.fault("bank", verb="payout", match=one.token, kind=kind, seconds=6)
+
+    async def all_asked() -> bool:
+        return all([await one.world.asked("bank", "payout", one.token) for one in kinds.values()])
+
     process = stage.worker_process()
     try:
-        handle = await stage.start()
-        await until(lambda: stage.world.asked("bank", "payout", stage.token))
+        handles = [await one.start() for one in kinds.values()]
+        await until(all_asked)
         assert process.poll() is None
     finally:
         kill(process)
     async with stage.worker():
-        # Temporal misses the lost try when its time is up; then it is looked up, never sent again at once.
-        await stage.until(handle, lambda state: state["phase"] != "submitting")
-        await stage.skip(handle, minutes=2)
-        await stage.phase(handle, "paid")
-    assert (await stage.available(), await stage.effects()) == (4_990_000, 1)
+        for one, handle in zip(kinds.values(), handles, strict=True):
+            # Temporal misses the lost try when its time is up; then it is looked up, never sent again at once.
+            await one.until(handle, lambda state: state["phase"] != "submitting")
+            await one.skip(handle, minutes=2)
+            await one.phase(handle, "paid")
+            assert (await one.available(), await one.effects()) == (4_990_000, 1)
 
 
 # --- after the end ---------------------------------------------------------------------------------------

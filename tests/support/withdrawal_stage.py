@@ -79,11 +79,19 @@ class WithdrawalStage:
     number: int = field(default_factory=lambda: next(_numbers))
     withdrawals: int = 0
     commands: int = 0
+    others: list[WithdrawalStage] = field(default_factory=list)
+    """Those beside it."""
 
     def __post_init__(self) -> None:
         self.merchant, self.account = f"m-{self.number}", f"acc-{self.number}"
         self.token = f"tok-{self.number}"
         self.skipper = TimeSkipper(self.client)
+
+    def beside(self) -> WithdrawalStage:
+        """Another merchant with an account of its own, on the same servers."""
+        servers = (self.client, self.book, self.register, self.world, self.address, self.worker_dsn, self.owner_dsn)
+        self.others.append(WithdrawalStage(*servers))
+        return self.others[-1]
 
     async def furnish(self, available: int = 5_000_000, token: str | None = None, policy: str = POLICY) -> None:
         """A policy, a payout account, and money that the merchant may withdraw."""
@@ -130,6 +138,8 @@ class WithdrawalStage:
         for number in range(1, self.withdrawals + 1):
             with contextlib.suppress(RPCError):
                 await self.client.get_workflow_handle(f"withdrawal-w-{self.number}-{number}").terminate()
+        for other in self.others:
+            await other.clear()
 
     # --- looking ---------------------------------------------------------------------------------------
 
@@ -306,7 +316,7 @@ def money_temporal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tempora
     server = Temporal(tmp_path_factory.mktemp("money_temporal"))
     server.start()
     yield server
-    server.stop()
+    server.remove()
 
 
 @pytest_asyncio.fixture(loop_scope="session")
