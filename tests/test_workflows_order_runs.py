@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -211,26 +212,18 @@ async def test_a_terminated_order_is_rescued_where_it_was(wait: Any, stage: Cras
     assert await stage.world.refund_effects(order.order.payment.reference) == expected
 
 
-async def test_an_order_that_is_over_cannot_be_rescued(stage: CrashStage) -> None:
-    order = stage.order("over")
-    async with stage.worker():
-        await order.start()
-        await order.send("cancel_order", "buyer", reason="no longer wanted")
-        await order.handle.result()
-        with pytest.raises(Refused) as refused:
-            await gateway.opened(await gateway.start_order(stage.client, order.order, rescue=True))
-    assert refused.value.code == "order_over"
-
-
-async def test_an_order_that_is_over_and_started_again_by_a_plain_client_gives_its_stored_end(
+async def test_an_order_that_is_over_is_not_rescued_and_gives_a_plain_client_its_stored_end(
     stage: CrashStage,
 ) -> None:
-    """As any client does that sets no reuse policy, or after Temporal's retention forgot the order."""
+    """A client that sets no reuse policy starts it again, and so does any once Temporal's retention forgot it."""
     order = stage.order("again")
     async with stage.worker():
         await order.start()
         await order.send("cancel_order", "buyer", reason="no longer wanted")
         first = await order.handle.result()
+        with pytest.raises(Refused) as over:
+            await gateway.opened(await gateway.start_order(stage.client, order.order, rescue=True))
+        assert over.value.code == "order_over"
         references = await stage.references()
         for _ in range(2):
             again = await stage.client.start_workflow(
@@ -275,7 +268,7 @@ async def reset(order: StagedOrder, run_id: str, event_id: int, *, again: bool =
         workflow_execution=WorkflowExecution(workflow_id=order.handle.id, run_id=run_id),
         reason="an operator wants to see it again",
         workflow_task_finish_event_id=event_id,
-        request_id=f"{order.name}-{event_id}",
+        request_id=f"{order.name}-{event_id}-{again}",
         reset_reapply_exclude_types=() if again else NO_COMMANDS,
     )
     await order.stage.client.workflow_service.reset_workflow_execution(request)
@@ -299,8 +292,8 @@ async def test_a_reset_to_any_point_moves_no_money_again(stage: CrashStage) -> N
     assert set(money.values()) == {1}
 
 
-@pytest.mark.parametrize("again", [True, False], ids=["commands again", "no commands"])
-async def test_an_order_that_was_set_back_goes_on_from_what_is_known(stage: CrashStage, again: bool) -> None:
+async def test_an_order_that_was_set_back_goes_on_from_what_is_known(stage: CrashStage) -> None:
+    """To each task of its first run; with the commands that came after it, and without them."""
     order = stage.order("set back")
     order.under("default")
 
@@ -316,10 +309,10 @@ async def test_an_order_that_was_set_back_goes_on_from_what_is_known(stage: Cras
         await until(known, lambda got: got == ("credited", "credited"))
         history, money = await order.handle.fetch_history(), await stage.references()
         run_id = (await order.handle.describe()).run_id
-        for event in history.events:
-            if event.HasField("workflow_task_completed_event_attributes"):
-                await reset(order, run_id, event.event_id, again=again)
-                await until(known, lambda got: got == ("credited", "credited"))
+        points = [e.event_id for e in history.events if e.HasField("workflow_task_completed_event_attributes")]
+        for again, point in itertools.product((True, False), points):
+            await reset(order, run_id, point, again=again)
+            await until(known, lambda got: got == ("credited", "credited"))
         await order.days(30)
         assert (await order.handle.result())["phase"] == "settled"
         assert await known() == ("settled", "settled")
