@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from bytecode import keep_bytecode
 from cached_workflows import remember_only
+from memory import keep_in_memory
 from sizes import load_profile
 
 from gateway import connecting
@@ -39,6 +40,7 @@ pytest_plugins = (
 )
 
 keep_bytecode()
+keep_in_memory()
 load_profile()
 gc.disable()  # while all files are read: what they make stays; see `sharing.pytest_collection_finish`
 

@@ -1,0 +1,42 @@
+"""A run's temporary files lie in memory where there is room, and go with it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import memory
+
+SUPPORT = Path(__file__).parent / "support"
+PROGRAM = """
+import sys, tempfile, memory
+from pathlib import Path
+memory.ROOM = int(sys.argv[2])
+memory.keep_in_memory(Path(sys.argv[1]))
+print(tempfile.mkdtemp())
+"""
+
+
+def _folder_of_a_run(folders: Path, *, room: int = 1, **more: str) -> Path:
+    """Where a program's temporary folder was."""
+    bare = {name: value for name, value in os.environ.items() if name != memory.SAID}
+    environment = {**bare, "PYTHONPATH": str(SUPPORT), **more}
+    program = [sys.executable, "-c", PROGRAM, str(folders), str(room)]
+    return Path(subprocess.run(program, env=environment, check=True, capture_output=True, text=True).stdout.strip())
+
+
+def test_a_run_has_a_folder_of_its_own_that_goes_with_it(tmp_path: Path) -> None:
+    used = _folder_of_a_run(tmp_path)
+    assert used.parent.parent == tmp_path
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_short_of_room_or_told_otherwise_it_has_none(tmp_path: Path) -> None:
+    (told := tmp_path / "told").mkdir()
+    (folders := tmp_path / "folders").mkdir()
+    assert not _folder_of_a_run(folders, room=1 << 60, TMPDIR="").is_relative_to(folders)
+    assert _folder_of_a_run(folders, TMPDIR=str(told)).parent == told
+    assert not _folder_of_a_run(tmp_path / "nowhere").is_relative_to(tmp_path)
+    assert list(folders.iterdir()) == []
