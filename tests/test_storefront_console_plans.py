@@ -53,7 +53,8 @@ async def test_no_page_reads_more_than_it_may(database: Database) -> None:
     await owners.figures.keep("money", {"currencies": [], "ageing": []}, now)
     await owners.figures.keep("quality", {"rules": [], "false_holds": []}, now)
     read: dict[str, int] = {}
-    for path in PAGES:
+    # A session's first call of each function reads the catalogue: the first page is read twice.
+    for path in (PAGES[0], *PAGES):
         pool: Any = Explained(database.pool)
         async with console_client(Register(pool)) as browser:
             browser.cookies.set("__Host-dakuan-session", "a session")
