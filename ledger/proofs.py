@@ -47,14 +47,15 @@ class Proof(Message):
 class ProofClaim(NamedTuple):
     """A sentence, and the query for what speaks against it.
 
-    `reads` says which rows decide it: those of a subject, those of an account, or all; then `why_all` says why.
+    `reads` says which rows decide it: those of a subject, those of an account, those that a statement may be about
+    (`ledger.statement_proof`), or all; then `why_all` says why.
     `of_part` is another form of the query for a part of the books; None: the same text.
     """
 
     name: str
     sentence: str
     against: str
-    reads: Literal["subjects", "accounts", "all"] = "subjects"
+    reads: Literal["subjects", "accounts", "statements", "all"] = "subjects"
     of_part: str | None = None
     why_all: str = ""
 
@@ -412,8 +413,7 @@ CLAIMS = (
         "statements",
         "Where a statement is loaded, what both sides have of a payout, refund or settlement is the same money.",
         AGAINST_STATEMENTS,
-        reads="all",
-        why_all="a statement may come long after what it is about, and may cover any time",
+        reads="statements",
     ),
 )
 

@@ -7,6 +7,7 @@ read that are about a key of those, or about one that is touched.
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from ledger.compared_scope import rows_of, table_part
@@ -18,6 +19,10 @@ class StatedPart(NamedTuple):
 
     ours: str
     theirs: str
+
+    def numbered_from(self, first: int) -> StatedPart:
+        """The same with `$6` to `$8` as the parameters from this one on."""
+        return StatedPart(*(re.sub(r"\$([678])", lambda at: f"${int(at[1]) - 6 + first}", text) for text in self))
 
 
 COMPARED = f"""

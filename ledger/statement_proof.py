@@ -6,8 +6,14 @@ settlement, a period without a statement) is left to the reconciliation, which h
 
 from __future__ import annotations
 
+from typing import Any
+
+from ledger import stated_scope
+from ledger.long_reads import LongReads
+from ledger.pool import SCHEMA
+
 # An hour on either side, for differing clocks and the other side's bookkeeping.
-AGAINST = """
+AGAINST = f"""
     WITH covered AS (
         SELECT scope, name, range_agg(tstzrange(since, until)) AS times FROM statement_periods GROUP BY scope, name
     ), told AS (
@@ -35,10 +41,10 @@ AGAINST = """
         GROUP BY 1, 2
     ), refunds AS (
         SELECT o.channel, r.reference, r.currency, r.recorded_at, p.id AS paid, p.recorded_at AS paid_at,
-               (SELECT sum(t.amount_minor)::BIGINT FROM transfers t WHERE t.movement_id = p.id) AS paid_minor
+               (SELECT sum(t.amount_minor)::BIGINT FROM {SCHEMA}.transfers t WHERE t.movement_id = p.id) AS paid_minor
         FROM movements r
         -- One by one: there are many orders, and few refunds.
-        CROSS JOIN LATERAL (SELECT o.channel FROM orders o
+        CROSS JOIN LATERAL (SELECT o.channel FROM {SCHEMA}.orders o
                             WHERE o.order_id = split_part(r.reference, '/', 2) COLLATE "default" OFFSET 0) AS o
         JOIN stated s ON s.scope = 'channel' AND s.name = o.channel
         LEFT JOIN movements p ON p.reference = r.reference || '/paid'
@@ -104,3 +110,63 @@ AGAINST = """
     END
     ORDER BY scope, name, kind, key
 """
+
+_BEGINNINGS = """
+    WITH RECURSIVE told AS (
+        (SELECT l.scope, l.name FROM statement_lines l ORDER BY l.scope, l.name LIMIT 1)
+        UNION ALL
+        SELECT n.scope, n.name FROM told t CROSS JOIN LATERAL (
+            SELECT l.scope, l.name FROM statement_lines l WHERE (l.scope, l.name) > (t.scope, t.name)
+            ORDER BY l.scope, l.name LIMIT 1) AS n
+    ), names AS (
+        SELECT scope, name FROM told UNION SELECT scope, name FROM statement_periods
+    )
+    SELECT n.scope, n.name, p.since AS covered_since,
+           -- A seal's movements were recorded before it.
+           least($1, CASE WHEN p.since IS NOT NULL THEN coalesce(
+               (SELECT max(s.last_movement) FROM seals s WHERE s.sealed_at < p.since), 0) END) AS movement,
+           EXISTS (SELECT FROM statement_loads l
+                   WHERE l.scope = n.scope AND l.name = n.name AND l.position >= $2) AS withdrawn
+    FROM names n CROSS JOIN LATERAL (
+        SELECT min(p.since) - INTERVAL '1 hour' AS since FROM statement_periods p
+        WHERE p.scope = n.scope AND p.name = n.name AND p.position >= $2) AS p
+    ORDER BY n.scope, n.name
+"""
+"""Where the proof of each channel and rail may begin. What a period that was loaded since may newly cover comes after
+`covered_since`; where that is before the first seal, `movement` is 0."""
+
+_OUR_KEYS = {
+    "rail": "SELECT key FROM payout_attempts UNION ALL SELECT key FROM account_drops",
+    "channel": f"""
+        SELECT {SCHEMA}.channel_key(m.reference) AS key FROM movements m
+        WHERE m.reference LIKE 'order/%/refund/%' AND m.reference NOT LIKE '%/paid'
+        UNION ALL SELECT b.settlement FROM booked_settlements b
+        UNION ALL SELECT {SCHEMA}.channel_key('payment/' || r.return_id || '/rest') FROM rest_returns r
+        WHERE r.channel = $2""",
+}
+
+
+def _of_part(scope: str) -> str:
+    """The proof over what a comparison of this scope would read again."""
+    part = stated_scope.PARTS[scope].numbered_from(3)
+    return f"""
+        WITH {part.ours}, ours AS MATERIALIZED ({_OUR_KEYS[scope]}), {part.theirs}
+        SELECT * FROM ({AGAINST}) AS against WHERE scope = $1 AND name = $2"""
+
+
+async def against_since(reads: LongReads, movement: int, position: int, most: int) -> list[dict[str, Any]]:
+    """At most so many counterexamples in what statements tell, or we booked, since all held.
+
+    Args:
+        movement: the last one of the seal whose books were proven.
+        position: of the first event that the proof may not have seen.
+    """
+    beginnings = await reads.fetch(_BEGINNINGS, movement, position)
+    if any(one["withdrawn"] or not one["movement"] for one in beginnings):
+        return [dict(row) for row in await reads.fetch(f"SELECT * FROM ({AGAINST}) AS against LIMIT {most}")]
+    found: list[dict[str, Any]] = []
+    for one in beginnings:
+        bounds = (one["movement"], position, one["covered_since"])
+        rows = await reads.fetch(f"{_of_part(one['scope'])} LIMIT {most}", one["scope"], one["name"], *bounds)
+        found += [dict(row) for row in rows]
+    return found[:most]
