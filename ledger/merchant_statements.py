@@ -60,6 +60,9 @@ OPENING = f"""{CURRENCIES_OF_DAYS}
           -- IS TRUE hides a condition from the indexes. By number the merchant's whole history would be read, and below
           -- by time: the planner does not know how few rows of a day are left, or how few are not sealed.
           AND (t.movement_id <= {SEALED}) IS TRUE AND t.stated
+          -- Nothing of a day is sealed until it has a row: then what it brought is only below.
+          AND EXISTS (SELECT FROM currencies c JOIN merchant_days d
+                      ON d.merchant_id = $1 AND d.currency = c.currency AND d.day = utc_day($2))
         UNION ALL
         SELECT t.currency, {_PARTS} FROM merchant_transfers t
         WHERE t.merchant_id = $1 AND t.movement_id > coalesce({SEALED}, 0) AND (t.occurred_at < $2) IS TRUE AND t.stated

@@ -308,9 +308,9 @@ CREATE TABLE merchant_transfers (
     owed_minor bigint NOT NULL,
     frozen_minor bigint NOT NULL,
     stated boolean NOT NULL,
-    CONSTRAINT merchant_transfers_pkey PRIMARY KEY (merchant_id, occurred_at, movement_id, leg)
-);
-CREATE INDEX merchant_transfers_by_movement ON merchant_transfers USING btree (merchant_id, movement_id);
+    CONSTRAINT merchant_transfers_pkey PRIMARY KEY (merchant_id, occurred_at, movement_id, leg) INCLUDE (currency, stated, pending_minor, available_minor, deposit_minor, reserved_minor, owed_minor, frozen_minor)
+) WITH (autovacuum_vacuum_insert_threshold=5000, autovacuum_vacuum_insert_scale_factor=0);
+CREATE INDEX merchant_transfers_by_movement ON merchant_transfers USING btree (merchant_id, movement_id) INCLUDE (occurred_at, currency, stated, pending_minor, available_minor, deposit_minor, reserved_minor, owed_minor, frozen_minor);
 CREATE INDEX merchant_transfers_in_order ON merchant_transfers USING brin (movement_id) WITH (pages_per_range='16', autosummarize='on');
 
 CREATE TABLE merchants (

@@ -218,34 +218,80 @@ async def test_no_statistics_let_a_statement_begin_with_the_whole_history(databa
 
 BUSY = 5_000
 """Postings of one merchant on a busy day."""
+OTHERS = 3
+"""Merchants whose postings lie between."""
 PAGE_MAX = 300
 """Buffers that a page may read, of short books and of long ones."""
 
 
-async def test_a_merchants_busy_day_that_is_not_sealed_is_read_in_pages(database: Database, register: Register) -> None:
-    """A balance sums the day, and an evening's statement opens with what the day brought until then."""
-    database.broken = True  # a balance that no posting made
-    first = adjustment("a/0", "CNY", MIDNIGHT, [Leg("psp/bench", "merchant/m-1/available", 2)])
-    await Book(database.owner).post_all([first])
+async def _begin(database: Database, register: Register, merchants: int) -> None:
+    """Sealed books in which these merchants have 0.02 each."""
+    database.broken = True  # balances that no posting made
+    book = Book(database.owner)
+    for number in range(1, merchants + 1):
+        leg = Leg("psp/bench", f"merchant/m-{number}/available", 2)
+        await book.post_all([adjustment(f"a/{number}", "CNY", MIDNIGHT, [leg])])
     await register.seals.seal()
+
+
+async def _busy_day(database: Database, merchants: int, first: int, last: int) -> None:
+    """A posting of each merchant in turn, from time to time of the day after."""
     await database.owner.execute(
         "INSERT INTO movements (reference, currency, request_hash, occurred_at)"
-        " SELECT 'b/' || n, 'CNY', '', $1::TIMESTAMPTZ + n * INTERVAL '10 seconds'"
-        " FROM generate_series(1, $2) AS s (n)",
-        MIDNIGHT + DAY,
-        BUSY,
+        " SELECT 'b/' || n || '/' || k, 'CNY', '', $1::TIMESTAMPTZ + n * INTERVAL '10 seconds'"
+        " FROM generate_series($2::INT, $3) AS s (n), generate_series(1, $4) AS m (k) ORDER BY n, k",
+        *(MIDNIGHT + DAY, first, last, merchants),
     )
     await database.owner.execute(
         "INSERT INTO transfers SELECT m.id, 1, t.debit_account, t.credit_account, 'CNY', 2 FROM movements m"
-        " JOIN movements f ON f.reference = 'a/0' JOIN transfers t ON t.movement_id = f.id"
-        " WHERE m.reference LIKE 'b/%' ORDER BY m.id"
+        " JOIN movements f ON f.reference = 'a/' || split_part(m.reference, '/', 3)"
+        " JOIN transfers t ON t.movement_id = f.id"
+        " WHERE m.reference LIKE 'b/%' AND m.occurred_at >= $1::TIMESTAMPTZ + $2::INT * INTERVAL '10 seconds'"
+        " ORDER BY m.id",
+        *(MIDNIGHT + DAY, first),
     )
-    await database.owner.execute("ANALYZE")
-    evening = MIDNIGHT + DAY + BUSY * timedelta(seconds=10) - timedelta(minutes=10)
+
+
+async def _read(database: Database, since: datetime) -> tuple[int, int]:
+    """Buffers of m-1's balance, and of the page that begins then."""
     of_balance, of_page = Explained(database.pool), Explained(database.pool)
-    await Register(of_balance).balances.of_merchant("m-1")  # type: ignore[arg-type]  # it asks as a pool does
-    page = await merchant_statement_page(of_page, "m-1", evening, MIDNIGHT + 2 * DAY)  # type: ignore[arg-type]  # as above
+    (balance,) = await Register(of_balance).balances.of_merchant("m-1")  # type: ignore[arg-type]  # it asks as a pool does
+    assert balance.available_minor == 2
+    page = await merchant_statement_page(of_page, "m-1", since, MIDNIGHT + 2 * DAY)  # type: ignore[arg-type]  # as above
     (found,) = page.statements
-    assert (len(found.rows), found.opening.available_minor) == (61, 2 + 2 * (BUSY - 61))
-    read = (of_balance.buffers, of_page.buffers)
+    late = sum(since <= MIDNIGHT + DAY + number * timedelta(seconds=10) for number in range(1, BUSY + 1))
+    assert (len(found.rows), found.opening.available_minor) == (late, 2 + 2 * (BUSY - late))
+    return of_balance.buffers, of_page.buffers
+
+
+EVENING = MIDNIGHT + DAY + BUSY * timedelta(seconds=10) - timedelta(minutes=10)
+
+
+async def test_a_merchants_busy_day_that_is_not_sealed_is_read_in_pages(database: Database, register: Register) -> None:
+    """A balance sums the day, and an evening's statement opens with what the day brought until then."""
+    await _begin(database, register, 1)
+    await _busy_day(database, 1, 1, BUSY)
+    await database.owner.execute("ANALYZE")
+    read = await _read(database, EVENING)
     assert max(read) <= PAGE_MAX, read
+
+
+@pytest.mark.parametrize("sealed", [0, BUSY // 2, BUSY])
+async def test_other_merchants_postings_make_no_page_of_a_busy_day_longer(
+    database: Database, register: Register, sealed: int
+) -> None:
+    """Whether nothing of the day is sealed, or half of it, or all."""
+    await _begin(database, register, 1 + OTHERS)
+    if sealed:
+        await _busy_day(database, 1 + OTHERS, 1, sealed)
+        await register.seals.seal()
+    await _busy_day(database, 1 + OTHERS, sealed + 1, BUSY)
+    await database.owner.execute("VACUUM ANALYZE merchant_transfers")  # as autovacuum does after some thousand rows
+    read = await _read(database, EVENING)
+    assert max(read) <= PAGE_MAX, read
+
+
+async def test_what_merchants_are_shown_is_vacuumed_however_long_the_books_are(database: Database) -> None:
+    """What was never vacuumed costs an index-only scan a look at each row."""
+    options = await database.owner.fetchval("SELECT reloptions FROM pg_class WHERE relname = 'merchant_transfers'")
+    assert "autovacuum_vacuum_insert_scale_factor=0" in (options or ())
