@@ -1,4 +1,4 @@
-"""The proof of statements goes on from the last one, and finds whatever speaks against it since."""
+"""The proof of statements goes on from the last one, and finds all that speaks against it since."""
 
 from __future__ import annotations
 
