@@ -58,7 +58,7 @@ _NAMED = f"""named AS MATERIALIZED (
 )"""
 
 
-def _settlements(channels: str, more: str = "") -> str:
+def settlements(channels: str, more: str = "") -> str:
     """Settlements that moved, were corrected, or are named.
 
     Args:
@@ -75,6 +75,9 @@ def _settlements(channels: str, more: str = "") -> str:
 )"""
 
 
+SETTLED_SINCE = f"""UNION SELECT m.reference COLLATE "default" FROM {SCHEMA}.movements m
+        WHERE $8::TIMESTAMPTZ IS NOT NULL AND m.occurred_at >= $8
+          AND m.reference > 'psp/' || $2 || '/settlement/' AND m.reference < 'psp/' || $2 || '/settlement0'"""
 _ALL_CHANNELS = (
     f"SELECT DISTINCT split_part(a.path, '/', 2) COLLATE \"default\" FROM {SCHEMA}.accounts a"
     " WHERE a.path >= 'psp/' AND a.path < 'psp0'"
@@ -109,7 +112,7 @@ _RAIL = f"""{_NAMED}, withdrawn AS MATERIALIZED (
     UNION SELECT d.reference, d.reference || '!' FROM (
         SELECT concat_ws('/', 'account', account_id, version, 'drop', drop_no) AS reference FROM account_drops) AS d
 ), {rows_of("movements", "bases", "r.reference >= s.first AND r.reference < s.beyond")}
-, {table_part("transfers")}, {table_part("accounts")}, {_settlements(_ALL_CHANNELS)}"""
+, {table_part("transfers")}, {table_part("accounts")}, {settlements(_ALL_CHANNELS)}"""
 
 _LINE = f"""SELECT r.* FROM {SCHEMA}.statement_lines r WHERE r.scope = $1 AND r.name = $2"""
 
@@ -129,7 +132,7 @@ _NUMBERS = f"""numbers AS MATERIALIZED (
 _CHANNEL = f"""{_NAMED}, refunds_named AS MATERIALIZED (
     SELECT r.reference FROM named s CROSS JOIN LATERAL (
         SELECT r.reference FROM {SCHEMA}.movements r
-        WHERE {SCHEMA}.channel_key(r.reference) = s.key COLLATE "default"
+        WHERE {SCHEMA}.channel_key(r.reference) = s.key
           AND (r.reference LIKE 'order/%/refund/%' OR r.reference LIKE 'order/%/claim_back/%') OFFSET 0) AS r
 ), touched_ids AS MATERIALIZED (
     SELECT split_part(t.subject, '/', 2) COLLATE "default" AS id FROM (
@@ -160,11 +163,9 @@ _CHANNEL = f"""{_NAMED}, refunds_named AS MATERIALIZED (
     )
 }
 , {table_part("transfers")}, {table_part("accounts")}, {
-    _settlements(
+    settlements(
         "SELECT $2",
-        f'''UNION SELECT m.reference COLLATE "default" FROM {SCHEMA}.movements m
-        WHERE $8::TIMESTAMPTZ IS NOT NULL AND m.occurred_at >= $8
-          AND m.reference > 'psp/' || $2 || '/settlement/' AND m.reference < 'psp/' || $2 || '/settlement0' ''',
+        SETTLED_SINCE,
     )
 }"""
 

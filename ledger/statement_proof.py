@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from ledger import stated_scope
+from ledger.compared_scope import rows_of, table_part
 from ledger.long_reads import LongReads
 from ledger.pool import SCHEMA
 
@@ -135,6 +136,27 @@ _BEGINNINGS = """
 """Where the proof of each channel and rail may begin. What a period that was loaded since may newly cover comes after
 `covered_since`; where that is before the first seal, `movement` is 0."""
 
+_CHANNEL = f"""named AS MATERIALIZED (
+        SELECT coalesce(l.key, 'line:' || l.line_id) COLLATE "C" AS key FROM {SCHEMA}.statement_lines l
+        WHERE l.scope = $1 AND l.name = $2 AND l.position >= $7 AND l.kind IN ('refund', 'settlement') GROUP BY 1
+    ), moved AS MATERIALIZED (
+        SELECT m.reference, m.linked_to FROM {SCHEMA}.movements m WHERE m.id > $6
+    ), refunded AS MATERIALIZED (
+        SELECT r.reference FROM named s CROSS JOIN LATERAL (
+            SELECT r.reference FROM {SCHEMA}.movements r
+            WHERE {SCHEMA}.channel_key(r.reference) = s.key AND r.reference LIKE 'order/%/refund/%' OFFSET 0) AS r
+        UNION SELECT regexp_replace(reference, '/paid$', '') FROM moved WHERE reference LIKE 'order/%/refund/%'
+    ), {rows_of("movements", "refunded", "r.reference IN (s.reference, s.reference || '/paid')")}
+    , {table_part("transfers")}, {table_part("accounts")}
+    , payout_attempts AS (SELECT * FROM {SCHEMA}.payout_attempts WHERE FALSE)
+    , account_drops AS (SELECT * FROM {SCHEMA}.account_drops WHERE FALSE)
+    , {stated_scope.settlements("SELECT $2", stated_scope.SETTLED_SINCE)}"""
+"""Of a channel only refunds and settlements are proven: a comparison also looks at each order and payment."""
+
+PARTS = {
+    "rail": stated_scope.PARTS["rail"],
+    "channel": stated_scope.StatedPart(_CHANNEL, stated_scope.PARTS["rail"].theirs),
+}
 _OUR_KEYS = {
     "rail": "SELECT key FROM payout_attempts UNION ALL SELECT key FROM account_drops",
     "channel": f"""
@@ -147,8 +169,8 @@ _OUR_KEYS = {
 
 
 def _of_part(scope: str) -> str:
-    """The proof over what a comparison of this scope would read again."""
-    part = stated_scope.PARTS[scope].numbered_from(3)
+    """The proof over what speaks of new lines, periods, movements and payouts."""
+    part = PARTS[scope].numbered_from(3)
     return f"""
         WITH {part.ours}, ours AS MATERIALIZED ({_OUR_KEYS[scope]}), {part.theirs}
         SELECT * FROM ({AGAINST}) AS against WHERE scope = $1 AND name = $2"""

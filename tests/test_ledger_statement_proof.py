@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 import pytest_asyncio
 from databases import Database
+from explained import index_conditions
 from ledger_samples import NOW, proven_so_far
 from random_books import NAMES, RandomBooks
 from sizes import on_servers
@@ -18,7 +19,7 @@ from bench.growing import grow
 from bench.settled import SINCE
 from core.messages import Actor
 from core.reconciliation.lines import Covered, Scope, Statement
-from ledger import stated_scope
+from ledger import stated_scope, statement_proof
 from ledger.book import Book
 from ledger.long_reads import long_reads
 from ledger.migrate import migrations
@@ -84,7 +85,7 @@ async def test_what_came_since_is_found(
 NEEDED: dict[str, tuple[Scope, str, str]] = {
     "their new lines": ("rail", "l.position >= $7", "$7::BIGINT IS NULL"),
     "movements": ("rail", "m.id > $6", "$6::BIGINT IS NULL"),
-    "refunds of a line": ("channel", "UNION ALL SELECT reference FROM refunds_named", ""),
+    "refunds of a line": ("channel", "l.kind IN ('refund', 'settlement')", "l.kind = 'settlement'"),
     "payouts of a line": (
         "rail",
         "SELECT key FROM named\n    UNION SELECT r.key FROM withdrawn",
@@ -99,10 +100,10 @@ async def test_what_it_reads_is_needed(
     database: Database, register: Register, book: Book, monkeypatch: pytest.MonkeyPatch, source: str
 ) -> None:
     scope, there, gone = NEEDED[source]
-    part = stated_scope.PARTS[scope]
+    part = statement_proof.PARTS[scope]
     assert there in part.ours
-    less = {**stated_scope.PARTS, scope: part._replace(ours=part.ours.replace(there, gone))}
-    monkeypatch.setattr(stated_scope, "PARTS", less)
+    less = {**statement_proof.PARTS, scope: part._replace(ours=part.ours.replace(there, gone))}
+    monkeypatch.setattr(statement_proof, "PARTS", less)
     difference, _ = await _first_difference(scope, 0, database, register, book)
     assert difference is not None
 
@@ -150,6 +151,23 @@ async def test_over_unchanged_books_it_reads_what_is_open_alone(database: Databa
     all_of_it = await _rows_read(database, (0, 0))
     assert all_of_it["transfers"] >= 3 * ORDERS
     assert max(part.values()) <= 3 * (ORDERS * 3 // 100) + 20, sorted(part.items())
+
+
+@pytest.mark.parametrize(
+    ("part", "refunds"),
+    [(statement_proof.PARTS["channel"], "refunded"), (stated_scope.PARTS["channel"], "refunds_named")],
+    ids=["proof", "comparison"],
+)
+async def test_the_refund_of_each_new_line_is_found_by_its_key(
+    database: Database, part: stated_scope.StatedPart, refunds: str
+) -> None:
+    """With a collation that is not the index's, all refunds are read for each line."""
+    query = f"EXPLAIN (FORMAT JSON) WITH {part.numbered_from(3).ours} SELECT * FROM {refunds}"
+    async with long_reads(database.pool) as reads:
+        await reads.connection.execute("SET LOCAL enable_seqscan = off")
+        [row] = await reads.fetch(query, "channel", "wechat", 0, 0, NOW)
+    conditions = index_conditions(json.loads(row[0])[0], "movements")
+    assert any("channel_key" in condition for condition in conditions), conditions
 
 
 async def test_a_payout_that_failed_since_is_found_in_a_line_of_before(
