@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from activities.rails.sandbox import SandboxRail
 from bench.crowd import Crowd, crowd
 from bench.faults.killing import MortalWorker, until_all_poll
 from bench.faults.pending import task_of
@@ -37,6 +38,9 @@ AT_WORK = 10
 """Movements between two kills, at least: a worker that has not begun yet shows nothing by its end."""
 LOOK_EVERY = 0.1
 SAYS_EVERY = 15.0
+FEW = 40
+"""Movements between two lines of progress; below, some workflows are shown with what they wait for."""
+SHOWN_IN_PAUSE = 5
 BREACHES_SHOWN = 40
 _MOVED = """
 SELECT count(*) FILTER (WHERE reference LIKE 'order/%/settle') AS settled,
@@ -82,8 +86,10 @@ async def _measure(sales: list[Sale], kill_every: float, dice: random.Random, fi
         verdict = judge(await collect(people, world, sales))
         waits_for = await _tasks(people, verdict)
     _report(sales, killed["worker"], verdict, {"settle_s": settles, "seconds": lived}, file)
-    for subject, waiting in waits_for.items():
-        Console().print(f"{subject}  {waiting}", highlight=False, markup=False)
+    gave_up = {order_id: f"no later step was tried after: {step}" for order_id, step in market.given_up.items()}
+    for title, lines in (("stuck", waits_for), ("gave up", gave_up), ("late", market.late)):
+        for subject, waiting in list(lines.items())[:BREACHES_SHOWN]:
+            Console().print(f"{title}  {subject}  {waiting}", highlight=False, markup=False)
     if verdict.breaches:
         raise typer.Exit(1)
 
@@ -102,8 +108,14 @@ async def _furnish(people: Crowd) -> Settings:
 
 
 def _mortal(settings: Settings, number: int) -> AbstractAsyncContextManager[MortalWorker]:
-    """A worker with the product's own limits; it starts again at once after a kill."""
-    limits = Storm(seconds=0, key_window=60, outage=0, quicker=1.0)
+    """A worker with the product's own limits; it starts again at once after a kill.
+
+    The bank remembers its keys for as long as its rail says. With a window of a minute, a payout whose worker was
+    killed between its record and its request is too late to be sent again on a busy machine, and waits for a person.
+    """
+    window = SandboxRail.terms.dedup_window
+    assert window is not None
+    limits = Storm(seconds=0, key_window=window.total_seconds(), outage=0, quicker=1.0)
     return MortalWorker.running(number, settings, limits, None)
 
 
@@ -125,11 +137,15 @@ async def _last_movement(people: Crowd) -> int:
 
 
 async def _say(people: Crowd, sales: list[Sale], killed: Counter[str]) -> None:
-    """Show progress from time to time."""
-    began = time.perf_counter()
+    """Show progress from time to time, and what some wait for where there is none."""
+    began, before = time.perf_counter(), 0
     while True:
         await asyncio.sleep(SAYS_EVERY)
         settled, paid = await _moved(people)
+        if await _last_movement(people) < before + FEW:
+            async for one in people.client.list_workflows("ExecutionStatus = 'Running'", limit=SHOWN_IN_PAUSE):
+                typer.echo(f"nearly nothing moves: {one.id}  {await task_of(people.client, one.id)}", err=True)
+        before = await _last_movement(people)
         rate = settled / (time.perf_counter() - began)
         said = f"settled {settled:,} of {len(sales):,}, {rate:.1f}/s; {paid:,} withdrawals paid"
         typer.echo(f"{said}; {killed['worker']:,} kills", err=True)

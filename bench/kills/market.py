@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -11,9 +11,11 @@ from typing import Any, NamedTuple
 import gateway
 from bench.crowd import Crowd
 from bench.engines import bench_order, numbered_waybill
+from bench.faults.pending import task_of
 from bench.kills.watch import Watch
 from bench.orders import travelled
 from core.errors import Unavailable
+from core.ids import order_workflow_id
 from core.messages import Actor, Order, Withdrawal
 from ledger.payout_accounts import Binding
 from ledger.register import Register
@@ -24,6 +26,8 @@ WITHDRAWS_EVERY = 4
 COMMISSION_BPS = 500
 STEP_WITHIN = 600.0
 """Seconds of one step of an order, with its worker dead for most of them."""
+LATE_AFTER = 60.0
+"""Seconds after which a step is late: what its workflow then waits for is kept for the report."""
 TRY_AGAIN_AFTER = 0.1
 POLICY = f"""
 name = "default"
@@ -111,35 +115,42 @@ class Market:
 
     def __init__(self, people: Crowd, watch: Watch) -> None:
         self._people, self._watch = people, watch
-        self.live_orders = self.asked = 0
+        self.late: dict[str, str] = {}
+        """Order → the last step that was late, and what its workflow then waited for."""
+        self.given_up: dict[str, str] = {}
+        """Order → the step that did not end in its time; nothing later was tried."""
 
     async def live(self, sale: Sale) -> None:
         """From payment to the buyer's word, and to the merchant's withdrawal. What does not come to that is stuck, and
         the books will show it.
         """
-        with suppress(TimeoutError):
+        try:
             await self._sell(sale)
             if sale.withdrawal_id is not None:
                 await self._withdraw(sale, sale.withdrawal_id)
+        except GaveUp as gave_up:
+            self.given_up[sale.order_id] = gave_up.step
 
     async def _sell(self, sale: Sale) -> None:
         order_id, client = sale.order_id, self._people.client
-        await _patiently(lambda: gateway.start_order(client, sale.order))
-        await self._until(order_id, "awaiting_shipment")
+        await self._step(sale, "start", _patiently(lambda: gateway.start_order(client, sale.order)))
+        await self._until(sale, "awaiting_shipment")
         waybill = numbered_waybill(sale.number)
-        await _patiently(lambda: travelled(self._people.stack, waybill))
+        await self._step(sale, "deliver", _patiently(lambda: travelled(self._people.stack, waybill)))
         shipment = {
             "command_id": f"ship-{order_id}",
             "actor": {"role": "merchant", "id": sale.merchant_id},
             "parcels": [{"parcel_id": "p1", "carrier": "sandbox", "waybill": waybill}],
         }
-        await _patiently(lambda: gateway.send(client, f"order-{order_id}", "report_shipment", shipment))
-        async with asyncio.timeout(STEP_WITHIN):
-            await self._watch.until(order_id, lambda row: row["audit"] == "approved")
-        await _patiently(lambda: self._people.confirm(order_id))
+        workflow_id = order_workflow_id(order_id)
+        ship = _patiently(lambda: gateway.send(client, workflow_id, "report_shipment", shipment))
+        await self._step(sale, "ship", ship)
+        approved = self._watch.until(order_id, lambda row: row["audit"] == "approved")
+        await self._step(sale, "until approved", approved)
+        await self._step(sale, "confirm", _patiently(lambda: self._people.confirm(order_id)))
 
     async def _withdraw(self, sale: Sale, withdrawal_id: str) -> None:
-        await self._until(sale.order_id, "settled")
+        await self._until(sale, "settled")
         withdrawal = Withdrawal(
             withdrawal_id=withdrawal_id,
             merchant_id=sale.merchant_id,
@@ -148,17 +159,43 @@ class Market:
             account_id=account_of(sale.merchant_id),
             requested_by=Actor(role="merchant", id=sale.merchant_id),
         )
-        await _patiently(lambda: gateway.start_withdrawal(self._people.client, withdrawal))
+        start = _patiently(lambda: gateway.start_withdrawal(self._people.client, withdrawal))
+        await self._step(sale, "withdraw", start)
 
-    async def _until(self, order_id: str, phase: str) -> None:
-        async with asyncio.timeout(STEP_WITHIN):
-            await self._watch.until(order_id, lambda row: row["phase"] == phase)
+    async def _until(self, sale: Sale, phase: str) -> None:
+        in_phase = self._watch.until(sale.order_id, lambda row: row["phase"] == phase)
+        await self._step(sale, f"until {phase}", in_phase)
+
+    async def _step(self, sale: Sale, name: str, step: Coroutine[Any, Any, None]) -> None:
+        """Take one step.
+
+        Raises:
+            GaveUp: it did not end in its time.
+        """
+        taken = asyncio.ensure_future(step)
+        try:
+            await asyncio.wait([taken], timeout=LATE_AFTER)
+            if not taken.done():
+                waits_for = await task_of(self._people.client, order_workflow_id(sale.order_id))
+                self.late[sale.order_id] = f"{name}: {waits_for}"
+            await asyncio.wait_for(taken, STEP_WITHIN - LATE_AFTER)
+        except TimeoutError:
+            raise GaveUp(name) from None
+        finally:
+            taken.cancel()
+
+
+class GaveUp(Exception):
+    """A step did not end in its time."""
+
+    def __init__(self, step: str) -> None:
+        super().__init__(f"{step} did not end within {STEP_WITHIN:.0f} s")
+        self.step = step
 
 
 async def _patiently(act: Callable[[], Awaitable[Any]]) -> None:
-    async with asyncio.timeout(STEP_WITHIN):
-        while True:
-            with suppress(Unavailable):
-                await act()
-                return
-            await asyncio.sleep(TRY_AGAIN_AFTER)
+    while True:
+        with suppress(Unavailable):
+            await act()
+            return
+        await asyncio.sleep(TRY_AGAIN_AFTER)
