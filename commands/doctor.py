@@ -98,7 +98,7 @@ async def _service(settings: Settings, client: Client) -> list[DoctorFinding]:
         await _looked(
             "workflows whose task fails",
             lambda: _failing(client),
-            "run the code that they began with (or its patched() successor); they go on by themselves",
+            "run the code that they began with; they then go on by themselves",
         ),
         await _looked(
             "time skipping", lambda: _skipping(client), "only demonstrations and tests need it", required=False
