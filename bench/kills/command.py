@@ -42,6 +42,7 @@ FEW = 40
 """Movements between two lines of progress; below, some workflows are shown with what they wait for."""
 SHOWN_IN_PAUSE = 5
 BREACHES_SHOWN = 40
+LATE_SHOWN = 5
 _MOVED = """
 SELECT count(*) FILTER (WHERE reference LIKE 'order/%/settle') AS settled,
        count(*) FILTER (WHERE reference LIKE 'withdrawal/%/close') AS paid
@@ -85,10 +86,15 @@ async def _measure(sales: list[Sale], kill_every: float, dice: random.Random, fi
         world = await opened.enter_async_context(WorldClient(people.stack.standins.url))
         verdict = judge(await collect(people, world, sales))
         waits_for = await _tasks(people, verdict)
-    _report(sales, killed["worker"], verdict, {"settle_s": settles, "seconds": lived}, file)
+    late = {"late": float(len(market.late)), "given_up": float(len(market.given_up))}
+    _report(sales, killed["worker"], verdict, {"settle_s": settles, "seconds": lived, **late}, file)
     gave_up = {order_id: f"no later step was tried after: {step}" for order_id, step in market.given_up.items()}
-    for title, lines in (("stuck", waits_for), ("gave up", gave_up), ("late", market.late)):
-        for subject, waiting in list(lines.items())[:BREACHES_SHOWN]:
+    for title, lines, most in (
+        ("stuck", waits_for, BREACHES_SHOWN),
+        ("gave up", gave_up, BREACHES_SHOWN),
+        ("late", market.late, LATE_SHOWN),
+    ):
+        for subject, waiting in list(lines.items())[:most]:
             Console().print(f"{title}  {subject}  {waiting}", highlight=False, markup=False)
     if verdict.breaches:
         raise typer.Exit(1)
