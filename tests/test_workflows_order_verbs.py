@@ -200,14 +200,14 @@ def _strangers(command: dict[str, Any]) -> dict[str, Any]:
 
 
 async def _updated(order: StagedOrder, verb: str, command: dict[str, Any]) -> None:
+    with pytest.raises(Refused) as refused:  # first: after some commands the order is over
+        await gateway.send(order.stage.client, order.handle.id, verb, _strangers(command))
+    assert refused.value.code == "wrong_actor", verb
     first = await gateway.send(order.stage.client, order.handle.id, verb, command)
     again = await gateway.send(order.stage.client, order.handle.id, verb, command)
     assert (first["outcome"], again["outcome"]) == ("accepted", "duplicate"), verb
     if verb != "report_scan":
         assert {**first, "outcome": ""} == {**again, "outcome": ""}, verb
-    with pytest.raises(Refused) as refused:
-        await gateway.send(order.stage.client, order.handle.id, verb, _strangers(command))
-    assert refused.value.code == "wrong_actor", verb
 
 
 async def _signalled(order: StagedOrder, verb: str, command: dict[str, Any]) -> None:
