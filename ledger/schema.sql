@@ -4082,8 +4082,12 @@ BEGIN
         IF v_i NOT BETWEEN 1 AND v_movements OR v_i < p_leg_of[v_k - 1] THEN
             RAISE EXCEPTION 'leg % is out of place', v_k USING ERRCODE = 'invalid_parameter_value';
         END IF;
+        IF num_nulls(p_debits[v_k], p_credits[v_k], p_amounts[v_k]) > 0 THEN
+            -- A NULL would take the other legs out of the hash, so that other content looked like the same movement.
+            RAISE EXCEPTION 'leg % lacks an account or an amount', v_k USING ERRCODE = 'invalid_parameter_value';
+        END IF;
         v_first[v_i] := coalesce(v_first[v_i], v_k);
-        CONTINUE WHEN coalesce(p_amounts[v_k], 0) = 0; -- a leg of nothing touches none
+        CONTINUE WHEN p_amounts[v_k] = 0; -- a leg of nothing touches none
         v_requests[v_i] := coalesce(v_requests[v_i], '')
                            || E'\n' || p_debits[v_k] || ' ' || p_credits[v_k] || ' ' || p_amounts[v_k];
         v_currency := ' ' || p_currencies[v_i];

@@ -196,3 +196,21 @@ async def test_an_account_keeps_its_name_and_its_currency(
     await funded(register, book, "A1", 1_000)
     with pytest.raises(asyncpg.InsufficientPrivilegeError, match="the books are only added to"):
         await database.owner.execute(f"UPDATE accounts SET {change} WHERE path = 'order/A1/escrow'")
+
+
+_LEGS = """
+    SELECT * FROM post(ARRAY['adjustment/nulls'], ARRAY['CNY'], ARRAY[now()], ARRAY[NULL::TEXT], ARRAY[NULL::TEXT],
+                       ARRAY[1, 1], ARRAY['psp/wechat', $1], ARRAY['suspense', $2], ARRAY[5::BIGINT, $3])
+"""
+
+
+@pytest.mark.parametrize(
+    "leg",
+    [(None, "suspense", 1), ("psp/wechat", None, 1), ("psp/wechat", "suspense", None)],
+    ids=["debit", "credit", "amount"],
+)
+async def test_a_leg_without_an_account_or_an_amount_is_refused_whole(database: Database, leg: tuple[Any, ...]) -> None:
+    with pytest.raises(asyncpg.InvalidParameterValueError, match="leg 2 lacks an account or an amount"):
+        await database.owner.fetch(_LEGS, *leg)
+    assert await database.owner.fetchval("SELECT count(*) FROM movements WHERE reference = 'adjustment/nulls'") == 0
+    assert (await database.owner.fetchrow(_LEGS, "psp/wechat", "suspense", 1))["outcome"] == "posted"
