@@ -14,9 +14,9 @@ from activities.policies import ParsedPolicies
 from activities.requests import AuditRequest, ClaimAnswer, ClaimRequest, ReleaseRequest
 from core.audit.absence import missing_trace
 from core.audit.facts import NoTrace, worth_keeping
-from core.audit.news import is_news
+from core.audit.news import is_news, still_known
 from core.audit.policy import AuditPolicy
-from core.audit.trace import SILENT_ANSWERS, Trace
+from core.audit.trace import Trace
 from core.audit.verdict import ParcelFacts, Verdict, audit, next_look, remember
 from core.audit.waybills import CARRIERS
 from core.messages import Address
@@ -164,7 +164,7 @@ class LogisticsActivities:
             window=RECENT,
             most=MOST_RECENT,
         )
-        traces = _all_traces(request, known, [*answers, *_earlier(known, answers)], now)
+        traces = _all_traces(request, known, [*answers, *still_known(known.polled, answers)], now)
         silences = remember(silences, traces)
         parcel = self._facts(request, known, silences, recent=recent, subscribed=subscribed)
         return audit(request.facts, parcel, traces, policy, now), silences
@@ -216,17 +216,6 @@ def _all_traces(request: AuditRequest, known: Known, answers: Sequence[Trace], n
     """What providers answered, what they pushed, and what was reported to the order."""
     pushed = _pushed(request, known.pushed, answers)
     return [*answers, *pushed, *_reported(request, pushed, now)]
-
-
-def _earlier(known: Known, answers: Sequence[Trace]) -> tuple[Trace, ...]:
-    """The last scans of providers that do not answer now, where another one answers.
-
-    What that one has not heard of, such as a way back, stays known.
-    """
-    silent = {trace.provider for trace in answers if trace.answer in SILENT_ANSWERS}
-    if not silent or not any(trace.scans for trace in answers):
-        return ()
-    return tuple(trace for trace in known.polled if trace.provider in silent)
 
 
 def _known_silences() -> tuple[NoTrace, ...]:

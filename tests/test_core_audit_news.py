@@ -9,7 +9,7 @@ import pytest
 from audited_parcels import HONEST, a_trace, scan, verdict_on
 
 from core.audit.absence import COUNTS_AFTER, missing_trace
-from core.audit.news import is_news, with_known
+from core.audit.news import is_news, still_known, with_known
 from core.audit.trace import Trace
 from core.audit.verdict import Verdict
 
@@ -91,3 +91,11 @@ def test_a_provider_that_has_heard_less_approves_no_parcel_that_is_known_to_come
 def test_a_provider_that_has_heard_more_is_believed() -> None:
     again = verdict_on(*HONEST[:3], scan(50, "refused", "北京市"), scan(60, "delivered", "北京市海淀区"), now=70)
     assert (again.outcome, with_known(BACK.milestones, again)) == ("approved", again)
+
+
+def test_the_last_scans_of_a_silent_provider_stand_beside_the_answer_of_another() -> None:
+    polled = (a_trace(*HONEST, provider="a"), a_trace(*HONEST[:2], provider="b"))
+    silent, speaks = a_trace(provider="a", answer="unavailable"), a_trace(*HONEST[:2], provider="b")
+    assert still_known(polled, (silent, speaks)) == polled[:1]
+    assert still_known(polled, (silent,)) == (), "nobody answers: there is nothing to stand beside"
+    assert still_known(polled, (speaks,)) == ()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from core.audit.facts import Milestones
 from core.audit.findings import Finding
+from core.audit.trace import SILENT_ANSWERS, Trace
 from core.audit.verdict import Verdict
 
 
@@ -59,6 +61,21 @@ def with_known(known: Milestones | None, verdict: Verdict) -> Verdict:
     elif verdict.outcome == "approved" and both.returned_at is not None:
         changes |= {"outcome": "needs_review", "reasons": ("not_returned",), "findings": _turned_back(verdict, both)}
     return replace(verdict, **changes)
+
+
+def still_known(polled: Sequence[Trace], answers: Sequence[Trace]) -> tuple[Trace, ...]:
+    """The last scans of providers that do not answer now, where another one answers.
+
+    What that one has not heard of, such as a way back, stays known.
+
+    Args:
+        polled: the last trace with scans that each provider gave for this number.
+        answers: what the providers answer now.
+    """
+    silent = {trace.provider for trace in answers if trace.answer in SILENT_ANSWERS}
+    if not silent or not any(trace.scans for trace in answers):
+        return ()
+    return tuple(trace for trace in polled if trace.provider in silent)
 
 
 def _turned_back(verdict: Verdict, known: Milestones) -> tuple[Finding, ...]:
