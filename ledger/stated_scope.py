@@ -129,11 +129,17 @@ _NUMBERS = f"""numbers AS MATERIALIZED (
     ) SELECT key FROM reached
 )"""
 
-_CHANNEL = f"""{_NAMED}, refunds_named AS MATERIALIZED (
-    SELECT r.reference FROM named s CROSS JOIN LATERAL (
+
+def refunds_named(*patterns: str) -> str:
+    """The movements of these patterns with a key of `named`, through the index; both compare keys by "C"."""
+    liked = " OR ".join(f"r.reference LIKE '{pattern}'" for pattern in patterns)
+    return f"""SELECT r.reference FROM named s CROSS JOIN LATERAL (
         SELECT r.reference FROM {SCHEMA}.movements r
-        WHERE {SCHEMA}.channel_key(r.reference) = s.key
-          AND (r.reference LIKE 'order/%/refund/%' OR r.reference LIKE 'order/%/claim_back/%') OFFSET 0) AS r
+        WHERE {SCHEMA}.channel_key(r.reference) = s.key AND ({liked}) OFFSET 0) AS r"""
+
+
+_CHANNEL = f"""{_NAMED}, refunds_named AS MATERIALIZED (
+    {refunds_named("order/%/refund/%", "order/%/claim_back/%")}
 ), touched_ids AS MATERIALIZED (
     SELECT split_part(t.subject, '/', 2) COLLATE "default" AS id FROM (
         SELECT reference AS subject FROM moved WHERE reference >= 'order/' AND reference < 'order0'

@@ -113,14 +113,14 @@ AGAINST = f"""
 """
 
 _BEGINNINGS = """
-    WITH RECURSIVE told AS (
+    WITH RECURSIVE with_lines AS (
         (SELECT l.scope, l.name FROM statement_lines l ORDER BY l.scope, l.name LIMIT 1)
         UNION ALL
-        SELECT n.scope, n.name FROM told t CROSS JOIN LATERAL (
-            SELECT l.scope, l.name FROM statement_lines l WHERE (l.scope, l.name) > (t.scope, t.name)
+        SELECT n.scope, n.name FROM with_lines w CROSS JOIN LATERAL (
+            SELECT l.scope, l.name FROM statement_lines l WHERE (l.scope, l.name) > (w.scope, w.name)
             ORDER BY l.scope, l.name LIMIT 1) AS n
     ), names AS (
-        SELECT scope, name FROM told UNION SELECT scope, name FROM statement_periods
+        SELECT scope, name FROM with_lines UNION SELECT scope, name FROM statement_periods
     )
     SELECT n.scope, n.name, p.since AS covered_since,
            -- A seal's movements were recorded before it.
@@ -142,9 +142,7 @@ _CHANNEL = f"""named AS MATERIALIZED (
     ), moved AS MATERIALIZED (
         SELECT m.reference, m.linked_to FROM {SCHEMA}.movements m WHERE m.id > $6
     ), refunded AS MATERIALIZED (
-        SELECT r.reference FROM named s CROSS JOIN LATERAL (
-            SELECT r.reference FROM {SCHEMA}.movements r
-            WHERE {SCHEMA}.channel_key(r.reference) = s.key AND r.reference LIKE 'order/%/refund/%' OFFSET 0) AS r
+        {stated_scope.refunds_named("order/%/refund/%")}
         UNION SELECT regexp_replace(reference, '/paid$', '') FROM moved WHERE reference LIKE 'order/%/refund/%'
     ), {rows_of("movements", "refunded", "r.reference IN (s.reference, s.reference || '/paid')")}
     , {table_part("transfers")}, {table_part("accounts")}
