@@ -159,8 +159,10 @@ class ServerProcess:
         self._end(signal.SIGKILL)
 
     def remove(self) -> None:
-        """End it and delete its data."""
-        raise NotImplementedError
+        """End it and delete its files. An orderly end may take more than a second, and saves only what is deleted."""
+        self.kill()
+        for file in self.home.glob(f"{self.name}.*"):
+            file.unlink(missing_ok=True)
 
     def _end(self, sign: signal.Signals) -> None:
         left = self._footprint or pids.read(self.footprint_file)

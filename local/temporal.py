@@ -78,12 +78,6 @@ class Temporal(ServerProcess):
         super().start()
         self._keep_closed_workflows()
 
-    def remove(self) -> None:
-        """End it and delete its data. An orderly end takes more than a second, and saves only what is deleted."""
-        self.kill()
-        for file in self.home.glob("temporal.*"):
-            file.unlink()
-
     def command(self, ports: Mapping[str, int]) -> Sequence[str]:
         """The dev server on the loopback interface, with our search attributes."""
         return [
