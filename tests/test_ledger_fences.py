@@ -213,4 +213,5 @@ async def test_a_leg_without_an_account_or_an_amount_is_refused_whole(database: 
     with pytest.raises(asyncpg.InvalidParameterValueError, match="leg 2 lacks an account or an amount"):
         await database.owner.fetch(_LEGS, *leg)
     assert await database.owner.fetchval("SELECT count(*) FROM movements WHERE reference = 'adjustment/nulls'") == 0
-    assert (await database.owner.fetchrow(_LEGS, "psp/wechat", "suspense", 1))["outcome"] == "posted"
+    [posted] = await database.owner.fetch(_LEGS, "psp/wechat", "suspense", 1)
+    assert posted["outcome"] == "posted"
