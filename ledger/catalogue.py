@@ -4,6 +4,17 @@ from __future__ import annotations
 
 _OURS = "'dakuan'::REGNAMESPACE"
 
+DOMAINS = f"""
+    SELECT concat(
+        format('CREATE DOMAIN %I AS %s', t.typname, format_type(t.typbasetype, t.typtypmod)),
+        CASE WHEN t.typcollation <> b.typcollation THEN ' COLLATE ' || t.typcollation::REGCOLLATION END,
+        (SELECT string_agg(format(E'\\n    CONSTRAINT %I %s', o.conname, pg_get_constraintdef(o.oid, TRUE)), ''
+                           ORDER BY o.conname)
+         FROM pg_constraint o WHERE o.contypid = t.oid)) AS text
+    FROM pg_type t JOIN pg_type b ON b.oid = t.typbasetype
+    WHERE t.typnamespace = {_OURS} AND t.typtype = 'd' ORDER BY t.typname
+"""
+
 TABLES = f"""
     SELECT relname AS name, reloptions AS options FROM pg_class
     WHERE relnamespace = {_OURS} AND relkind = 'r' AND relname <> $1 ORDER BY relname

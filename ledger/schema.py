@@ -16,7 +16,7 @@ from typing import Any
 
 import asyncpg
 
-from ledger.catalogue import COLUMNS, CONSTRAINTS, FUNCTIONS, GRANTS, INDEXES, TABLES, TRIGGERS, VIEWS
+from ledger.catalogue import COLUMNS, CONSTRAINTS, DOMAINS, FUNCTIONS, GRANTS, INDEXES, TABLES, TRIGGERS, VIEWS
 from ledger.pool import SCHEMA
 
 WIDTH = 120
@@ -45,6 +45,7 @@ async def schema_of(owner_dsn: str, worker: str) -> str:
         named = [text for text in functions if _in_a_rule(text, tables)]
         parts = [
             _HEAD,
+            *_lines(await connection.fetch(DOMAINS)),
             *named,
             *tables,
             *[text for text in functions if text not in named],

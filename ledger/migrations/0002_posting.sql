@@ -290,5 +290,10 @@ BEGIN
         UPDATE accounts a SET balance_minor = v_balances[width_bucket(a.id, v_ids)]
         WHERE a.id = ANY (v_ids) AND a.balance_minor <> v_balances[width_bucket(a.id, v_ids)];
     END IF;
-    RETURN QUERY SELECT v_outcomes[n], v_accounts[n], v_shorts[n] FROM generate_series(1, v_movements) AS n;
+    FOR v_i IN 1..v_movements LOOP
+        outcome := v_outcomes[v_i];
+        account := v_accounts[v_i];
+        short_by := v_shorts[v_i];
+        RETURN NEXT;
+    END LOOP;
 END $$;

@@ -49,8 +49,8 @@ CREATE FUNCTION settlements_of(p_references TEXT[]) RETURNS TABLE (
     gross_minor BIGINT, net_minor BIGINT
 ) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, dakuan, pg_temp SET enable_nestloop = on AS $$
 BEGIN
-    RETURN QUERY SELECT b.id, b.reference, b.currency, b.occurred_at, b.channel, b.settlement, b.cash, b.gross_minor,
-                        b.net_minor
+    RETURN QUERY SELECT b.id, b.reference::TEXT, b.currency::TEXT, b.occurred_at, b.channel, b.settlement, b.cash,
+                        b.gross_minor, b.net_minor
                  FROM booked_settlements b WHERE b.reference = ANY (p_references);
 END $$;
 

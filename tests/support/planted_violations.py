@@ -43,7 +43,7 @@ PLANTED = {
         "merchant/m-1/available",
     ),
     "a balance below zero": (
-        "ALTER TABLE accounts DROP CONSTRAINT guarded_balance_never_negative;"
+        "ALTER DOMAIN guarded_balance DROP CONSTRAINT guarded_balance_never_negative;"
         "UPDATE accounts SET balance_minor = -5 WHERE path = 'order/A1/escrow'",
         {"balances", "books_balance"},
         "order/A1/escrow",
