@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from arrows import sources
+from arrows import Source, parsed, sources
 
 SILENCED = re.compile(r"# (?:type: ignore|noqa)\b")
 WITH_REASON = re.compile(r"(?:# (?:type: ignore\[[a-z, -]+\]|noqa: [A-Z0-9, ]+) *)+# \S")
@@ -16,15 +16,15 @@ LINES_ABOVE = 2
 PRODUCT = [source for source in sources() if not source.path.startswith("tests/")]
 
 
-def _without_reason(text: str) -> Iterator[int]:
+def _without_reason(source: Source) -> Iterator[int]:
     """The lines of exceptions that give none."""
-    lines = text.splitlines()
+    lines = source.text.splitlines()
     comments = {number for number, line in enumerate(lines, 1) if line.lstrip().startswith("#")}
     for number, line in enumerate(lines, 1):
         above = range(number - LINES_ABOVE, number)
         if SILENCED.search(line) and not WITH_REASON.search(line) and comments.isdisjoint(above):
             yield number
-    for node in ast.walk(ast.parse(text)):
+    for node in ast.walk(parsed(source)):
         if isinstance(node, ast.ExceptHandler) and _takes_all(node) and not _raises_again(node):
             first = node.body[0].lineno
             said = "  # " in lines[node.lineno - 1]
@@ -44,7 +44,7 @@ def _raises_again(handler: ast.ExceptHandler) -> bool:
 
 
 def test_every_exception_from_a_rule_gives_its_reason() -> None:
-    found = [f"{source.path}:{number}" for source in PRODUCT for number in _without_reason(source.text)]
+    found = [f"{source.path}:{number}" for source in PRODUCT for number in _without_reason(source)]
     assert found == []
 
 
@@ -64,4 +64,4 @@ def test_every_exception_from_a_rule_gives_its_reason() -> None:
     ],
 )
 def test_an_exception_without_a_reason_is_found(text: str, lines: list[int]) -> None:
-    assert list(_without_reason(text)) == lines
+    assert list(_without_reason(Source("core/money.py", text))) == lines

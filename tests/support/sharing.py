@@ -1,14 +1,17 @@
 """How a test run is divided among processes: files stay whole, and files that use one stack stay together.
 
-Long files come first, so that the processes end at about the same time. Each process reads all files of tests; what
+Long files come first, so that the processes end at about the same time, and those that wait beside those that compute,
+so that no core is idle. Each process reads all files of tests; what
 pytest compiles of them on the way, the others find.
 """
 
 from __future__ import annotations
 
 import gc
+import itertools
 import os
-from collections.abc import Generator
+import tomllib
+from collections.abc import Generator, Iterable, Mapping
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -16,8 +19,13 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 TESTS = Path(__file__).parents[1]
-ON_STACK = {b"from order_stage import": "order", b"from up_stack import": "up", b'usefixtures("up")': "up"}
-"""What every file says that uses the whole stack for orders, or a running `up`."""
+ON_STACK = {
+    b"from order_stage import": "order",
+    b"from up_stack import": "up",
+    b'usefixtures("up")': "up",
+    b"parsed, sources": "sources",
+}
+"""What every file says that uses the whole stack for orders, a running `up`, or the trees of all Python files."""
 
 
 def _name(nodeid: str) -> str:
@@ -32,22 +40,20 @@ TOGETHER: dict[str, str] = {
     if said in file.read_bytes()
 }
 """File → the stack that it shares with others; a process that starts it runs all of them."""
-FIRST = (
-    *("up", "http", "order", "workflows_order_crashes", "core_order_machine", "workflows_withdrawal_crashes"),
-    *("commands_demo", "workflows_chargeback_crashes", "workflows_largest_order", "workflows_withdrawal_suspense"),
-    *("core_withdrawal_machine", "bench_faults", "commands_backtest", "workflows", "bench", "commands", "local"),
-    *("storefront", "gateway", "inbound", "ledger", "worker", "activities"),
+_LONG: Mapping[str, Mapping[str, int]] = tomllib.loads(
+    Path(__file__).with_name("sharing.toml").read_text(encoding="utf-8")
 )
-"""Beginnings of the names of stacks and files, in the order in which they are handed out: the longest first, what waits
-for killed workers beside what computes. The others are quick.
-"""
+WAITS, COMPUTES = _LONG["waits"], _LONG["computes"]
+"""Seconds of the long stacks and files, of two kinds; all others are as quick as `QUICK_S` says."""
+QUICK_S = 1
+"""Seconds."""
 GARBAGE = 20_000
 """New objects until the next collection of garbage; Python's own 700 are for programs with less memory."""
 BEGINS = "readme"
 """The file that is the first of its stack: the README's reader has one without other people's orders."""
 
 
-def _scope(nodeid: str) -> str:
+def scope_of(nodeid: str) -> str:
     """What stays in one process: a file, or all files of a stack. The HTTP gateway's have an `up` of their own, since
     one process would need a third of the whole run for both.
     """
@@ -60,12 +66,25 @@ class WholeFiles(LoadScopeScheduling):
     """Hands out whole files, and files of one stack together."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return _scope(nodeid)
+        return scope_of(nodeid)
 
 
-def _turn(nodeid: str) -> int:
-    scope = _scope(nodeid)
-    return next((turn for turn, beginning in enumerate(FIRST) if scope.startswith(beginning)), len(FIRST))
+def in_turn(scopes: Iterable[str]) -> list[str]:
+    """Scopes in the order in which they are handed out. Of those that wait and of those that compute the longest come
+    first, and both come to their ends together: so cores are busy, and no process ends long after the others.
+    """
+    by_length = sorted(scopes, key=lambda scope: (-_seconds(scope), scope))
+    begins: dict[str, float] = {}
+    for kind in (True, False):
+        some = [scope for scope in by_length if (scope in WAITS) is kind]
+        lengths = [_seconds(scope) for scope in some]
+        before = itertools.accumulate(lengths, initial=0)
+        begins |= {scope: seconds / sum(lengths) for scope, seconds in zip(some, before, strict=False)}
+    return sorted(by_length, key=begins.__getitem__)
+
+
+def _seconds(scope: str) -> int:
+    return WAITS.get(scope) or COMPUTES.get(scope, QUICK_S)
 
 
 def pytest_xdist_auto_num_workers() -> int:
@@ -89,11 +108,11 @@ def pytest_make_collect_report(
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """In a process of several, long files first; alone, in the order of their names, after the README's."""
+    """In a process of several, as they are handed out; alone, in the order of their names, after the README's."""
     several = hasattr(config, "workerinput")
-    items.sort(
-        key=lambda item: (_turn(item.nodeid) if several else 0, _name(item.nodeid) != BEGINS, item.path),
-    )
+    scopes = in_turn({scope_of(item.nodeid) for item in items}) if several else []
+    turns = {scope: turn for turn, scope in enumerate(scopes)}
+    items.sort(key=lambda item: (turns.get(scope_of(item.nodeid), 0), _name(item.nodeid) != BEGINS, item.path))
 
 
 def pytest_collection_finish() -> None:
