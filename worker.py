@@ -36,6 +36,7 @@ from logs import log_to
 from wiring.activities import wire
 from wiring.code import code_digest
 from wiring.database import ready_database
+from wiring.garbage import spare_what_is_loaded
 from wiring.watching import watched
 from workflows.account_drop import AccountDropWorkflow
 from workflows.auto_withdrawal import AutoWithdrawalWorkflow
@@ -68,6 +69,7 @@ async def main(settings: Settings) -> int:
     """Run until a signal to end; returns the exit code."""
     stop = on_signals()
     async with running_worker(settings):
+        spare_what_is_loaded()
         log.info("polling task queue %s%s", TASK_QUEUE, f" as build {settings.build_id}" if settings.build_id else "")
         if settings.build_id:
             log.info("a build gets tasks once it is current: `python starter.py deploy --build-id BUILD`")

@@ -15,6 +15,7 @@ from ending import end_with
 from gateway.core_log import log_core
 from logs import log_to
 from storefront.serving import listen, serving
+from wiring.garbage import spare_what_is_loaded
 
 
 async def serve(host: str, port: int) -> None:
@@ -26,6 +27,7 @@ async def serve(host: str, port: int) -> None:
     # Say so at the start, not at the first request.
     _ = settings.pepper_needed
     async with serving(settings, listen(host, port)) as server:
+        spare_what_is_loaded()
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait({server, stopping}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
