@@ -22,12 +22,14 @@ _CHECKED = (
     "post",
     "open_accounts",
     "add_notices",
+    "add_notices_of",
     "refuse_unlawful",
     "refuse_unlawful_of",
     "fault_beside_others",
     "fault_of_withdrawal",
     "add_refunded_lines",
     "record_orders",
+    "end_orders",
     "note_claim_payments",
     "note_rest",
     "note_rest_at_end",
@@ -41,7 +43,10 @@ _OF_POLICIES = ("keep_policy", "name_policy")
 _DECIDED = ("move_grade", "move_policy", "set_safeguard", "shorten_cooling", "reseal_account")
 _OF_KEYS = ("add_api_key", "end_api_key")
 _OF_PEOPLE = ("add_person", "end_person")
-_OF_EVENTS = ("add_events", "add_merchant_event", "follow_event_clock")
+_OF_EVENTS = (
+    *("add_events", "add_events_of", "add_merchant_event", "follow_event_clock"),
+    *("keep_verdicts", "keep_reviews"),
+)
 _OF_ENDPOINTS = ("tell_of_disabled", "reseal_endpoint")
 _OF_SEALS = ("close_merchant_days",)
 OWNERS_ALONE = (

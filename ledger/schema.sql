@@ -1309,30 +1309,64 @@ CREATE FUNCTION add_events(p_subject text, p_merchant_id text, p_at timestamp wi
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
 AS $function$
-DECLARE
-    v_count    INT := coalesce(jsonb_array_length(p_events), 0);
-    v_position BIGINT;
-    v_last     INT;
 BEGIN
-    IF v_count = 0 THEN
-        RETURN;
+    IF p_events <> '[]' THEN
+        PERFORM add_events_of(event_position(), ARRAY[p_subject], ARRAY[p_merchant_id], ARRAY[p_at], NULL,
+                              ARRAY[p_events]);
     END IF;
-    v_position := event_position();
-    -- Two transactions may reach this lock in another order than they began in: the position never goes back.
-    INSERT INTO event_subjects AS s (subject, seq, position) VALUES (p_subject, v_count, v_position)
-    ON CONFLICT (subject) DO UPDATE
-    SET seq = s.seq + v_count, position = greatest(s.position, excluded.position)
-    RETURNING s.seq, s.position INTO v_last, v_position;
+END $function$;
+
+CREATE FUNCTION add_events_of(
+    p_position bigint,
+    p_subjects text[],
+    p_merchant_ids text[],
+    p_at timestamp with time zone[],
+    p_facts jsonb[],
+    p_events jsonb[]
+)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_nestloop TO 'on'
+AS $function$
+DECLARE
+    v_lasts     INT[];
+    v_positions BIGINT[];
+BEGIN
+    -- Two transactions may reach these locks in another order than they began in: the position never goes back.
+    IF cardinality(p_subjects) = 1 THEN -- mostly
+        INSERT INTO event_subjects AS s (subject, seq, position)
+        VALUES (p_subjects[1], jsonb_array_length(p_events[1]), p_position)
+        ON CONFLICT (subject) DO UPDATE
+        SET seq = s.seq + excluded.seq, position = greatest(s.position, excluded.position)
+        RETURNING ARRAY[s.seq], ARRAY[s.position] INTO v_lasts, v_positions;
+    ELSE
+        WITH numbered AS (
+            INSERT INTO event_subjects AS s (subject, seq, position)
+            SELECT g.subject, jsonb_array_length(g.events), p_position
+            FROM unnest(p_subjects, p_events) AS g (subject, events) ORDER BY g.subject COLLATE "C"
+            ON CONFLICT (subject) DO UPDATE
+            SET seq = s.seq + excluded.seq, position = greatest(s.position, excluded.position)
+            RETURNING s.subject, s.seq, s.position
+        )
+        SELECT array_agg(k.seq ORDER BY g.n), array_agg(k.position ORDER BY g.n) INTO v_lasts, v_positions
+        FROM numbered k JOIN unnest(p_subjects) WITH ORDINALITY AS g (subject, n) ON g.subject = k.subject;
+    END IF;
     INSERT INTO events (position, subject, seq, merchant_id, type, at, data)
-    SELECT v_position, p_subject, v_last - v_count + e.n,
-           CASE WHEN e.body ? 'merchant_id' THEN e.body ->> 'merchant_id' ELSE p_merchant_id END,
-           coalesce(e.body ->> 'type', 'unnamed'),
-           coalesce((e.body ->> 'at')::TIMESTAMPTZ, p_at, clock_timestamp()),
-           CASE WHEN octet_length((e.body -> 'data')::TEXT) <= 3500 THEN e.body -> 'data'
-                ELSE coalesce((SELECT jsonb_object_agg(d.key, d.value) FROM jsonb_each(e.body -> 'data') AS d
-                               WHERE octet_length(d.value::TEXT) <= 200), '{}') || '{"cut": true}' END
-    FROM jsonb_array_elements(p_events) WITH ORDINALITY AS e (body, n)
-    ORDER BY e.n;
+    SELECT e.position, e.subject, e.seq,
+           CASE WHEN e.body ? 'merchant_id' THEN e.body ->> 'merchant_id' ELSE e.merchant_id END,
+           coalesce(e.body ->> 'type', 'unnamed'), coalesce((e.body ->> 'at')::TIMESTAMPTZ, e.at, clock_timestamp()),
+           CASE WHEN octet_length(e.data::TEXT) <= 3500 THEN e.data ELSE cut_data(e.data) END
+    FROM (
+        SELECT g.position, g.subject, g.last - jsonb_array_length(g.events) + l.n AS seq, g.merchant_id, g.at, l.body,
+               CASE WHEN g.facts IS NULL THEN l.body -> 'data'
+                    ELSE jsonb_strip_nulls(g.facts || (l.body -> 'data')) END AS data
+        FROM unnest(p_subjects, v_positions, v_lasts, p_merchant_ids, p_at, p_facts, p_events) WITH ORDINALITY
+            AS g (subject, position, last, merchant_id, at, facts, events, n)
+        CROSS JOIN LATERAL jsonb_array_elements(g.events) WITH ORDINALITY AS l (body, n)
+        ORDER BY g.n, l.n
+    ) AS e;
 END $function$;
 
 CREATE FUNCTION add_merchant_event(
@@ -1387,56 +1421,60 @@ CREATE FUNCTION add_notice_events()
  SET max_parallel_workers_per_gather TO '0'
  SET plan_cache_mode TO 'force_generic_plan'
 AS $function$
+DECLARE
+    v_notice    RECORD;
+    v_last      INT := 0;
+    v_subjects  TEXT[] := '{}';
+    v_merchants TEXT[] := '{}';
+    v_events    JSONB[] := '{}';
 BEGIN
-    PERFORM add_events(s.subject, CASE split_part(s.subject, '/', 1)
-        WHEN 'order' THEN (SELECT o.merchant_id FROM orders o WHERE o.order_id = split_part(s.subject, '/', 2))
-        WHEN 'withdrawal' THEN (SELECT w.merchant_id FROM withdrawals w
-                                WHERE w.withdrawal_id = split_part(s.subject, '/', 2))
-        WHEN 'merchant' THEN split_part(s.subject, '/', 2) END, NULL, s.events)
-    FROM (
-        SELECT a.subject, jsonb_agg(jsonb_build_object(
-            'type', 'notice.' || a.name, 'at', a.at,
-            'data', jsonb_build_object('to', a.recipient, 'facts', a.facts))
-            || CASE WHEN a.recipient <> 'merchant' THEN '{"merchant_id": null}'::JSONB ELSE '{}' END ORDER BY a.seq) AS events
-        FROM added a GROUP BY a.subject ORDER BY a.subject
-    ) AS s;
+    FOR v_notice IN
+        SELECT a.subject, a.position, a.recipient = 'merchant' AS to_merchant, jsonb_build_object(
+            'type', 'notice.' || a.name, 'at', a.at, 'data', jsonb_build_object('to', a.recipient, 'facts', a.facts))
+            || CASE WHEN a.recipient <> 'merchant' THEN '{"merchant_id": null}'::JSONB ELSE '{}' END AS event
+        FROM added a ORDER BY a.subject, a.seq
+    LOOP
+        IF v_last = 0 OR v_subjects[v_last] <> v_notice.subject THEN
+            v_last := v_last + 1;
+            v_subjects[v_last] := v_notice.subject;
+            v_merchants[v_last] := NULL;
+            v_events[v_last] := '[]';
+        END IF;
+        IF v_notice.to_merchant AND v_merchants[v_last] IS NULL THEN
+            v_merchants[v_last] := merchant_of_subject(v_notice.subject);
+        END IF;
+        v_events[v_last] := v_events[v_last] || v_notice.event;
+    END LOOP;
+    IF v_last > 0 THEN -- a notice that was there before is no event
+        PERFORM add_events_of(v_notice.position, v_subjects, v_merchants, NULL, NULL, v_events);
+    END IF;
     RETURN NULL;
 END $function$;
 
 CREATE FUNCTION add_notices(p_subject text, p_notices jsonb)
  RETURNS void
- LANGUAGE sql
-AS $function$
-    INSERT INTO notices (subject, seq, recipient, name, facts, at)
-    SELECT p_subject, (n ->> 'seq')::INT, n ->> 'to', n ->> 'name', n -> 'facts', (n ->> 'at')::TIMESTAMPTZ
-    FROM jsonb_array_elements(p_notices) AS n
-    ORDER BY (n ->> 'seq')::INT
-    ON CONFLICT ON CONSTRAINT a_notice_is_stored_once DO NOTHING
-$function$;
-
-CREATE FUNCTION add_order_events()
- RETURNS trigger
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
- SET max_parallel_workers_per_gather TO '0'
+AS $function$
+BEGIN
+    PERFORM add_notices_of(ARRAY[p_subject], ARRAY[p_notices]);
+END $function$;
+
+CREATE FUNCTION add_notices_of(p_subjects text[], p_notices jsonb[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
  SET plan_cache_mode TO 'force_generic_plan'
 AS $function$
 DECLARE
-    v_old orders := OLD;
-    v_new orders := NEW;
-    v_now JSONB := jsonb_build_object(
-        'phase', NEW.phase, 'audit', NEW.audit, 'receipt', NEW.receipt,
-        'amount_minor', NEW.total_minor, 'currency', NEW.currency,
-        'next_deadline', NEW.next_deadline_name, 'next_deadline_at', event_time(NEW.next_deadline_at));
+    v_position BIGINT := event_position();
 BEGIN
-    -- Unpacked once: a stored state is unpacked wherever it is read.
-    v_old.state := OLD.state || '{}';
-    v_new.state := NEW.state || '{}';
-    v_now := event_cause(v_old.state, v_new.state) || v_now;
-    PERFORM add_events('order/' || NEW.order_id, NEW.merchant_id, NEW.recorded_at, jsonb_agg(jsonb_build_object(
-        'type', c.type, 'data', jsonb_strip_nulls(v_now || c.data))))
-    FROM order_changes(v_old, v_new) AS c;
-    RETURN NULL;
+    INSERT INTO notices (subject, seq, recipient, name, facts, at, position)
+    SELECT g.subject, (n ->> 'seq')::INT, n ->> 'to', n ->> 'name', n -> 'facts', (n ->> 'at')::TIMESTAMPTZ, v_position
+    FROM unnest(p_subjects, p_notices) WITH ORDINALITY AS g (subject, notices, n_of)
+    CROSS JOIN LATERAL jsonb_array_elements(g.notices) AS n
+    ORDER BY g.n_of, (n ->> 'seq')::INT
+    ON CONFLICT ON CONSTRAINT a_notice_is_stored_once DO NOTHING;
 END $function$;
 
 CREATE FUNCTION add_person(
@@ -1796,6 +1834,7 @@ CREATE FUNCTION claim_waybills(
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
 AS $function$
 DECLARE
     v_outcomes TEXT[];
@@ -1804,21 +1843,17 @@ BEGIN
     PERFORM pg_advisory_xact_lock(k.key)
     FROM (SELECT DISTINCT hashtextextended(u.carrier || '/' || u.waybill, 0) AS key
           FROM unnest(p_carriers, p_waybills) AS u (carrier, waybill) ORDER BY 1) AS k;
-    SELECT array_agg(
-        CASE
-            WHEN EXISTS (SELECT FROM waybill_claims c WHERE c.carrier = u.carrier AND c.waybill = u.waybill
-                         AND c.released_at IS NULL AND c.merchant_id = p_merchant_id
-                         AND (c.buyer_id <> p_buyer_id OR NOT may_be_one_place(c.destination, p_destination)))
-                 THEN 'in_use'
-            WHEN EXISTS (SELECT FROM waybill_claims c WHERE c.carrier = u.carrier AND c.waybill = u.waybill
-                         AND c.released_at IS NULL AND c.merchant_id <> p_merchant_id) THEN 'contested'
-            WHEN EXISTS (SELECT FROM waybill_claims c WHERE c.carrier = u.carrier AND c.waybill = u.waybill
-                         AND c.released_at IS NULL AND (c.order_id, c.parcel_id) <> (p_order_id, u.parcel))
-                 THEN 'merged'
-            ELSE 'claimed'
-        END ORDER BY u.n)
+    SELECT array_agg(CASE WHEN others.in_use THEN 'in_use' WHEN others.contested THEN 'contested'
+                          WHEN others.merged THEN 'merged' ELSE 'claimed' END ORDER BY u.n)
     INTO v_outcomes
-    FROM unnest(p_parcels, p_carriers, p_waybills) WITH ORDINALITY AS u (parcel, carrier, waybill, n);
+    FROM unnest(p_parcels, p_carriers, p_waybills) WITH ORDINALITY AS u (parcel, carrier, waybill, n)
+    CROSS JOIN LATERAL (
+        SELECT bool_or(CASE WHEN c.merchant_id <> p_merchant_id THEN FALSE WHEN c.buyer_id <> p_buyer_id THEN TRUE
+                            ELSE NOT may_be_one_place(c.destination, p_destination) END) AS in_use,
+               bool_or(c.merchant_id <> p_merchant_id) AS contested,
+               bool_or((c.order_id, c.parcel_id) <> (p_order_id, u.parcel)) AS merged
+        FROM waybill_claims c WHERE c.carrier = u.carrier AND c.waybill = u.waybill AND c.released_at IS NULL
+    ) AS others;
     IF NOT 'in_use' = ANY (v_outcomes) THEN
         INSERT INTO waybill_claims (carrier, waybill, order_id, parcel_id, merchant_id, buyer_id, destination,
                                     claimed_at)
@@ -1830,6 +1865,15 @@ BEGIN
     END IF;
     RETURN v_outcomes;
 END $function$;
+
+CREATE FUNCTION clock_events(p_name text, p_old jsonb, p_new jsonb)
+ RETURNS jsonb[]
+ LANGUAGE sql
+ STABLE
+AS $function$
+    SELECT CASE WHEN nullif(p_old, 'null') <> nullif(p_new, 'null') THEN
+        ARRAY[event_of('deadline.changed', jsonb_build_object('deadline', p_name, 'old', p_old, 'new', p_new))] END
+$function$;
 
 CREATE FUNCTION close_merchant_days(p_first bigint, p_last bigint)
  RETURNS void
@@ -2016,32 +2060,36 @@ AS $function$
     ORDER BY t.leg
 $function$;
 
+CREATE FUNCTION cut_data(p_data jsonb)
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$
+    SELECT coalesce((SELECT jsonb_object_agg(d.key, d.value) FROM jsonb_each(p_data) AS d
+                     WHERE octet_length(d.value::TEXT) <= 200), '{}') || '{"cut": true}'
+$function$;
+
 CREATE FUNCTION deadline_events(p_old jsonb, p_new jsonb)
- RETURNS TABLE(type text, data jsonb)
+ RETURNS jsonb[]
  LANGUAGE plpgsql
  IMMUTABLE
- SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
 AS $function$
 BEGIN
-    RETURN QUERY
-    SELECT 'deadline.changed', jsonb_build_object('deadline', t.name, 'old', t.old, 'new', t.new)
-    FROM (
-        SELECT 0 AS n, c.name, nullif(c.old, 'null') AS old, nullif(c.new, 'null') AS new
-        FROM (VALUES ('ship_by', p_old -> 'ship_by', p_new -> 'ship_by'),
-                     ('receipt_by', p_old #> '{receipt,deadline}', p_new #> '{receipt,deadline}'),
-                     ('settle_at', p_old -> 'settle_not_before', p_new -> 'settle_not_before')) AS c (name, old, new)
+    RETURN ARRAY(
+        SELECT event_of('deadline.changed', jsonb_build_object('deadline', t.name, 'old', t.old, 'new', t.new))
+        FROM (
+            SELECT 'case_' || (n.body #>> '{due,name}') AS name, o.body #> '{due,at}' AS old, n.body #> '{due,at}' AS new
+            FROM jsonb_path_query(p_new, '$.cases[*]') WITH ORDINALITY AS n (body, n)
+            JOIN jsonb_path_query(p_old, '$.cases[*]') AS o (body) ON o.body -> 'case_id' = n.body -> 'case_id'
+                AND o.body -> 'since' = n.body -> 'since' AND o.body #> '{due,name}' = n.body #> '{due,name}'
+            ORDER BY n.n
+        ) AS t
+        WHERE t.old <> t.new
         UNION ALL
-        SELECT n.n, 'case_' || (n.body #>> '{due,name}'), o.body #> '{due,at}', n.body #> '{due,at}'
-        FROM jsonb_path_query(p_new, '$.cases[*]') WITH ORDINALITY AS n (body, n)
-        JOIN jsonb_path_query(p_old, '$.cases[*]') AS o (body) ON o.body -> 'case_id' = n.body -> 'case_id'
-            AND o.body -> 'since' = n.body -> 'since' AND o.body #> '{due,name}' = n.body #> '{due,name}'
-    ) AS t
-    WHERE t.old <> t.new
-    UNION ALL
-    SELECT 'deadline.changed', jsonb_build_object('deadline', s.key, 'moved_by', s.value, 'previous',
-        jsonb_build_object('moved_by', p_old -> 'shifts' -> s.key))
-    FROM jsonb_each(CASE jsonb_typeof(p_new -> 'shifts') WHEN 'object' THEN p_new -> 'shifts' ELSE '{}' END) AS s
-    WHERE s.key NOT IN ('ship_by', 'receipt_by') AND s.value IS DISTINCT FROM p_old -> 'shifts' -> s.key;
+        SELECT event_of('deadline.changed', jsonb_build_object('deadline', s.key, 'moved_by', s.value, 'previous',
+            jsonb_build_object('moved_by', p_old -> 'shifts' -> s.key)))
+        FROM jsonb_each(CASE jsonb_typeof(p_new -> 'shifts') WHEN 'object' THEN p_new -> 'shifts' ELSE '{}' END) AS s
+        WHERE s.key NOT IN ('ship_by', 'receipt_by') AND s.value IS DISTINCT FROM p_old -> 'shifts' -> s.key);
 END $function$;
 
 CREATE FUNCTION depends_on_others(p_reference text)
@@ -2103,6 +2151,18 @@ AS $function$
                               THEN split_part(m.reference, '/', 4)::INT END, 'stage', 'lost'))
 $function$;
 
+CREATE FUNCTION earlier_parcel(p_parcels jsonb, p_parcel jsonb)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+AS $function$
+    SELECT CASE WHEN p_parcel ? 'way' THEN jsonb_path_query_first(
+               p_parcels, '$[*] ? (@.case_id == $is.case_id && @.way == $is.way)', jsonb_build_object('is', p_parcel))
+           ELSE jsonb_path_query_first(
+               p_parcels, '$[*] ? (@.parcel_id == $is.parcel_id && !exists (@.way))', jsonb_build_object('is', p_parcel))
+           END
+$function$;
+
 CREATE FUNCTION empty_orders(p_ended_before timestamp with time zone, p_limit integer, p_apply boolean)
  RETURNS SETOF text
  LANGUAGE plpgsql
@@ -2129,6 +2189,14 @@ BEGIN
     FROM chosen c WHERE o.order_id = c.order_id
     RETURNING o.order_id;
 END $function$;
+
+CREATE FUNCTION empty_state()
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$
+    SELECT '{"parcels": [], "holds": [], "refunds": [], "refund_request": null}'::JSONB
+$function$;
 
 CREATE FUNCTION empty_withdrawals(p_ended_before timestamp with time zone, p_limit integer, p_apply boolean)
  RETURNS SETOF text
@@ -2185,6 +2253,30 @@ BEGIN
     RETURN FOUND;
 END $function$;
 
+CREATE FUNCTION end_orders(p_records jsonb[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+BEGIN
+    UPDATE waybill_claims c SET released_at = (r.body ->> 'recorded_at')::TIMESTAMPTZ
+    FROM unnest(p_records) AS r (body)
+    WHERE c.order_id = r.body ->> 'order_id' AND c.released_at IS NULL
+      AND NOT EXISTS (
+          SELECT FROM jsonb_path_query(r.body, '$.state.parcels[*]') AS p (body)
+          WHERE (p.body ->> 'parcel_id', p.body ->> 'carrier', p.body ->> 'waybill') = (c.parcel_id, c.carrier, c.waybill))
+      AND NOT EXISTS (
+          SELECT FROM jsonb_path_query(r.body, '$.state.cases[*].parcel') AS p (body)
+          WHERE (p.body ->> 'parcel_id', p.body ->> 'carrier', p.body ->> 'waybill') = (c.parcel_id, c.carrier, c.waybill));
+    PERFORM note_rest_at_end(r.order_id, r.recorded_at)
+    FROM (
+        SELECT o.order_id, (g.body ->> 'recorded_at')::TIMESTAMPTZ AS recorded_at
+        FROM unnest(p_records) AS g (body) JOIN orders o ON o.order_id = g.body ->> 'order_id'
+        JOIN payments p ON p.channel = o.channel AND p.payment = o.payment
+        WHERE p.paid_minor > p.claimed_minor + p.returned_minor ORDER BY o.order_id COLLATE "C"
+    ) AS r;
+END $function$;
+
 CREATE FUNCTION end_person(p_person_id text, p_now timestamp with time zone)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -2209,7 +2301,6 @@ CREATE FUNCTION event_cause(p_old jsonb, p_new jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
  IMMUTABLE
- SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
 AS $function$
 DECLARE
     v_line JSONB := p_new #> '{inbox,journal,-1}';
@@ -2219,6 +2310,14 @@ BEGIN
     END IF;
     RETURN '{}';
 END $function$;
+
+CREATE FUNCTION event_of(p_type text, p_data jsonb)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+AS $function$
+    SELECT jsonb_build_object('type', p_type, 'data', p_data)
+$function$;
 
 CREATE FUNCTION event_time(p_at timestamp with time zone)
  RETURNS text
@@ -2421,6 +2520,79 @@ BEGIN
     RETURN TRUE;
 END $function$;
 
+CREATE FUNCTION follow_new_order()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
+AS $function$
+BEGIN
+    PERFORM keep_reviews(NEW.order_id);
+    PERFORM add_events_of(
+        event_position(), ARRAY['order/' || NEW.order_id], ARRAY[NEW.merchant_id], ARRAY[NEW.recorded_at],
+        ARRAY[event_cause(empty_state(), NEW.state) || order_facts(NEW.phase, NEW.audit, NEW.receipt, NEW.total_minor, NEW.currency,
+                                                          NEW.next_deadline_name, NEW.next_deadline_at)],
+        ARRAY[to_jsonb(order_changes(empty_state(), NEW.state, NULL, NEW.phase, NULL, NEW.closed))]);
+    PERFORM keep_verdicts(NEW.order_id, NEW.recorded_at, NULL, NEW.state);
+    RETURN NULL;
+END $function$;
+
+CREATE FUNCTION follow_orders()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+ SET max_parallel_workers_per_gather TO '0'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_hashjoin TO 'on'
+ SET enable_nestloop TO 'off'
+AS $function$
+DECLARE
+    v_order     RECORD;
+    v_was       JSONB;
+    v_is        JSONB;
+    v_changes   JSONB[];
+    v_subjects  TEXT[] := '{}';
+    v_merchants TEXT[] := '{}';
+    v_recorded  TIMESTAMPTZ[] := '{}';
+    v_facts     JSONB[] := '{}';
+    v_events    JSONB[] := '{}';
+BEGIN
+    FOR v_order IN
+        SELECT n.order_id, n.merchant_id, n.recorded_at, n.phase, n.closed, n.state, o.state AS state_was,
+               CASE WHEN o.revision >= 0 THEN o.phase END AS phase_was, o.closed AS closed_was,
+               n.revision <> o.revision AS recorded,
+               order_facts(n.phase, n.audit, n.receipt, n.total_minor, n.currency, n.next_deadline_name,
+                           n.next_deadline_at) AS facts,
+               ARRAY[n.audit, o.audit] && '{rejected,in_review}' OR 'screening_held' IN (n.phase, o.phase)
+               OR 'after_sale_arbitration' = ANY (n.hold_reasons || o.hold_reasons) AS in_review
+        FROM orders_after n JOIN orders_before o ON o.order_id = n.order_id
+    LOOP
+        IF v_order.in_review THEN -- few orders ever are
+            PERFORM keep_reviews(v_order.order_id);
+        END IF;
+        CONTINUE WHEN NOT v_order.recorded;
+        v_was := coalesce(v_order.state_was || '{}', empty_state()); -- unpacked once
+        v_is := v_order.state;
+        v_changes := order_changes(v_was, v_is, v_order.phase_was, v_order.phase, v_order.closed_was, v_order.closed);
+        IF v_changes <> '{}' THEN
+            v_subjects := v_subjects || ('order/' || v_order.order_id);
+            v_merchants := v_merchants || v_order.merchant_id;
+            v_recorded := v_recorded || v_order.recorded_at;
+            v_facts := v_facts || (event_cause(v_was, v_is) || v_order.facts);
+            v_events := v_events || to_jsonb(v_changes);
+        END IF;
+        IF v_is @? '$.parcels[*] ? (exists (@.verdict.outcome) || exists (@.decisions[0]))' THEN
+            IF v_is -> 'parcels' IS DISTINCT FROM v_was -> 'parcels' THEN
+                PERFORM keep_verdicts(v_order.order_id, v_order.recorded_at, v_was, v_is);
+            END IF;
+        END IF;
+    END LOOP;
+    IF v_subjects <> '{}' THEN
+        PERFORM add_events_of(event_position(), v_subjects, v_merchants, v_recorded, v_facts, v_events);
+    END IF;
+    RETURN NULL;
+END $function$;
+
 CREATE FUNCTION given_back(
     p_order text, OUT back_minor bigint, OUT commission_minor bigint, OUT discount_minor bigint, OUT charged_minor bigint, OUT arrived_minor bigint, OUT claimed_minor bigint
 )
@@ -2509,6 +2681,22 @@ BEGIN
             ON n.body -> 'name' = o.body -> 'name' AND n.body -> 'subject' = o.body -> 'subject'
     ) AS h
     WHERE h.other IS NULL;
+END $function$;
+
+CREATE FUNCTION holds_in(p_record jsonb)
+ RETURNS text[]
+ LANGUAGE plpgsql
+ IMMUTABLE
+AS $function$
+BEGIN
+    RETURN ARRAY(
+        SELECT held.body ->> 'name' FROM jsonb_path_query(p_record, '$.state.holds[*]') AS held (body)
+        WHERE held.body ->> 'name' IS NOT NULL
+        UNION
+        SELECT reason FROM jsonb_array_elements_text(p_record -> 'hold_reasons') AS reason
+        WHERE reason = ANY (reasons_to_act())
+        ORDER BY 1
+    );
 END $function$;
 
 CREATE FUNCTION holds_to_let_go(p_record jsonb)
@@ -2614,6 +2802,33 @@ AS $function$
     ON CONFLICT ON CONSTRAINT a_push_is_journaled_once DO UPDATE SET repeats = p.repeats + 1
     RETURNING p.id, p.outcome
 $function$;
+
+CREATE FUNCTION journey_events(p_which jsonb, p_old jsonb, p_new jsonb)
+ RETURNS jsonb[]
+ LANGUAGE plpgsql
+ IMMUTABLE
+AS $function$
+DECLARE
+    v_was    JSONB := p_old -> 'verdict';
+    v_is     JSONB := p_new -> 'verdict';
+    v_moved  TEXT := coalesce(v_is ->> 'first_physical_at', p_new ->> 'pushed_physical_at');
+    v_events JSONB[] := '{}';
+BEGIN
+    IF v_moved IS NOT NULL AND coalesce(v_was ->> 'first_physical_at', p_old ->> 'pushed_physical_at') IS NULL THEN
+        v_events := v_events || event_of('parcel.picked_up', p_which || jsonb_build_object('picked_up_at', v_moved));
+    END IF;
+    IF v_is ->> 'returned_at' IS NULL THEN
+        IF v_is ->> 'delivered_at' IS NOT NULL
+           AND (v_was ->> 'delivered_at' IS NULL OR v_was ->> 'returned_at' IS NOT NULL) THEN
+            v_events := v_events || event_of('parcel.delivered', p_which || jsonb_build_object(
+                'delivered_at', v_is -> 'delivered_at'));
+        END IF;
+    ELSIF v_was ->> 'returned_at' IS NULL THEN
+        v_events := v_events || event_of('parcel.came_back', p_which || jsonb_build_object(
+            'returned_at', v_is -> 'returned_at'));
+    END IF;
+    RETURN v_events;
+END $function$;
 
 CREATE FUNCTION keep_answer(
     p_provider text,
@@ -2781,51 +2996,48 @@ AS $function$
        OR (excluded.scans >= k.scans AND newest_scan(excluded.trace) >= newest_scan(k.trace))
 $function$;
 
-CREATE FUNCTION keep_reviews()
- RETURNS trigger
+CREATE FUNCTION keep_reviews(p_order_id text)
+ RETURNS void
  LANGUAGE plpgsql
- SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+ SET enable_nestloop TO 'on'
 AS $function$
 BEGIN
-    DELETE FROM review_queue q WHERE q.order_id = NEW.order_id;
-    INSERT INTO review_queue SELECT * FROM reviews_of(NEW) AS r WHERE r.since IS NOT NULL AND r.parcel_id IS NOT NULL;
-    RETURN NULL;
+    DELETE FROM review_queue q WHERE q.order_id = p_order_id;
+    INSERT INTO review_queue SELECT r.* FROM orders o CROSS JOIN LATERAL reviews_of(o) AS r
+    WHERE o.order_id = p_order_id AND r.since IS NOT NULL AND r.parcel_id IS NOT NULL;
 END $function$;
 
-CREATE FUNCTION keep_verdicts()
- RETURNS trigger
+CREATE FUNCTION keep_verdicts(p_order_id text, p_recorded_at timestamp with time zone, p_old jsonb, p_new jsonb)
+ RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
  SET max_parallel_workers_per_gather TO '0'
  SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_nestloop TO 'on'
 AS $function$
 BEGIN
-    IF NEW.state -> 'parcels' IS NOT DISTINCT FROM OLD.state -> 'parcels' THEN
-        RETURN NULL;
-    END IF;
     INSERT INTO verdicts (order_id, parcel_id, n, carrier, waybill, judged_at, rule_set, outcome, reasons, findings,
                           traces, decided_by, decision)
-    SELECT NEW.order_id, v.parcel_id,
+    SELECT p_order_id, v.parcel_id,
            row_number() OVER (PARTITION BY v.parcel_id) + coalesce((SELECT max(k.n) FROM verdicts k
-               WHERE k.order_id = NEW.order_id AND k.parcel_id = v.parcel_id), 0),
+               WHERE k.order_id = p_order_id AND k.parcel_id = v.parcel_id), 0),
            coalesce(v.parcel ->> 'carrier', ''), coalesce(v.parcel ->> 'waybill', ''),
-           coalesce(time_or_null(v.judged_at), NEW.recorded_at), v.parcel #>> '{verdict,rule_set}',
+           coalesce(time_or_null(v.judged_at), p_recorded_at), v.parcel #>> '{verdict,rule_set}',
            coalesce(v.outcome, 'unknown'), coalesce(v.parcel #> '{verdict,reasons}', '[]'),
            coalesce(v.parcel #> '{verdict,findings}', '[]'), t.traces, v.decided_by, v.decision
-    FROM new_verdicts(OLD.state, NEW.state) AS v
+    FROM new_verdicts(p_old, p_new) AS v
     CROSS JOIN LATERAL (
         SELECT jsonb_agg(a.trace ORDER BY a.provider) AS traces
         FROM (
             SELECT p.provider, p.trace FROM polled_traces p
-            WHERE p.order_id = NEW.order_id AND p.parcel_id = v.parcel_id
+            WHERE p.order_id = p_order_id AND p.parcel_id = v.parcel_id
             UNION ALL
             SELECT p.provider, p.trace FROM pushed_traces p
             WHERE p.carrier = v.parcel ->> 'carrier' AND p.waybill = v.parcel ->> 'waybill'
         ) AS a
     ) AS t
     WHERE v.parcel_id IS NOT NULL;
-    RETURN NULL;
 END $function$;
 
 CREATE FUNCTION load_statement(
@@ -2999,6 +3211,21 @@ BEGIN
         RETURN NULL;
     END IF;
     RETURN (SELECT w.merchant_id FROM withdrawals w WHERE w.withdrawal_id = v_withdrawal COLLATE "default");
+END $function$;
+
+CREATE FUNCTION merchant_of_subject(p_subject text)
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+DECLARE
+    v_id CONSTANT TEXT := split_part(p_subject, '/', 2);
+BEGIN
+    RETURN CASE split_part(p_subject, '/', 1)
+        WHEN 'order' THEN (SELECT o.merchant_id FROM orders o WHERE o.order_id = v_id)
+        WHEN 'withdrawal' THEN (SELECT w.merchant_id FROM withdrawals w WHERE w.withdrawal_id = v_id)
+        WHEN 'merchant' THEN v_id END;
 END $function$;
 
 CREATE FUNCTION merchant_stop(p_merchant_id text)
@@ -3688,6 +3915,7 @@ CREATE FUNCTION open_order(
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
 AS $function$
 DECLARE
     v_id      TEXT := p_order ->> 'order_id';
@@ -3763,121 +3991,154 @@ BEGIN
     RETURN FOUND;
 END $function$;
 
-CREATE FUNCTION order_changes(p_old orders, p_new orders)
- RETURNS TABLE(type text, data jsonb)
+CREATE FUNCTION order_changes(
+    p_old jsonb,
+    p_new jsonb,
+    p_phase_was text,
+    p_phase text,
+    p_closed_was boolean,
+    p_closed boolean
+)
+ RETURNS jsonb[]
  LANGUAGE plpgsql
  IMMUTABLE
- SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
 AS $function$
 DECLARE
-    v_first BOOLEAN := coalesce(p_old.revision, -1) < 0;
-    -- A new order is opening, or waits for its shipment; `order.opened` says that.
-    v_phase TEXT := CASE WHEN NOT v_first THEN p_old.phase WHEN p_new.phase = 'opening' THEN 'opening'
-                         ELSE 'awaiting_shipment' END;
-    o       JSONB := p_old.state || '{}';
-    n       JSONB := p_new.state || '{}';
+    v_events JSONB[] := '{}';
+    v_was    JSONB := p_old -> 'receipt';
+    v_is     JSONB := p_new -> 'receipt';
+    v_seldom BOOLEAN := (p_new -> 'cases', p_new -> 'refunds', p_new -> 'refund_request', p_new -> 'holds',
+                         p_new -> 'shifts', p_new -> 'freeze')
+        IS DISTINCT FROM (p_old -> 'cases', p_old -> 'refunds', p_old -> 'refund_request', p_old -> 'holds',
+                          p_old -> 'shifts', p_old -> 'freeze')
+        OR p_new -> 'ship_by' <> p_old -> 'ship_by' OR p_new -> 'settle_not_before' <> p_old -> 'settle_not_before';
 BEGIN
-    IF v_first THEN
-        RETURN QUERY SELECT 'order.opened', '{}'::JSONB;
+    IF p_phase_was IS NULL THEN
+        v_events := ARRAY[event_of('order.opened', '{}')];
     END IF;
-    -- Most records change one part. Without these questions each would take all of them apart.
-    IF n -> 'parcels' IS DISTINCT FROM o -> 'parcels' OR n -> 'cases' IS DISTINCT FROM o -> 'cases' THEN
-        RETURN QUERY SELECT * FROM parcel_events(o, n);
+    -- A case may have parcels, too.
+    IF v_seldom OR p_new -> 'parcels' IS DISTINCT FROM p_old -> 'parcels' THEN
+        v_events := v_events || parcel_events(p_old, p_new);
     END IF;
-    IF n -> 'receipt' IS DISTINCT FROM o -> 'receipt' THEN
-        RETURN QUERY SELECT * FROM receipt_events(o -> 'receipt', n -> 'receipt');
+    IF v_is IS DISTINCT FROM v_was THEN
+        IF v_is ->> 'status' <> coalesce(v_was ->> 'status', 'not_due') THEN
+            v_events := v_events || event_of('receipt.' || (v_is ->> 'status'), jsonb_build_object(
+                'by', v_is -> 'by', 'receipt_by', v_is -> 'deadline', 'previous', jsonb_build_object(
+                    'receipt', coalesce(v_was -> 'status', '"not_due"'))));
+        END IF;
+        IF v_is -> 'extensions' > coalesce(v_was -> 'extensions', '0') THEN
+            v_events := v_events || event_of('receipt.extended', jsonb_build_object(
+                'receipt_by', v_is -> 'deadline', 'previous', jsonb_build_object('receipt_by', v_was -> 'deadline')));
+        END IF;
+        v_seldom := v_seldom OR v_is ->> 'deadline' <> v_was ->> 'deadline';
     END IF;
-    IF n -> 'cases' IS DISTINCT FROM o -> 'cases' THEN
-        RETURN QUERY SELECT * FROM case_events(o -> 'cases', n -> 'cases');
+    IF v_seldom THEN
+        v_events := v_events || seldom_changes(p_old, p_new);
     END IF;
-    IF n -> 'refunds' IS DISTINCT FROM o -> 'refunds' OR n -> 'refund_request' IS DISTINCT FROM o -> 'refund_request' THEN
-        RETURN QUERY SELECT * FROM refund_events(o, n);
+    IF p_phase <> coalesce(p_phase_was, CASE p_phase WHEN 'opening' THEN p_phase ELSE 'awaiting_shipment' END) THEN
+        -- A new order is opening, or waits for its shipment; `order.opened` says that.
+        v_events := v_events || event_of('order.' || p_phase, jsonb_build_object(
+            'credited_minor', CASE p_phase WHEN 'credited' THEN p_new -> 'credited_minor' END,
+            'commission_minor', CASE p_phase WHEN 'credited' THEN p_new -> 'commission_minor' END,
+            'settled_minor', CASE p_phase WHEN 'settled' THEN p_new -> 'settled_minor' END,
+            'previous', jsonb_build_object('phase', p_phase_was)));
     END IF;
-    IF n -> 'holds' IS DISTINCT FROM o -> 'holds' THEN
-        RETURN QUERY SELECT * FROM hold_events('order', o -> 'holds', n -> 'holds');
+    IF p_closed AND p_closed_was IS NOT TRUE THEN
+        v_events := v_events || event_of('order.closed', '{}');
+    ELSIF p_closed_was AND NOT p_closed THEN
+        v_events := v_events || event_of('order.reopened', '{}');
     END IF;
-    IF (n -> 'ship_by', n -> 'receipt', n -> 'settle_not_before', n -> 'cases', n -> 'shifts')
-       IS DISTINCT FROM (o -> 'ship_by', o -> 'receipt', o -> 'settle_not_before', o -> 'cases', o -> 'shifts') THEN
-        RETURN QUERY SELECT * FROM deadline_events(o, n);
-    END IF;
-    RETURN QUERY
-    SELECT t.type, t.facts
-    FROM (VALUES
-        (1, 'order.money_frozen', NOT coalesce(o #> '{freeze,asked_minor}' > '0', FALSE)
-                                  AND coalesce(n #> '{freeze,asked_minor}' > '0', FALSE), jsonb_build_object(
-            'frozen_minor', n #> '{freeze,asked_minor}')),
-        (2, 'order.money_thawed', coalesce(o #> '{freeze,asked_minor}' > '0', FALSE)
-                                  AND NOT coalesce(n #> '{freeze,asked_minor}' > '0', FALSE), '{}'),
-        (3, 'order.' || p_new.phase, p_new.phase <> v_phase, jsonb_build_object(
-            'credited_minor', CASE p_new.phase WHEN 'credited' THEN n -> 'credited_minor' END,
-            'commission_minor', CASE p_new.phase WHEN 'credited' THEN n -> 'commission_minor' END,
-            'settled_minor', CASE p_new.phase WHEN 'settled' THEN n -> 'settled_minor' END,
-            'previous', jsonb_build_object('phase', CASE WHEN NOT v_first THEN v_phase END))),
-        (4, 'order.closed', p_new.closed AND NOT coalesce(p_old.closed, FALSE), '{}'),
-        (5, 'order.reopened', p_old.closed AND NOT p_new.closed, '{}')
-    ) AS t (n, type, happened, facts)
-    WHERE t.happened ORDER BY t.n;
+    RETURN v_events;
 END $function$;
 
+CREATE FUNCTION order_facts(
+    p_phase text,
+    p_audit text,
+    p_receipt text,
+    p_total_minor bigint,
+    p_currency text,
+    p_deadline text,
+    p_at timestamp with time zone
+)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+AS $function$
+    SELECT jsonb_build_object('phase', p_phase, 'audit', p_audit, 'receipt', p_receipt, 'amount_minor', p_total_minor,
+                              'currency', p_currency, 'next_deadline', p_deadline, 'next_deadline_at', event_time(p_at))
+$function$;
+
 CREATE FUNCTION parcel_events(p_old jsonb, p_new jsonb)
- RETURNS TABLE(type text, data jsonb)
+ RETURNS jsonb[]
  LANGUAGE plpgsql
  IMMUTABLE
- SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
 AS $function$
+DECLARE
+    v_earlier JSONB := p_old -> 'parcels';
+    v_parcels JSONB := p_new -> 'parcels';
+    v_was     JSONB;
+    v_is      JSONB;
+    v_which   JSONB;
+    v_events  JSONB[] := '{}';
 BEGIN
-    RETURN QUERY
-    SELECT t.type, jsonb_build_object('parcel_id', c.new -> 'parcel_id', 'way', c.new -> 'way') || t.facts
-    FROM (
-        SELECT n.n, n.body AS new, o.body AS old,
-               coalesce(n.body #>> '{verdict,first_physical_at}', n.body ->> 'pushed_physical_at') AS moved_at,
-               coalesce(o.body #>> '{verdict,first_physical_at}', o.body ->> 'pushed_physical_at') AS moved_before,
-               CASE WHEN n.body #>> '{verdict,returned_at}' IS NULL THEN n.body #>> '{verdict,delivered_at}' END
-                   AS delivered_at,
-               CASE WHEN o.body #>> '{verdict,returned_at}' IS NULL THEN o.body #>> '{verdict,delivered_at}' END
-                   AS delivered_before
-        FROM parcels_in(p_new) AS n LEFT JOIN parcels_in(p_old) AS o USING (key)
-        WHERE n.body IS DISTINCT FROM o.body
-    ) AS c
-    CROSS JOIN LATERAL (VALUES
-        (1, 'parcel.reported', c.old IS NULL, jsonb_build_object(
-            'carrier', c.new -> 'carrier', 'waybill', c.new -> 'waybill')),
-        (2, 'parcel.corrected', c.old IS NOT NULL AND (c.new -> 'carrier', c.new -> 'waybill')
-                                IS DISTINCT FROM (c.old -> 'carrier', c.old -> 'waybill'), jsonb_build_object(
-            'carrier', c.new -> 'carrier', 'waybill', c.new -> 'waybill', 'previous', jsonb_build_object(
-                'carrier', c.old -> 'carrier', 'waybill', c.old -> 'waybill'))),
-        (3, 'parcel.picked_up', c.moved_at IS NOT NULL AND c.moved_before IS NULL, jsonb_build_object(
-            'picked_up_at', c.moved_at)),
-        (4, 'parcel.delivered', c.delivered_at IS NOT NULL AND c.delivered_before IS NULL, jsonb_build_object(
-            'delivered_at', c.delivered_at)),
-        (5, 'parcel.came_back', c.new #>> '{verdict,returned_at}' IS NOT NULL
-                                AND c.old #>> '{verdict,returned_at}' IS NULL, jsonb_build_object(
-            'returned_at', c.new #> '{verdict,returned_at}')),
-        (6, 'audit.' || (c.new ->> 'audit'), c.new ->> 'audit' <> coalesce(c.old ->> 'audit', 'collecting'),
-            jsonb_build_object('rules', c.new #> '{verdict,reasons}', 'previous', jsonb_build_object(
-                'audit', c.old -> 'audit'))),
-        (7, 'parcel.ended', c.new @> '{"ended": true}' AND NOT coalesce(c.old @> '{"ended": true}', FALSE), '{}'),
-        (8, 'parcel.late_news', c.new -> 'late' IS NOT NULL AND c.new -> 'late' IS DISTINCT FROM c.old -> 'late',
-            jsonb_build_object('what', c.new #> '{late,-1,what}'))
-    ) AS t (n, type, happened, facts)
-    WHERE t.happened
-    ORDER BY c.n, t.n;
+    IF p_old ? 'cases' OR p_new ? 'cases' OR jsonb_typeof(v_earlier) IS DISTINCT FROM 'array'
+       OR jsonb_typeof(v_parcels) IS DISTINCT FROM 'array' THEN
+        v_earlier := parcels_in(p_old);
+        v_parcels := parcels_in(p_new);
+    END IF;
+    FOR i IN 0 .. jsonb_array_length(v_parcels) - 1 LOOP
+        v_is := v_parcels -> i;
+        v_was := v_earlier -> i;
+        IF v_earlier <> '[]' AND (v_was -> 'parcel_id' IS DISTINCT FROM v_is -> 'parcel_id' OR v_is ? 'way') THEN
+            v_was := earlier_parcel(v_earlier, v_is);
+        END IF;
+        CONTINUE WHEN v_is IS NOT DISTINCT FROM v_was;
+        v_which := jsonb_build_object('parcel_id', v_is -> 'parcel_id', 'way', v_is -> 'way');
+        IF v_was IS NULL THEN
+            v_events := v_events || event_of('parcel.reported', v_which || jsonb_build_object(
+                'carrier', v_is -> 'carrier', 'waybill', v_is -> 'waybill'));
+        ELSIF (v_is -> 'carrier', v_is -> 'waybill') IS DISTINCT FROM (v_was -> 'carrier', v_was -> 'waybill') THEN
+            v_events := v_events || event_of('parcel.corrected', v_which || jsonb_build_object(
+                'carrier', v_is -> 'carrier', 'waybill', v_is -> 'waybill', 'previous', jsonb_build_object(
+                    'carrier', v_was -> 'carrier', 'waybill', v_was -> 'waybill')));
+        END IF;
+        IF v_is -> 'verdict' <> coalesce(v_was -> 'verdict', 'null')
+           OR v_is -> 'pushed_physical_at' <> coalesce(v_was -> 'pushed_physical_at', 'null') THEN
+            v_events := v_events || journey_events(v_which, v_was, v_is);
+        END IF;
+        IF v_is ->> 'audit' <> coalesce(v_was ->> 'audit', 'collecting') THEN
+            v_events := v_events || event_of('audit.' || (v_is ->> 'audit'), v_which || jsonb_build_object(
+                'rules', v_is #> '{verdict,reasons}', 'previous', jsonb_build_object('audit', v_was -> 'audit')));
+        END IF;
+        IF v_is -> 'ended' = 'true' AND v_was -> 'ended' IS DISTINCT FROM 'true' THEN
+            v_events := v_events || event_of('parcel.ended', v_which);
+        END IF;
+        IF v_is -> 'late' <> coalesce(v_was -> 'late', '0') THEN -- it is left out where there is none
+            v_events := v_events || event_of('parcel.late_news', v_which || jsonb_build_object(
+                'what', v_is #> '{late,-1,what}'));
+        END IF;
+    END LOOP;
+    RETURN v_events;
 END $function$;
 
 CREATE FUNCTION parcels_in(p_state jsonb)
- RETURNS TABLE(key text, n bigint, body jsonb)
- LANGUAGE sql
+ RETURNS jsonb
+ LANGUAGE plpgsql
  IMMUTABLE
 AS $function$
-    SELECT p.body ->> 'parcel_id', p.n, p.body
-    FROM jsonb_path_query(p_state, '$.parcels[*]') WITH ORDINALITY AS p (body, n)
-    UNION ALL
-    SELECT concat_ws(' ', 'case', c.body ->> 'case_id', w.way), 1000 + c.n,
-           c.body -> w.part || jsonb_build_object('way', w.way)
-    FROM jsonb_path_query(p_state, '$.cases[*]') WITH ORDINALITY AS c (body, n)
-    CROSS JOIN (VALUES ('parcel', 'back'), ('replacement', 'again')) AS w (part, way)
-    WHERE jsonb_typeof(c.body -> w.part) = 'object'
-$function$;
+DECLARE
+    v_parcels JSONB := coalesce(jsonb_path_query_array(p_state, '$.parcels[*]'), '[]');
+BEGIN
+    IF p_state #> '{cases,0}' IS NULL THEN
+        RETURN v_parcels;
+    END IF;
+    RETURN v_parcels || coalesce((
+        SELECT jsonb_agg(c.body -> w.part || jsonb_build_object('way', w.way, 'case_id', c.body -> 'case_id')
+                         ORDER BY c.n, w.part)
+        FROM jsonb_path_query(p_state, '$.cases[*]') WITH ORDINALITY AS c (body, n)
+        CROSS JOIN (VALUES ('parcel', 'back'), ('replacement', 'again')) AS w (part, way)
+        WHERE jsonb_typeof(c.body -> w.part) = 'object'), '[]');
+END $function$;
 
 CREATE FUNCTION park_subject(
     p_endpoint_id text,
@@ -4946,24 +5207,13 @@ AS $function$
                 ELSE p_path END
 $function$;
 
-CREATE FUNCTION receipt_events(p_old jsonb, p_new jsonb)
- RETURNS TABLE(type text, data jsonb)
- LANGUAGE plpgsql
+CREATE FUNCTION reasons_to_act()
+ RETURNS text[]
+ LANGUAGE sql
  IMMUTABLE
- SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
 AS $function$
-BEGIN
-    RETURN QUERY
-    SELECT t.type, t.facts
-    FROM (VALUES
-        (1, 'receipt.' || (p_new ->> 'status'), p_new ->> 'status' <> coalesce(p_old ->> 'status', 'not_due'),
-            jsonb_build_object('by', p_new -> 'by', 'receipt_by', p_new -> 'deadline', 'previous', jsonb_build_object(
-                'receipt', coalesce(p_old -> 'status', '"not_due"')))),
-        (2, 'receipt.extended', p_new -> 'extensions' > coalesce(p_old -> 'extensions', '0'), jsonb_build_object(
-            'receipt_by', p_new -> 'deadline', 'previous', jsonb_build_object('receipt_by', p_old -> 'deadline')))
-    ) AS t (n, type, happened, facts)
-    WHERE t.happened ORDER BY t.n;
-END $function$;
+    SELECT '{screening,audit_in_review,refund_stuck,refund_failed}'::TEXT[]
+$function$;
 
 CREATE FUNCTION record_breaks(
     p_scope text,
@@ -5050,6 +5300,11 @@ DECLARE
     v_same   BOOLEAN;
     v_n      INT;
     v_record JSONB;
+    v_cases  BOOLEAN := FALSE;
+    v_closed JSONB[] := '{}';
+    -- Whom the records notify.
+    v_subjects TEXT[] := '{}';
+    v_notices  JSONB[] := '{}';
 BEGIN
     WITH kept AS (
         UPDATE orders o
@@ -5060,14 +5315,8 @@ BEGIN
             next_deadline_name = r.body #>> '{next_deadline,name}',
             next_deadline_at = (r.body #>> '{next_deadline,at}')::TIMESTAMPTZ,
             hold_reasons = ARRAY(SELECT jsonb_array_elements_text(r.body -> 'hold_reasons')),
-            holds = ARRAY(
-                SELECT held.body ->> 'name' FROM jsonb_path_query(r.body, '$.state.holds[*]') AS held (body)
-                WHERE held.body ->> 'name' IS NOT NULL
-                UNION
-                SELECT reason FROM jsonb_array_elements_text(r.body -> 'hold_reasons') AS reason
-                WHERE reason IN ('screening', 'audit_in_review', 'refund_stuck', 'refund_failed')
-                ORDER BY 1
-            ),
+            holds = CASE WHEN coalesce(r.body #> '{state,holds}', '[]') = '[]'
+                              AND NOT r.body -> 'hold_reasons' ?| reasons_to_act() THEN '{}' ELSE holds_in(r.body) END,
             refunded_minor = (r.body ->> 'refunded_minor')::BIGINT,
             closed = (r.body ->> 'closed')::BOOLEAN,
             state = r.body -> 'state',
@@ -5086,23 +5335,24 @@ BEGIN
     FOREACH v_n IN ARRAY coalesce(v_of, '{}') LOOP
         v_kept[v_n] := TRUE;
         v_record := p_records[v_n];
-        IF v_record -> 'notices' <> '[]' THEN -- most records have none
-            PERFORM add_notices('order/' || (v_record ->> 'order_id'), v_record -> 'notices');
+        IF v_record -> 'notices' <> '[]' THEN -- many records have none
+            v_subjects := v_subjects || ('order/' || (v_record ->> 'order_id'));
+            v_notices := v_notices || (v_record -> 'notices');
         END IF;
-        IF v_record #> '{state,cases,0}' IS NOT NULL THEN -- most orders have no case
-            PERFORM note_claim_payments(v_record);
+        IF v_record -> 'closed' = 'true' THEN
+            v_closed := v_closed || v_record;
         END IF;
-        IF (v_record ->> 'closed')::BOOLEAN THEN
-            -- Nothing more is claimed for it. What no parcel of it stands for was claimed by a try that was lost.
-            PERFORM release_claims(
-                v_record ->> 'order_id', coalesce(array_agg(p.body ->> 'parcel_id'), '{}'),
-                coalesce(array_agg(p.body ->> 'carrier'), '{}'), coalesce(array_agg(p.body ->> 'waybill'), '{}'),
-                (v_record ->> 'recorded_at')::TIMESTAMPTZ)
-            FROM (SELECT jsonb_path_query(v_record, '$.state.parcels[*]')
-                  UNION ALL SELECT jsonb_path_query(v_record, '$.state.cases[*].parcel')) AS p (body);
-            PERFORM note_rest_at_end(v_record ->> 'order_id', (v_record ->> 'recorded_at')::TIMESTAMPTZ);
-        END IF;
+        v_cases := v_cases OR v_record #> '{state,cases,0}' IS NOT NULL;
     END LOOP;
+    IF v_subjects <> '{}' THEN
+        PERFORM add_notices_of(v_subjects, v_notices);
+    END IF;
+    IF v_cases THEN -- most orders have none
+        PERFORM note_claim_payments(p_records[n]) FROM unnest(v_of) AS n;
+    END IF;
+    IF v_closed <> '{}' THEN
+        PERFORM end_orders(v_closed);
+    END IF;
     FOR v_n IN 1..cardinality(p_records) LOOP
         CONTINUE WHEN v_kept[v_n];
         v_record := p_records[v_n];
@@ -5987,6 +6237,38 @@ AS $function$
                           ORDER BY u.purpose, u.currency)
          FROM purposes u WHERE u.number = p_seal.number))::TEXT, 'UTF8'))
 $function$;
+
+CREATE FUNCTION seldom_changes(p_old jsonb, p_new jsonb)
+ RETURNS jsonb[]
+ LANGUAGE plpgsql
+ IMMUTABLE
+AS $function$
+DECLARE
+    v_was    BOOLEAN := coalesce(p_old #> '{freeze,asked_minor}' > '0', FALSE);
+    v_is     BOOLEAN := coalesce(p_new #> '{freeze,asked_minor}' > '0', FALSE);
+    v_events JSONB[] := ARRAY(
+        SELECT event_of(c.type, c.data) FROM case_events(p_old -> 'cases', p_new -> 'cases') AS c);
+BEGIN
+    IF p_new -> 'refunds' IS DISTINCT FROM p_old -> 'refunds'
+       OR p_new -> 'refund_request' IS DISTINCT FROM p_old -> 'refund_request' THEN
+        v_events := v_events || ARRAY(SELECT event_of(c.type, c.data) FROM refund_events(p_old, p_new) AS c);
+    END IF;
+    IF p_new -> 'holds' IS DISTINCT FROM p_old -> 'holds' THEN
+        v_events := v_events || ARRAY(
+            SELECT event_of(c.type, c.data) FROM hold_events('order', p_old -> 'holds', p_new -> 'holds') AS c);
+    END IF;
+    v_events := v_events || clock_events('ship_by', p_old -> 'ship_by', p_new -> 'ship_by')
+        || clock_events('receipt_by', p_old #> '{receipt,deadline}', p_new #> '{receipt,deadline}')
+        || clock_events('settle_at', p_old -> 'settle_not_before', p_new -> 'settle_not_before')
+        || deadline_events(p_old, p_new);
+    IF v_is AND NOT v_was THEN
+        v_events := v_events || event_of('order.money_frozen', jsonb_build_object(
+            'frozen_minor', p_new #> '{freeze,asked_minor}'));
+    ELSIF v_was AND NOT v_is THEN
+        v_events := v_events || event_of('order.money_thawed', '{}');
+    END IF;
+    RETURN v_events;
+END $function$;
 
 CREATE FUNCTION set_safeguard(p_name text, p_value interval, p_who text, p_why text)
  RETURNS boolean
@@ -6908,12 +7190,8 @@ CREATE TRIGGER merchant_moves_are_only_added_to BEFORE DELETE OR UPDATE OR TRUNC
 CREATE TRIGGER merchant_transfers_are_only_added BEFORE DELETE OR UPDATE OR TRUNCATE ON merchant_transfers FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER movements_are_only_added BEFORE DELETE OR UPDATE OR TRUNCATE ON movements FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER notices_are_events AFTER INSERT ON notices REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION add_notice_events();
-CREATE TRIGGER a_new_order_has_its_events AFTER INSERT ON orders FOR EACH ROW WHEN (new.revision >= 0) EXECUTE FUNCTION add_order_events();
-CREATE TRIGGER a_verdict_is_kept AFTER UPDATE OF revision, state ON orders FOR EACH ROW WHEN (new.revision <> old.revision) EXECUTE FUNCTION keep_verdicts();
-CREATE TRIGGER a_verdict_is_kept_when_its_order_is_new AFTER INSERT ON orders FOR EACH ROW WHEN (new.revision >= 0) EXECUTE FUNCTION keep_verdicts();
-CREATE TRIGGER an_order_has_its_events AFTER UPDATE OF revision, state, phase, audit, receipt, closed ON orders FOR EACH ROW WHEN (new.revision <> old.revision) EXECUTE FUNCTION add_order_events();
-CREATE TRIGGER reviews_are_kept AFTER UPDATE ON orders FOR EACH ROW WHEN ((new.audit = ANY (ARRAY['rejected'::text, 'in_review'::text])) OR new.phase = 'screening_held'::text OR new.hold_reasons @> ARRAY['after_sale_arbitration'::text] OR (old.audit = ANY (ARRAY['rejected'::text, 'in_review'::text])) OR old.phase = 'screening_held'::text OR old.hold_reasons @> ARRAY['after_sale_arbitration'::text]) EXECUTE FUNCTION keep_reviews();
-CREATE TRIGGER reviews_are_kept_at_first AFTER INSERT ON orders FOR EACH ROW WHEN ((new.audit = ANY (ARRAY['rejected'::text, 'in_review'::text])) OR new.phase = 'screening_held'::text OR new.hold_reasons @> ARRAY['after_sale_arbitration'::text]) EXECUTE FUNCTION keep_reviews();
+CREATE TRIGGER a_new_order_is_followed AFTER INSERT ON orders FOR EACH ROW WHEN (new.revision >= 0) EXECUTE FUNCTION follow_new_order();
+CREATE TRIGGER orders_are_followed AFTER UPDATE ON orders REFERENCING OLD TABLE AS orders_before NEW TABLE AS orders_after FOR EACH STATEMENT EXECUTE FUNCTION follow_orders();
 CREATE TRIGGER a_change_of_an_account_is_an_event AFTER INSERT ON payout_account_changes FOR EACH ROW EXECUTE FUNCTION add_account_events();
 CREATE TRIGGER payout_account_changes_are_only_added_to BEFORE DELETE OR UPDATE OR TRUNCATE ON payout_account_changes FOR EACH STATEMENT EXECUTE FUNCTION refuse_change_of_history();
 CREATE TRIGGER an_attempt_has_a_position BEFORE INSERT OR UPDATE ON payout_attempts FOR EACH ROW EXECUTE FUNCTION note_position();
@@ -7015,7 +7293,6 @@ GRANT EXECUTE ON FUNCTION add_drop_events TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION add_endpoint TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION add_merchant_events TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION add_notice_events TO dakuan_worker;
-GRANT EXECUTE ON FUNCTION add_order_events TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION add_withdrawal_events TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION advance_endpoint TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION answer_request TO dakuan_worker;
@@ -7028,19 +7305,24 @@ GRANT EXECUTE ON FUNCTION channel_key TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION claim_and_record TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION claim_review TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION claim_waybills TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION clock_events TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION close_rest_return TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION correct_movement TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION correctable_legs TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION cut_data TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION deadline_events TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION depends_on_others TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION deposit_required TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION disable_endpoint TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION disputed_debt TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION earlier_parcel TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION empty_orders TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION empty_state TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION empty_withdrawals TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION enable_endpoint TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION end_session TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION event_cause TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION event_of TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION event_position TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION event_time TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION events_end TO dakuan_worker;
@@ -7048,20 +7330,22 @@ GRANT EXECUTE ON FUNCTION few_orders TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION finish_callback TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION finish_push TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION finish_subscription TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION follow_new_order TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION follow_orders TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION given_back TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION has_open_case TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION hold_events TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION holds_in TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION holds_to_let_go TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION is_own TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION journal_callback TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION journal_push TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION journey_events TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION keep_answer TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION keep_figures TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION keep_known_transfers TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION keep_look TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION keep_pushed TO dakuan_worker;
-GRANT EXECUTE ON FUNCTION keep_reviews TO dakuan_worker;
-GRANT EXECUTE ON FUNCTION keep_verdicts TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION load_statement TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION may_be_corrected TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION may_be_emptied TO dakuan_worker;
@@ -7069,6 +7353,7 @@ GRANT EXECUTE ON FUNCTION may_be_one_place TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION mend_endpoint TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION merchant_changes TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION merchant_of TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION merchant_of_subject TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION merchant_stop TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION merchant_value TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION move_licence TO dakuan_worker;
@@ -7095,6 +7380,7 @@ GRANT EXECUTE ON FUNCTION open_drop TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION open_order TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION open_session TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION order_changes TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION order_facts TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION parcel_events TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION parcels_in TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION park_subject TO dakuan_worker;
@@ -7116,7 +7402,7 @@ GRANT EXECUTE ON FUNCTION purge_logistics TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION purge_requests TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION purge_verdict_traces TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION purpose_of TO dakuan_worker;
-GRANT EXECUTE ON FUNCTION receipt_events TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION reasons_to_act TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION record_breaks TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION record_order TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION record_withdrawal TO dakuan_worker;
@@ -7147,6 +7433,7 @@ GRANT EXECUTE ON FUNCTION rotate_endpoint TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION safeguard TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION seal_books TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION seal_hash TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION seldom_changes TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION settlements_of TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION shape_of TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION split_owed TO dakuan_worker;

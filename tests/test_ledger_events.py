@@ -48,6 +48,28 @@ async def test_a_subjects_events_are_numbered_without_gaps_and_read_in_order(
     assert not page.more
 
 
+async def test_events_of_several_subjects_go_together_each_with_its_own_number_merchant_and_facts(
+    database: Database, register: Register
+) -> None:
+    await _add(database.owner, "order/B", "order.opened", "order.shipped")
+    subjects = {"order/C": "m-3", "order/A": None, "order/B": "m-2"}
+    events = [[{"type": f"of.{one[-1]}{n}", "data": {"n": n}} for n in range(2)] for one in subjects]
+    facts = [{"phase": one[-1], "left_out": None} for one in subjects]
+    await database.owner.execute(
+        "SELECT add_events_of(event_position(), $1, $2, $3, $4, ARRAY(SELECT jsonb_array_elements($5)))",
+        *(list(subjects), list(subjects.values()), [NOW] * 3, facts, events),
+    )
+    page = await register.events.after(limit=10)
+    assert [(e.event_id, e.merchant_id, e.type, e.data) for e in page.events[2:]] == [
+        ("evt_order_C_1", "m-3", "of.C0", {"phase": "C", "n": 0}),
+        ("evt_order_C_2", "m-3", "of.C1", {"phase": "C", "n": 1}),
+        ("evt_order_A_1", None, "of.A0", {"phase": "A", "n": 0}),
+        ("evt_order_A_2", None, "of.A1", {"phase": "A", "n": 1}),
+        ("evt_order_B_3", "m-2", "of.B0", {"phase": "B", "n": 0}),
+        ("evt_order_B_4", "m-2", "of.B1", {"phase": "B", "n": 1}),
+    ]
+
+
 async def test_a_reader_goes_on_where_it_was(database: Database, register: Register) -> None:
     await _add(database.owner, "order/A1", *(f"order.n{number}" for number in range(7)))
     cursor, seen = START, []

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from databases import Database
-from ledger_samples import a_record, funded
+from ledger_samples import a_notice, a_record, an_order, funded, opened
 from order_driver import OrderDriver
 from order_walks import STARTS, a_driver, walks
 
@@ -19,9 +19,11 @@ from ledger.book import Book
 from ledger.register import Register
 
 _CHANGES = (
-    "SELECT p.n, c.type, c.data FROM jsonb_array_elements($1) WITH ORDINALITY AS p (pair, n) CROSS JOIN LATERAL"
-    " order_changes(jsonb_populate_record(NULL::orders, p.pair -> 0), jsonb_populate_record(NULL::orders, p.pair -> 1))"
-    " AS c"
+    "SELECT p.n, c ->> 'type' AS type, c -> 'data' AS data FROM jsonb_array_elements($1) WITH ORDINALITY AS p (pair, n)"
+    " CROSS JOIN jsonb_populate_record(NULL::orders, p.pair -> 0) AS o"
+    " CROSS JOIN jsonb_populate_record(NULL::orders, p.pair -> 1) AS n"
+    " CROSS JOIN LATERAL unnest(order_changes(coalesce(o.state || '{}', empty_state()), n.state,"
+    "  CASE WHEN o.revision >= 0 THEN o.phase END, n.phase, o.closed, n.closed)) AS c"
 )
 
 
@@ -175,3 +177,69 @@ async def test_an_odd_state_stops_no_trigger_of_a_record(
     for revision, one in enumerate(({"parcels": [], "shifts": {"pickup_by": "1d"}}, state, {}), start=1):
         await register.orders.record(a_record(revision=revision, phase="shipped", state=one))
         assert await database.owner.fetchval("SELECT revision FROM orders WHERE order_id = 'A1'") == revision
+
+
+async def test_orders_that_are_recorded_in_one_statement_tell_what_each_tells_alone(
+    database: Database, register: Register
+) -> None:
+    """Also those that keep a verdict, notify somebody, or come with an older record, which is not kept."""
+    lives = [list(_records(a_driver(start, kind))) for kind, start in enumerate(STARTS)]
+    for way in ("together", "alone"):
+        for number in range(len(lives)):
+            order = an_order(f"{way}-{number}", 20_000, merchant_id=f"m-{number % 3}")
+            assert await opened(register, order) == "registered"
+        for place in range(max(map(len, lives))):
+            of_life = {number: life[place] for number, life in enumerate(lives) if place < len(life)}
+            records = [_renamed(record, f"{way}-{number}") for number, record in of_life.items()]
+            records.reverse()
+            records += [
+                a_record(f"{way}-{number}", revision=0) for number in range(len(lives)) if number not in of_life
+            ]
+            for array in [records] if way == "together" else [[record] for record in records]:
+                await database.owner.fetchval("SELECT record_orders($1::JSONB[])", array)
+    told = {
+        way: await database.owner.fetch(
+            "SELECT substr(subject, length($1) + 1) AS of, seq, merchant_id, type, at, data FROM events"
+            " WHERE starts_with(subject, $1) ORDER BY subject, seq",
+            f"order/{way}-",
+        )
+        for way in ("together", "alone")
+    }
+    assert len(told["alone"]) > 200
+    assert told["together"] == told["alone"]
+    kept = "SELECT count(*) FROM verdicts WHERE starts_with(order_id, $1)"
+    counts = [await database.owner.fetchval(kept, f"{way}-") for way in ("together", "alone")]
+    assert counts[0] == counts[1] > 0
+    out_of_order = "SELECT count(*) FROM events e JOIN events f USING (subject) WHERE e.id < f.id AND e.seq > f.seq"
+    assert await database.owner.fetchval(out_of_order) == 0
+    database.broken = True  # no money moved with these records
+
+
+def _renamed(record: OrderRecord, order_id: str) -> OrderRecord:
+    """The record as another order's, which also notifies two."""
+    seq = 2 * record.revision + 2
+    notices = (a_notice(seq, to="merchant"), a_notice(seq + 1, "delivered"))
+    return record.model_copy(update={"order_id": order_id, "notices": notices})
+
+
+async def test_a_new_order_that_has_a_record_tells_and_keeps_what_a_recorded_one_does(
+    database: Database, register: Register, book: Book
+) -> None:
+    """As one that its owner brings from elsewhere."""
+    await funded(register, book)
+    parcel = {"parcel_id": "p1", "carrier": "yto", "waybill": "YT1", "audit": "in_review", "ended": False}
+    parcel |= {"audit_since": "2026-11-22T08:00:00Z", "findings_of_review": ["moved"], "evidence_of_review": {}}
+    parcel |= {"verdict": {"outcome": "review", "reasons": ["moved"], "judged_at": "2026-11-22T08:00:00Z"}}
+    record = a_record(phase="shipped", audit="in_review", state={"parcels": [parcel]})
+    await register.orders.record(record)
+    await database.owner.execute(
+        "CREATE TEMPORARY TABLE brought ON COMMIT DROP AS SELECT * FROM orders;"
+        " UPDATE brought SET order_id = 'B1'; INSERT INTO orders SELECT * FROM brought"
+    )
+    kept = await database.owner.fetch("SELECT order_id FROM verdicts ORDER BY 1")
+    assert [row["order_id"] for row in kept] == ["A1", "B1"]
+    waits = await database.owner.fetch("SELECT order_id FROM review_queue ORDER BY 1")
+    assert [row["order_id"] for row in waits] == ["A1", "B1"]
+    told = "SELECT type, data FROM events WHERE subject = $1 ORDER BY seq"
+    assert await database.owner.fetch(told, "order/B1") == await database.owner.fetch(told, "order/A1")
+    database.broken = True  # two orders stand for one payment

@@ -108,14 +108,68 @@ CREATE TABLE notices (
 CREATE INDEX notices_in_order ON notices (position, id);
 CREATE INDEX notices_by_recipient ON notices (recipient, position, id);
 
--- Add notices of `order/{id}` or `withdrawal/{id}`; an existing one stays as it is.
-CREATE FUNCTION add_notices(p_subject TEXT, p_notices JSONB) RETURNS VOID LANGUAGE sql AS $$
-    INSERT INTO notices (subject, seq, recipient, name, facts, at)
-    SELECT p_subject, (n ->> 'seq')::INT, n ->> 'to', n ->> 'name', n -> 'facts', (n ->> 'at')::TIMESTAMPTZ
-    FROM jsonb_array_elements(p_notices) AS n
-    ORDER BY (n ->> 'seq')::INT
-    ON CONFLICT ON CONSTRAINT a_notice_is_stored_once DO NOTHING
+-- Add notices of several subjects, `order/{id}` or `withdrawal/{id}`: `p_notices` has an array of each. An existing notice
+-- stays as it is.
+CREATE FUNCTION add_notices_of(p_subjects TEXT[], p_notices JSONB[]) RETURNS VOID
+LANGUAGE plpgsql SET search_path = pg_catalog, dakuan, pg_temp SET plan_cache_mode = force_generic_plan AS $$
+DECLARE
+    v_position BIGINT := event_position();
+BEGIN
+    INSERT INTO notices (subject, seq, recipient, name, facts, at, position)
+    SELECT g.subject, (n ->> 'seq')::INT, n ->> 'to', n ->> 'name', n -> 'facts', (n ->> 'at')::TIMESTAMPTZ, v_position
+    FROM unnest(p_subjects, p_notices) WITH ORDINALITY AS g (subject, notices, n_of)
+    CROSS JOIN LATERAL jsonb_array_elements(g.notices) AS n
+    ORDER BY g.n_of, (n ->> 'seq')::INT
+    ON CONFLICT ON CONSTRAINT a_notice_is_stored_once DO NOTHING;
+END $$;
+
+-- As `add_notices_of`, of one subject.
+CREATE FUNCTION add_notices(p_subject TEXT, p_notices JSONB) RETURNS VOID
+LANGUAGE plpgsql SET search_path = pg_catalog, dakuan, pg_temp AS $$
+BEGIN
+    PERFORM add_notices_of(ARRAY[p_subject], ARRAY[p_notices]);
+END $$;
+
+-- The reasons for which a person of the platform must act; others pass by themselves.
+CREATE FUNCTION reasons_to_act() RETURNS TEXT[] LANGUAGE sql IMMUTABLE AS $$
+    SELECT '{screening,audit_in_review,refund_stuck,refund_failed}'::TEXT[]
 $$;
+
+-- For what a person must act on an order: the holds of its record, and such reasons. Most records have none.
+CREATE FUNCTION holds_in(p_record JSONB) RETURNS TEXT[] LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    RETURN ARRAY(
+        SELECT held.body ->> 'name' FROM jsonb_path_query(p_record, '$.state.holds[*]') AS held (body)
+        WHERE held.body ->> 'name' IS NOT NULL
+        UNION
+        SELECT reason FROM jsonb_array_elements_text(p_record -> 'hold_reasons') AS reason
+        WHERE reason = ANY (reasons_to_act())
+        ORDER BY 1
+    );
+END $$;
+
+-- What follows where these records close their orders. Nothing more is claimed for them: what no parcel stands for was
+-- claimed by a try that was lost. And what is left of their payments, if anything, is noted.
+CREATE FUNCTION end_orders(p_records JSONB[]) RETURNS VOID
+LANGUAGE plpgsql SET search_path = pg_catalog, dakuan, pg_temp AS $$
+BEGIN
+    UPDATE waybill_claims c SET released_at = (r.body ->> 'recorded_at')::TIMESTAMPTZ
+    FROM unnest(p_records) AS r (body)
+    WHERE c.order_id = r.body ->> 'order_id' AND c.released_at IS NULL
+      AND NOT EXISTS (
+          SELECT FROM jsonb_path_query(r.body, '$.state.parcels[*]') AS p (body)
+          WHERE (p.body ->> 'parcel_id', p.body ->> 'carrier', p.body ->> 'waybill') = (c.parcel_id, c.carrier, c.waybill))
+      AND NOT EXISTS (
+          SELECT FROM jsonb_path_query(r.body, '$.state.cases[*].parcel') AS p (body)
+          WHERE (p.body ->> 'parcel_id', p.body ->> 'carrier', p.body ->> 'waybill') = (c.parcel_id, c.carrier, c.waybill));
+    PERFORM note_rest_at_end(r.order_id, r.recorded_at)
+    FROM (
+        SELECT o.order_id, (g.body ->> 'recorded_at')::TIMESTAMPTZ AS recorded_at
+        FROM unnest(p_records) AS g (body) JOIN orders o ON o.order_id = g.body ->> 'order_id'
+        JOIN payments p ON p.channel = o.channel AND p.payment = o.payment
+        WHERE p.paid_minor > p.claimed_minor + p.returned_minor ORDER BY o.order_id COLLATE "C"
+    ) AS r;
+END $$;
 
 -- Keep the newest states of orders (OrderRecords, one of each order), each if it follows the one that the register has. A
 -- lower revision never overwrites a higher one. Another revision than the record follows is of a try whose worker died
@@ -133,6 +187,11 @@ DECLARE
     v_same   BOOLEAN;
     v_n      INT;
     v_record JSONB;
+    v_cases  BOOLEAN := FALSE;
+    v_closed JSONB[] := '{}';
+    -- Whom the records notify.
+    v_subjects TEXT[] := '{}';
+    v_notices  JSONB[] := '{}';
 BEGIN
     WITH kept AS (
         UPDATE orders o
@@ -143,14 +202,8 @@ BEGIN
             next_deadline_name = r.body #>> '{next_deadline,name}',
             next_deadline_at = (r.body #>> '{next_deadline,at}')::TIMESTAMPTZ,
             hold_reasons = ARRAY(SELECT jsonb_array_elements_text(r.body -> 'hold_reasons')),
-            holds = ARRAY(
-                SELECT held.body ->> 'name' FROM jsonb_path_query(r.body, '$.state.holds[*]') AS held (body)
-                WHERE held.body ->> 'name' IS NOT NULL
-                UNION
-                SELECT reason FROM jsonb_array_elements_text(r.body -> 'hold_reasons') AS reason
-                WHERE reason IN ('screening', 'audit_in_review', 'refund_stuck', 'refund_failed')
-                ORDER BY 1
-            ),
+            holds = CASE WHEN coalesce(r.body #> '{state,holds}', '[]') = '[]'
+                              AND NOT r.body -> 'hold_reasons' ?| reasons_to_act() THEN '{}' ELSE holds_in(r.body) END,
             refunded_minor = (r.body ->> 'refunded_minor')::BIGINT,
             closed = (r.body ->> 'closed')::BOOLEAN,
             state = r.body -> 'state',
@@ -169,23 +222,24 @@ BEGIN
     FOREACH v_n IN ARRAY coalesce(v_of, '{}') LOOP
         v_kept[v_n] := TRUE;
         v_record := p_records[v_n];
-        IF v_record -> 'notices' <> '[]' THEN -- most records have none
-            PERFORM add_notices('order/' || (v_record ->> 'order_id'), v_record -> 'notices');
+        IF v_record -> 'notices' <> '[]' THEN -- many records have none
+            v_subjects := v_subjects || ('order/' || (v_record ->> 'order_id'));
+            v_notices := v_notices || (v_record -> 'notices');
         END IF;
-        IF v_record #> '{state,cases,0}' IS NOT NULL THEN -- most orders have no case
-            PERFORM note_claim_payments(v_record);
+        IF v_record -> 'closed' = 'true' THEN
+            v_closed := v_closed || v_record;
         END IF;
-        IF (v_record ->> 'closed')::BOOLEAN THEN
-            -- Nothing more is claimed for it. What no parcel of it stands for was claimed by a try that was lost.
-            PERFORM release_claims(
-                v_record ->> 'order_id', coalesce(array_agg(p.body ->> 'parcel_id'), '{}'),
-                coalesce(array_agg(p.body ->> 'carrier'), '{}'), coalesce(array_agg(p.body ->> 'waybill'), '{}'),
-                (v_record ->> 'recorded_at')::TIMESTAMPTZ)
-            FROM (SELECT jsonb_path_query(v_record, '$.state.parcels[*]')
-                  UNION ALL SELECT jsonb_path_query(v_record, '$.state.cases[*].parcel')) AS p (body);
-            PERFORM note_rest_at_end(v_record ->> 'order_id', (v_record ->> 'recorded_at')::TIMESTAMPTZ);
-        END IF;
+        v_cases := v_cases OR v_record #> '{state,cases,0}' IS NOT NULL;
     END LOOP;
+    IF v_subjects <> '{}' THEN
+        PERFORM add_notices_of(v_subjects, v_notices);
+    END IF;
+    IF v_cases THEN -- most orders have none
+        PERFORM note_claim_payments(p_records[n]) FROM unnest(v_of) AS n;
+    END IF;
+    IF v_closed <> '{}' THEN
+        PERFORM end_orders(v_closed);
+    END IF;
     FOR v_n IN 1..cardinality(p_records) LOOP
         CONTINUE WHEN v_kept[v_n];
         v_record := p_records[v_n];
@@ -332,7 +386,8 @@ END $$;
 CREATE FUNCTION open_order(
     p_order JSONB, p_content_hash TEXT, p_opened_by TEXT, p_paid_minor BIGINT, p_policy_hash TEXT, p_now TIMESTAMPTZ
 ) RETURNS TEXT
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp
+SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     v_id      TEXT := p_order ->> 'order_id';
     v_channel TEXT := p_order #>> '{payment,channel}';

@@ -57,7 +57,7 @@ BEGIN
     WHERE t.happened ORDER BY t.n;
 END $$;
 
--- As `add_order_events`: no further processes, one plan a session.
+-- No further processes, one plan a session: the planner guesses a thousand elements for each array of a state.
 CREATE FUNCTION add_withdrawal_events() RETURNS TRIGGER
 LANGUAGE plpgsql SET search_path = pg_catalog, dakuan, pg_temp
 SET max_parallel_workers_per_gather = 0 SET plan_cache_mode = force_generic_plan AS $$
@@ -80,23 +80,49 @@ CREATE TRIGGER a_withdrawal_has_its_events AFTER UPDATE OF revision, state, stat
 
 -- --- notices, accounts, merchants, reconciliation ------------------------------------------------------------
 
--- A notice is an event with a recipient. A merchant sees those to merchants only.
+-- The merchant whose subject it is; null where it is none's.
+CREATE FUNCTION merchant_of_subject(p_subject TEXT) RETURNS TEXT
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, dakuan, pg_temp AS $$
+DECLARE
+    v_id CONSTANT TEXT := split_part(p_subject, '/', 2);
+BEGIN
+    RETURN CASE split_part(p_subject, '/', 1)
+        WHEN 'order' THEN (SELECT o.merchant_id FROM orders o WHERE o.order_id = v_id)
+        WHEN 'withdrawal' THEN (SELECT w.merchant_id FROM withdrawals w WHERE w.withdrawal_id = v_id)
+        WHEN 'merchant' THEN v_id END;
+END $$;
+
+-- A notice is an event with a recipient, at the notice's position. A merchant sees those to merchants only.
 CREATE FUNCTION add_notice_events() RETURNS TRIGGER
 LANGUAGE plpgsql SET search_path = pg_catalog, dakuan, pg_temp
 SET max_parallel_workers_per_gather = 0 SET plan_cache_mode = force_generic_plan AS $$
+DECLARE
+    v_notice    RECORD;
+    v_last      INT := 0;
+    v_subjects  TEXT[] := '{}';
+    v_merchants TEXT[] := '{}';
+    v_events    JSONB[] := '{}';
 BEGIN
-    PERFORM add_events(s.subject, CASE split_part(s.subject, '/', 1)
-        WHEN 'order' THEN (SELECT o.merchant_id FROM orders o WHERE o.order_id = split_part(s.subject, '/', 2))
-        WHEN 'withdrawal' THEN (SELECT w.merchant_id FROM withdrawals w
-                                WHERE w.withdrawal_id = split_part(s.subject, '/', 2))
-        WHEN 'merchant' THEN split_part(s.subject, '/', 2) END, NULL, s.events)
-    FROM (
-        SELECT a.subject, jsonb_agg(jsonb_build_object(
-            'type', 'notice.' || a.name, 'at', a.at,
-            'data', jsonb_build_object('to', a.recipient, 'facts', a.facts))
-            || CASE WHEN a.recipient <> 'merchant' THEN '{"merchant_id": null}'::JSONB ELSE '{}' END ORDER BY a.seq) AS events
-        FROM added a GROUP BY a.subject ORDER BY a.subject
-    ) AS s;
+    FOR v_notice IN
+        SELECT a.subject, a.position, a.recipient = 'merchant' AS to_merchant, jsonb_build_object(
+            'type', 'notice.' || a.name, 'at', a.at, 'data', jsonb_build_object('to', a.recipient, 'facts', a.facts))
+            || CASE WHEN a.recipient <> 'merchant' THEN '{"merchant_id": null}'::JSONB ELSE '{}' END AS event
+        FROM added a ORDER BY a.subject, a.seq
+    LOOP
+        IF v_last = 0 OR v_subjects[v_last] <> v_notice.subject THEN
+            v_last := v_last + 1;
+            v_subjects[v_last] := v_notice.subject;
+            v_merchants[v_last] := NULL;
+            v_events[v_last] := '[]';
+        END IF;
+        IF v_notice.to_merchant AND v_merchants[v_last] IS NULL THEN
+            v_merchants[v_last] := merchant_of_subject(v_notice.subject);
+        END IF;
+        v_events[v_last] := v_events[v_last] || v_notice.event;
+    END LOOP;
+    IF v_last > 0 THEN -- a notice that was there before is no event
+        PERFORM add_events_of(v_notice.position, v_subjects, v_merchants, NULL, NULL, v_events);
+    END IF;
     RETURN NULL;
 END $$;
 

@@ -63,41 +63,33 @@ BEGIN
     ORDER BY c.n, v.n;
 END $$;
 
-CREATE FUNCTION keep_verdicts() RETURNS TRIGGER
+-- Keep what is new in a record of an order, whose state before was `p_old`.
+CREATE FUNCTION keep_verdicts(p_order_id TEXT, p_recorded_at TIMESTAMPTZ, p_old JSONB, p_new JSONB) RETURNS VOID
 LANGUAGE plpgsql SET search_path = pg_catalog, dakuan, pg_temp
-SET max_parallel_workers_per_gather = 0 SET plan_cache_mode = force_generic_plan AS $$
+SET max_parallel_workers_per_gather = 0 SET plan_cache_mode = force_generic_plan SET enable_nestloop = on AS $$
 BEGIN
-    IF NEW.state -> 'parcels' IS NOT DISTINCT FROM OLD.state -> 'parcels' THEN
-        RETURN NULL;
-    END IF;
     INSERT INTO verdicts (order_id, parcel_id, n, carrier, waybill, judged_at, rule_set, outcome, reasons, findings,
                           traces, decided_by, decision)
-    SELECT NEW.order_id, v.parcel_id,
+    SELECT p_order_id, v.parcel_id,
            row_number() OVER (PARTITION BY v.parcel_id) + coalesce((SELECT max(k.n) FROM verdicts k
-               WHERE k.order_id = NEW.order_id AND k.parcel_id = v.parcel_id), 0),
+               WHERE k.order_id = p_order_id AND k.parcel_id = v.parcel_id), 0),
            coalesce(v.parcel ->> 'carrier', ''), coalesce(v.parcel ->> 'waybill', ''),
-           coalesce(time_or_null(v.judged_at), NEW.recorded_at), v.parcel #>> '{verdict,rule_set}',
+           coalesce(time_or_null(v.judged_at), p_recorded_at), v.parcel #>> '{verdict,rule_set}',
            coalesce(v.outcome, 'unknown'), coalesce(v.parcel #> '{verdict,reasons}', '[]'),
            coalesce(v.parcel #> '{verdict,findings}', '[]'), t.traces, v.decided_by, v.decision
-    FROM new_verdicts(OLD.state, NEW.state) AS v
+    FROM new_verdicts(p_old, p_new) AS v
     CROSS JOIN LATERAL (
         SELECT jsonb_agg(a.trace ORDER BY a.provider) AS traces
         FROM (
             SELECT p.provider, p.trace FROM polled_traces p
-            WHERE p.order_id = NEW.order_id AND p.parcel_id = v.parcel_id
+            WHERE p.order_id = p_order_id AND p.parcel_id = v.parcel_id
             UNION ALL
             SELECT p.provider, p.trace FROM pushed_traces p
             WHERE p.carrier = v.parcel ->> 'carrier' AND p.waybill = v.parcel ->> 'waybill'
         ) AS a
     ) AS t
     WHERE v.parcel_id IS NOT NULL;
-    RETURN NULL;
 END $$;
-
-CREATE TRIGGER a_verdict_is_kept_when_its_order_is_new AFTER INSERT ON orders
-    FOR EACH ROW WHEN (NEW.revision >= 0) EXECUTE FUNCTION keep_verdicts();
-CREATE TRIGGER a_verdict_is_kept AFTER UPDATE OF revision, state ON orders
-    FOR EACH ROW WHEN (NEW.revision <> OLD.revision) EXECUTE FUNCTION keep_verdicts();
 
 -- Forget the traces of verdicts that are older than this, 30 days at the least. Returns how many verdicts lost theirs.
 CREATE FUNCTION purge_verdict_traces(p_before TIMESTAMPTZ) RETURNS BIGINT

@@ -70,25 +70,93 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, dakuan, pg_temp AS $$
     WHERE o.hold_reasons @> ARRAY['after_sale_arbitration']
 $$;
 
-CREATE FUNCTION keep_reviews() RETURNS TRIGGER
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
+CREATE FUNCTION keep_reviews(p_order_id TEXT) RETURNS VOID
+LANGUAGE plpgsql SET search_path = pg_catalog, dakuan, pg_temp SET enable_nestloop = on AS $$
 BEGIN
-    DELETE FROM review_queue q WHERE q.order_id = NEW.order_id;
-    INSERT INTO review_queue SELECT * FROM reviews_of(NEW) AS r WHERE r.since IS NOT NULL AND r.parcel_id IS NOT NULL;
+    DELETE FROM review_queue q WHERE q.order_id = p_order_id;
+    INSERT INTO review_queue SELECT r.* FROM orders o CROSS JOIN LATERAL reviews_of(o) AS r
+    WHERE o.order_id = p_order_id AND r.since IS NOT NULL AND r.parcel_id IS NOT NULL;
+END $$;
+
+-- --- what follows from a record of an order ------------------------------------------------------------------
+
+-- Its events, its verdicts, and its place in the queue of reviews: for all orders of a statement at once, which reads each
+-- stored state once. As a row's triggers, each would read it again, and each of their conditions is made anew from its
+-- text in each statement.
+--
+-- No further processes, one plan a session: the planner guesses a thousand elements for each array of a state. The session
+-- may make its plan for one order, and the owner change a million at once: a hash finds what each was.
+CREATE FUNCTION follow_orders() RETURNS TRIGGER
+LANGUAGE plpgsql SET search_path = pg_catalog, dakuan, pg_temp
+SET max_parallel_workers_per_gather = 0 SET plan_cache_mode = force_generic_plan
+SET enable_hashjoin = on SET enable_nestloop = off AS $$
+DECLARE
+    v_order     RECORD;
+    v_was       JSONB;
+    v_is        JSONB;
+    v_changes   JSONB[];
+    v_subjects  TEXT[] := '{}';
+    v_merchants TEXT[] := '{}';
+    v_recorded  TIMESTAMPTZ[] := '{}';
+    v_facts     JSONB[] := '{}';
+    v_events    JSONB[] := '{}';
+BEGIN
+    FOR v_order IN
+        SELECT n.order_id, n.merchant_id, n.recorded_at, n.phase, n.closed, n.state, o.state AS state_was,
+               CASE WHEN o.revision >= 0 THEN o.phase END AS phase_was, o.closed AS closed_was,
+               n.revision <> o.revision AS recorded,
+               order_facts(n.phase, n.audit, n.receipt, n.total_minor, n.currency, n.next_deadline_name,
+                           n.next_deadline_at) AS facts,
+               ARRAY[n.audit, o.audit] && '{rejected,in_review}' OR 'screening_held' IN (n.phase, o.phase)
+               OR 'after_sale_arbitration' = ANY (n.hold_reasons || o.hold_reasons) AS in_review
+        FROM orders_after n JOIN orders_before o ON o.order_id = n.order_id
+    LOOP
+        IF v_order.in_review THEN -- few orders ever are
+            PERFORM keep_reviews(v_order.order_id);
+        END IF;
+        CONTINUE WHEN NOT v_order.recorded;
+        v_was := coalesce(v_order.state_was || '{}', empty_state()); -- unpacked once
+        v_is := v_order.state;
+        v_changes := order_changes(v_was, v_is, v_order.phase_was, v_order.phase, v_order.closed_was, v_order.closed);
+        IF v_changes <> '{}' THEN
+            v_subjects := v_subjects || ('order/' || v_order.order_id);
+            v_merchants := v_merchants || v_order.merchant_id;
+            v_recorded := v_recorded || v_order.recorded_at;
+            v_facts := v_facts || (event_cause(v_was, v_is) || v_order.facts);
+            v_events := v_events || to_jsonb(v_changes);
+        END IF;
+        IF v_is @? '$.parcels[*] ? (exists (@.verdict.outcome) || exists (@.decisions[0]))' THEN
+            IF v_is -> 'parcels' IS DISTINCT FROM v_was -> 'parcels' THEN
+                PERFORM keep_verdicts(v_order.order_id, v_order.recorded_at, v_was, v_is);
+            END IF;
+        END IF;
+    END LOOP;
+    IF v_subjects <> '{}' THEN
+        PERFORM add_events_of(event_position(), v_subjects, v_merchants, v_recorded, v_facts, v_events);
+    END IF;
     RETURN NULL;
 END $$;
 
--- Few orders ever wait for a person; the others do not call the function.
-CREATE TRIGGER reviews_are_kept_at_first AFTER INSERT ON orders FOR EACH ROW
-    WHEN (NEW.audit IN ('rejected', 'in_review') OR NEW.phase = 'screening_held'
-          OR NEW.hold_reasons @> ARRAY['after_sale_arbitration'])
-    EXECUTE FUNCTION keep_reviews();
-CREATE TRIGGER reviews_are_kept AFTER UPDATE ON orders FOR EACH ROW
-    WHEN (NEW.audit IN ('rejected', 'in_review') OR NEW.phase = 'screening_held'
-          OR NEW.hold_reasons @> ARRAY['after_sale_arbitration']
-          OR OLD.audit IN ('rejected', 'in_review') OR OLD.phase = 'screening_held'
-          OR OLD.hold_reasons @> ARRAY['after_sale_arbitration'])
-    EXECUTE FUNCTION keep_reviews();
+CREATE TRIGGER orders_are_followed AFTER UPDATE ON orders
+    REFERENCING OLD TABLE AS orders_before NEW TABLE AS orders_after
+    FOR EACH STATEMENT EXECUTE FUNCTION follow_orders();
+
+-- The same for an order that has a record from the beginning, as one that the owner brings from elsewhere.
+CREATE FUNCTION follow_new_order() RETURNS TRIGGER
+LANGUAGE plpgsql SET search_path = pg_catalog, dakuan, pg_temp SET plan_cache_mode = force_generic_plan AS $$
+BEGIN
+    PERFORM keep_reviews(NEW.order_id);
+    PERFORM add_events_of(
+        event_position(), ARRAY['order/' || NEW.order_id], ARRAY[NEW.merchant_id], ARRAY[NEW.recorded_at],
+        ARRAY[event_cause(empty_state(), NEW.state) || order_facts(NEW.phase, NEW.audit, NEW.receipt, NEW.total_minor, NEW.currency,
+                                                          NEW.next_deadline_name, NEW.next_deadline_at)],
+        ARRAY[to_jsonb(order_changes(empty_state(), NEW.state, NULL, NEW.phase, NULL, NEW.closed))]);
+    PERFORM keep_verdicts(NEW.order_id, NEW.recorded_at, NULL, NEW.state);
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER a_new_order_is_followed AFTER INSERT ON orders
+    FOR EACH ROW WHEN (NEW.revision >= 0) EXECUTE FUNCTION follow_new_order();
 
 INSERT INTO review_queue
 SELECT r.* FROM orders o CROSS JOIN LATERAL reviews_of(o) AS r
