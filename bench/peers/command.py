@@ -44,7 +44,7 @@ class _Other(NamedTuple):
 
     module: str
     client: str
-    """The class of its client in the module: an engine, and an asynchronous context while it is connected."""
+    """The class of its client in the module, a `PeerClient`."""
     needs: tuple[str, ...]
     """Packages and programs."""
     server: type[ServerProcess] | None = None

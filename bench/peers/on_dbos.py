@@ -13,12 +13,13 @@ import asyncio
 import signal
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import Any
 
 import asyncpg
 from dbos import DBOS, DBOSClient, DBOSConfig
 
-from bench.engines import Scan, until, waybill_of
+from bench.engines import Scan
+from bench.peers.client import PeerClient
 from bench.peers.duties import CONFIRM_BY, SETTLE_AFTER, SHIP_BY, Duties, database_of, open_duties
 from config import Settings, load
 from ending import end_with
@@ -80,13 +81,13 @@ def _step(duty: Duty) -> Duty:
     return made
 
 
-class OnDbos:
+class OnDbos(PeerClient):
     """Its client."""
 
     name = "dbos"
 
     def __init__(self, settings: Settings, pool: asyncpg.Pool[Any], scan: Scan) -> None:
-        self._pool, self._scan = pool, scan
+        super().__init__(pool, scan)
         self._client = DBOSClient(
             system_database_url=database_of(settings, self.name),
             system_database_pool_size=POOL,
@@ -94,13 +95,7 @@ class OnDbos:
             application_name="bench",
         )
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *error: object) -> None:
-        self._client.destroy()
-
-    async def start(self, order_id: str) -> None:
+    async def _begin(self, order_id: str) -> None:
         options: Any = {
             "workflow_name": FLOW,
             "queue_name": QUEUE,
@@ -108,28 +103,14 @@ class OnDbos:
             "app_version": VERSION,
         }
         await self._client.enqueue_async(options, order_id, datetime.now(UTC).isoformat())
-        await until(lambda: self._moved(order_id, "fund"))
 
-    async def ship(self, order_id: str) -> None:
-        await self._scan(waybill_of(order_id))
-        await self._command(order_id, "ship")
-        marked = "SELECT 1 FROM bench.marks WHERE order_id = $1 AND what = 'audited'"
-        await until(lambda: self._pool.fetchval(marked, order_id))
-
-    async def confirm(self, order_id: str) -> None:
-        await self._command(order_id, "confirm")
-
-    async def settled(self, order_id: str) -> None:
-        await until(lambda: self._moved(order_id, "settle"))
-
-    async def _moved(self, order_id: str, what: str) -> Any:
-        return await self._pool.fetchval("SELECT 1 FROM movements WHERE reference = $1", f"order/{order_id}/{what}")
-
-    async def _command(self, order_id: str, topic: str) -> None:
-        """Send one command and read its answer."""
-        await self._client.send_async(order_id, {"order_id": order_id}, topic, idempotency_key=f"{topic}-{order_id}")
-        answer = await self._client.get_event_async(order_id, topic)
+    async def _command(self, order_id: str, verb: str) -> None:
+        await self._client.send_async(order_id, {"order_id": order_id}, verb, idempotency_key=f"{verb}-{order_id}")
+        answer = await self._client.get_event_async(order_id, verb)
         assert answer == "accepted", answer
+
+    async def _close(self) -> None:
+        self._client.destroy()
 
 
 async def main(settings: Settings) -> None:

@@ -18,7 +18,8 @@ from typing import Any, Self
 import asyncpg
 from procrastinate import App, PsycopgConnector, RetryStrategy
 
-from bench.engines import Scan, until, waybill_of
+from bench.engines import Scan, until
+from bench.peers.client import PeerClient
 from bench.peers.duties import CONFIRM_BY, SETTLE_AFTER, SHIP_BY, Duties, database_of, open_duties
 from bench.rounds import CLIENTS
 from config import Settings, load
@@ -102,46 +103,29 @@ def app_of(settings: Settings) -> App:
     return App(connector=PsycopgConnector(conninfo=dsn, min_size=4, max_size=CLIENTS))
 
 
-class OnProcrastinate:
+class OnProcrastinate(PeerClient):
     """Its client."""
 
     name = "procrastinate"
 
     def __init__(self, settings: Settings, pool: asyncpg.Pool[Any], scan: Scan) -> None:
-        self._pool, self._scan, self._app = pool, scan, app_of(settings)
+        super().__init__(pool, scan)
+        self._app = app_of(settings)
         self._opened_at = datetime.now(UTC)
 
     async def __aenter__(self) -> Self:
         await self._app.open_async()
         return self
 
-    async def __aexit__(self, *error: object) -> None:
-        await self._app.close_async()
-
-    async def start(self, order_id: str) -> None:
+    async def _begin(self, order_id: str) -> None:
         await defer(self._app, "open", order_id, self._opened_at)
-        await until(lambda: self._moved(order_id, "fund"))
-
-    async def ship(self, order_id: str) -> None:
-        await self._scan(waybill_of(order_id))
-        await self._command(order_id, "ship")
-        await until(lambda: self._marked(order_id, "audited"))
-
-    async def confirm(self, order_id: str) -> None:
-        await self._command(order_id, "confirm")
-
-    async def settled(self, order_id: str) -> None:
-        await until(lambda: self._moved(order_id, "settle"))
 
     async def _command(self, order_id: str, verb: str) -> None:
         await defer(self._app, verb, order_id, self._opened_at)
         await until(lambda: self._marked(order_id, f"{verb} accepted"))
 
-    async def _marked(self, order_id: str, what: str) -> Any:
-        return await self._pool.fetchval("SELECT 1 FROM bench.marks WHERE order_id = $1 AND what = $2", order_id, what)
-
-    async def _moved(self, order_id: str, what: str) -> Any:
-        return await self._pool.fetchval("SELECT 1 FROM movements WHERE reference = $1", f"order/{order_id}/{what}")
+    async def _close(self) -> None:
+        await self._app.close_async()
 
 
 async def main(settings: Settings) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
-from typing import Any, Self
+from typing import Any
 
 import asyncpg
 import httpx2
@@ -21,7 +21,8 @@ import hypercorn.asyncio
 import restate
 from restate.server import install_shutdown_hook
 
-from bench.engines import GIVE_UP_AFTER, Scan, until, waybill_of
+from bench.engines import GIVE_UP_AFTER, Scan, until
+from bench.peers.client import PeerClient
 from bench.peers.duties import CONFIRM_BY, SETTLE_AFTER, SHIP_BY, Duties, open_duties
 from bench.peers.restate_server import RestateServer
 from bench.rounds import CLIENTS
@@ -88,46 +89,23 @@ async def _received(ctx: restate.WorkflowContext, command: str, within: timedelt
             raise restate.TerminalError(f"no {command} in time")
 
 
-class OnRestate:
+class OnRestate(PeerClient):
     """Its client."""
 
     name = "restate"
 
     def __init__(self, settings: Settings, pool: asyncpg.Pool[Any], scan: Scan) -> None:
-        self._pool, self._scan = pool, scan
+        super().__init__(pool, scan)
         self._http = httpx2.AsyncClient(
             base_url=f"http://{LOOPBACK}:{_ports(settings)['port']}/{FLOW}",
             timeout=GIVE_UP_AFTER,
             limits=httpx2.Limits(max_connections=CLIENTS, max_keepalive_connections=CLIENTS),
         )
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *error: object) -> None:
-        await self._http.aclose()
-
-    async def start(self, order_id: str) -> None:
+    async def _begin(self, order_id: str) -> None:
         await self._call(f"{order_id}/run/send", datetime.now(UTC).isoformat())
-        await until(lambda: self._moved(order_id, "fund"))
-
-    async def ship(self, order_id: str) -> None:
-        await self._scan(waybill_of(order_id))
-        await self._command(order_id, "ship")
-        marked = "SELECT 1 FROM bench.marks WHERE order_id = $1 AND what = 'audited'"
-        await until(lambda: self._pool.fetchval(marked, order_id))
-
-    async def confirm(self, order_id: str) -> None:
-        await self._command(order_id, "confirm")
-
-    async def settled(self, order_id: str) -> None:
-        await until(lambda: self._moved(order_id, "settle"))
-
-    async def _moved(self, order_id: str, what: str) -> Any:
-        return await self._pool.fetchval("SELECT 1 FROM movements WHERE reference = $1", f"order/{order_id}/{what}")
 
     async def _command(self, order_id: str, verb: str) -> None:
-        """Send one command and read its answer."""
         answer = await self._call(f"{order_id}/{verb}", order_id, {"Idempotency-Key": f"{verb}-{order_id}"})
         assert answer == "accepted", answer
 
@@ -135,6 +113,9 @@ class OnRestate:
         reply = await self._http.post(f"/{path}", json=body, headers=headers)
         reply.raise_for_status()
         return reply.json()
+
+    async def _close(self) -> None:
+        await self._http.aclose()
 
 
 def _ports(settings: Settings) -> dict[str, int]:
