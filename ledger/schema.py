@@ -29,6 +29,8 @@ _HEAD = """\
 SET check_function_bodies = off;
 """
 _FUNCTION = re.compile(r"CREATE OR REPLACE FUNCTION (?:dakuan\.)?(\w+)\((.*)\)\n")
+_CALL = re.compile(r"(\w+)\(")
+"""In a table's text: what its constraints call must be there before the table."""
 
 
 def written() -> str:
@@ -42,7 +44,8 @@ async def schema_of(owner_dsn: str, worker: str) -> str:
     try:
         tables = await _tables(connection)
         functions = [_function(row["text"]) for row in await connection.fetch(FUNCTIONS)]
-        named = [text for text in functions if _in_a_rule(text, tables)]
+        called = set(_CALL.findall("\n".join(tables)))
+        named = [text for text in functions if _name_of(text) in called]
         parts = [
             _HEAD,
             *_lines(await connection.fetch(DOMAINS)),
@@ -109,10 +112,8 @@ def _function(text: str) -> str:
     return f"{opening}\n{text[head.end() :].rstrip()};"
 
 
-def _in_a_rule(function: str, tables: Iterable[str]) -> bool:
-    """Whether a constraint of a table calls this function: it must be there before the table."""
-    name = function.removeprefix("CREATE FUNCTION ").partition("(")[0]
-    return any(re.search(rf"\b{name}\(", table) for table in tables)
+def _name_of(function: str) -> str:
+    return function.removeprefix("CREATE FUNCTION ").partition("(")[0]
 
 
 def _lines(rows: Iterable[asyncpg.Record]) -> list[str]:
