@@ -10,11 +10,7 @@ from pathlib import Path
 
 import pytest
 from bytecode import keep_bytecode
-from cached_workflows import remember_only
 from memory import keep_in_memory
-from sizes import load_profile
-
-from gateway import connecting
 
 HERE = Path(__file__).parent
 SHARED_DATA = "DAKUAN_SHARED_DATA"
@@ -24,6 +20,8 @@ LAST_PAUSE = 0.3
 pytest_plugins = (
     "sharing",  # a run on several processes
     "said_outcomes",  # what they say to the one that counts
+)
+OF_TESTS = (
     "databases",  # PostgreSQL
     "stand_ins",  # carrier, payment channel and bank
     "standin_caller",  # their own dialect
@@ -38,10 +36,10 @@ pytest_plugins = (
     "console_served",  # its pages from made-up rows
     "wechatpay_adapters",
 )
+"""Plugins of the processes that run tests. The one that only divides a run begins without them, two seconds earlier."""
 
 keep_bytecode()
 keep_in_memory()
-load_profile()
 gc.disable()  # while all files are read: what they make stays; see `sharing.pytest_collection_finish`
 
 
@@ -57,6 +55,8 @@ def shared_data() -> Path:
 @pytest.fixture(scope="session", autouse=True)
 def _one_pause_at_the_end() -> None:
     """A client of ours pauses before its program ends; the test run pauses once, in `pytest_unconfigure`."""
+    from gateway import connecting
+
     connecting.LAST_PAUSE = 0.0
 
 
@@ -66,11 +66,30 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Give every worker that a test builds as many workflows, also where it says another number; hear a Ctrl-C."""
+    """Hear a Ctrl-C, and load what tests need, where tests are run."""
+    _hear_ctrl_c()
+    if not _only_divides(config):
+        _load_for_tests(config)
+
+
+def _only_divides(config: pytest.Config) -> bool:
+    """Whether this process hands out tests that others run."""
+    return getattr(config.option, "dist", "no") != "no" and not hasattr(config, "workerinput")
+
+
+def _load_for_tests(config: pytest.Config) -> None:
+    """The plugins; how much is tried at random; and for every worker that a test builds as many workflows as the option
+    says, also where the test says another number.
+    """
+    from cached_workflows import remember_only
+    from sizes import load_profile
+
+    for name in OF_TESTS:
+        config.pluginmanager.import_plugin(name)
+    load_profile()
     cached = config.getoption("--cached-workflows")
     if cached is not None:
         remember_only(cached)
-    _hear_ctrl_c()
 
 
 def _hear_ctrl_c() -> None:

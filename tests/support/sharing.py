@@ -11,12 +11,13 @@ import gc
 import itertools
 import os
 import tomllib
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
 
 TESTS = Path(__file__).parents[1]
 ON_STACK = {
@@ -62,8 +63,22 @@ def scope_of(nodeid: str) -> str:
     return "http" if stack == "up" and file.startswith("storefront_") else stack
 
 
+class _Numbered(list[str]):
+    """Names of tests that know their places: the scheduler asks for each one's."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        super().__init__(names)
+        self._places = {name: place for place, name in enumerate(self)}
+
+    def index(self, name: str, *_: Any) -> int:
+        return self._places[name]
+
+
 class WholeFiles(LoadScopeScheduling):
     """Hands out whole files, and files of one stack together."""
+
+    def add_node_collection(self, node: WorkerController, collection: Sequence[str]) -> None:
+        super().add_node_collection(node, _Numbered(collection))
 
     def _split_scope(self, nodeid: str) -> str:
         return scope_of(nodeid)
