@@ -10,8 +10,9 @@ from __future__ import annotations
 import gc
 
 NEW_OBJECTS = 5_000
-"""So many more objects are looked through, in about a millisecond. After ten such looks, what survived them is looked
-through again.
+"""So many more objects are looked through, in about a millisecond."""
+AGAIN_AFTER = 5
+"""After so many looks, what survived them is looked through once more. More would cost as much, and keep more garbage.
 """
 ALL_AFTER = 2
 """After so many of those second looks, all may be looked through: a workflow that left memory is such garbage."""
@@ -20,4 +21,4 @@ ALL_AFTER = 2
 def spare_what_is_loaded() -> None:
     """Leave what the program has loaded out of every look for garbage; call it once, when all is loaded."""
     gc.freeze()
-    gc.set_threshold(NEW_OBJECTS, 10, ALL_AFTER)
+    gc.set_threshold(NEW_OBJECTS, AGAIN_AFTER, ALL_AFTER)
