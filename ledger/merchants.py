@@ -193,7 +193,7 @@ class Merchants(RegisterPart):
 
     async def _order_ids(self, condition: str, merchant_id: str, name: str) -> list[str]:
         ids = await self._call(
-            "SELECT coalesce(array_agg(order_id ORDER BY order_id), '{}') FROM orders"
+            "SELECT coalesce(array_agg(order_id::TEXT ORDER BY order_id), '{}') FROM orders"
             f" WHERE merchant_id = $1 AND NOT closed AND {condition} ($2 = ANY (holds))",
             merchant_id,
             name,

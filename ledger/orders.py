@@ -210,7 +210,8 @@ class Orders(RegisterPart):
         """The ids of the orders that were paid with a payment of this reference, through any channel."""
         return list(
             await self._call(
-                "SELECT ARRAY(SELECT order_id FROM orders WHERE payment = $1 ORDER BY order_id LIMIT 100)", payment
+                "SELECT ARRAY(SELECT order_id::TEXT FROM orders WHERE payment = $1 ORDER BY order_id LIMIT 100)",
+                payment,
             )
         )
 

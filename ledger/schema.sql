@@ -11,6 +11,10 @@ CREATE DOMAIN guarded_balance AS bigint
     CONSTRAINT guarded_balance_never_negative CHECK (VALUE >= 0);
 CREATE DOMAIN movement_reference AS text COLLATE "C"
     CONSTRAINT reference_in_bounds CHECK (length(VALUE) >= 1 AND length(VALUE) <= 300);
+CREATE DOMAIN order_key AS text
+    CONSTRAINT order_id_form CHECK (VALUE ~ '^[A-Za-z0-9_-]+$'::text AND length(VALUE) <= 64);
+CREATE DOMAIN order_total AS bigint
+    CONSTRAINT order_total_in_bounds CHECK (VALUE >= 1 AND VALUE <= '1000000000000000'::bigint);
 CREATE DOMAIN transfer_amount AS bigint
     CONSTRAINT amount_in_bounds CHECK (VALUE >= 1 AND VALUE <= '1000000000000000'::bigint);
 
@@ -688,11 +692,11 @@ CREATE TABLE movement_legs (
 );
 
 CREATE TABLE orders (
-    order_id text NOT NULL,
+    order_id order_key NOT NULL,
     merchant_id text NOT NULL,
     buyer_id text NOT NULL,
     currency text NOT NULL,
-    total_minor bigint NOT NULL,
+    total_minor order_total NOT NULL,
     channel text NOT NULL,
     payment text NOT NULL,
     body jsonb NOT NULL,
@@ -716,9 +720,7 @@ CREATE TABLE orders (
     CONSTRAINT orders_pkey PRIMARY KEY (order_id),
     CONSTRAINT orders_channel_payment_fkey FOREIGN KEY (channel, payment) REFERENCES payments(channel, payment),
     CONSTRAINT orders_policy_hash_fkey FOREIGN KEY (policy_hash) REFERENCES policies(content_hash),
-    CONSTRAINT order_id_form CHECK (order_id ~ '^[A-Za-z0-9_-]{1,64}$'::text),
-    CONSTRAINT order_never_refunds_more_than_paid CHECK (refunded_minor >= 0 AND refunded_minor <= total_minor),
-    CONSTRAINT order_total_in_bounds CHECK (total_minor >= 1 AND total_minor <= '1000000000000000'::bigint)
+    CONSTRAINT order_never_refunds_more_than_paid CHECK (refunded_minor >= 0 AND refunded_minor <= total_minor::bigint)
 ) WITH (fillfactor=80);
 CREATE INDEX orders_by_audit ON orders USING btree (audit, opened_at DESC, closed);
 CREATE INDEX orders_by_buyer ON orders USING btree (buyer_id, opened_at DESC);
@@ -2173,7 +2175,7 @@ DECLARE
     v_before TIMESTAMPTZ := least(p_ended_before, clock_timestamp() - INTERVAL '30 days');
 BEGIN
     IF NOT p_apply THEN
-        RETURN QUERY SELECT o.order_id FROM orders o
+        RETURN QUERY SELECT o.order_id::TEXT FROM orders o
         WHERE o.closed AND o.emptied_at IS NULL AND o.recorded_at < v_before AND may_be_emptied(o)
         ORDER BY o.recorded_at LIMIT p_limit;
         RETURN;
@@ -2187,7 +2189,7 @@ BEGIN
     )
     UPDATE orders o SET state = rest_of_state(o.state), emptied_at = clock_timestamp()
     FROM chosen c WHERE o.order_id = c.order_id
-    RETURNING o.order_id;
+    RETURNING o.order_id::TEXT;
 END $function$;
 
 CREATE FUNCTION empty_state()
@@ -7054,7 +7056,7 @@ CREATE VIEW movement_faults AS
             WHEN l.kind IS NULL THEN 'not a leg of its kind'::text
             WHEN (split_part(m.reference::text, '/'::text, 1) = ANY (ARRAY['order'::text, 'withdrawal'::text])) AND o.order_id IS NULL AND w.withdrawal_id IS NULL THEN 'its subject is not registered'::text
             WHEN m.currency::text <> COALESCE(o.currency, w.currency, m.currency::text) THEN 'another currency'::text
-            WHEN l.kind = 'fund'::text AND t.amount_minor::bigint <> o.total_minor THEN 'not what was paid'::text
+            WHEN l.kind = 'fund'::text AND t.amount_minor::bigint <> o.total_minor::bigint THEN 'not what was paid'::text
             WHEN d.path = 'expense/discount'::text AND t.amount_minor::bigint >
             CASE o.body ->> 'discount_funded_by'::text
                 WHEN 'platform'::text THEN COALESCE((o.body ->> 'discount_minor'::text)::bigint, 0::bigint)
@@ -7066,7 +7068,7 @@ CREATE VIEW movement_faults AS
      JOIN transfers t ON t.movement_id = m.id
      JOIN accounts d ON d.id = t.debit_account
      JOIN accounts c ON c.id = t.credit_account
-     LEFT JOIN orders o ON o.order_id = (
+     LEFT JOIN orders o ON o.order_id::text = (
         CASE
             WHEN m.reference::text ~~ 'order/%'::text THEN split_part(m.reference::text, '/'::text, 2)
             ELSE NULL::text
@@ -7092,7 +7094,7 @@ CREATE VIEW movement_faults AS
                     WHEN m.reference::text ~~ 'merchant/%'::text THEN split_part(d.path, '/'::text, 2)
                     ELSE NULL::text
                 END) AS channel) own
-  WHERE (split_part(m.reference::text, '/'::text, 1) = ANY (ARRAY['order'::text, 'withdrawal'::text, 'psp'::text, 'account'::text, 'merchant'::text])) AND (l.kind IS NULL OR (split_part(m.reference::text, '/'::text, 1) = ANY (ARRAY['order'::text, 'withdrawal'::text])) AND o.order_id IS NULL AND w.withdrawal_id IS NULL OR m.currency::text <> COALESCE(o.currency, w.currency, m.currency::text) OR l.kind = 'fund'::text AND t.amount_minor::bigint <> o.total_minor OR d.path = 'expense/discount'::text AND t.amount_minor::bigint >
+  WHERE (split_part(m.reference::text, '/'::text, 1) = ANY (ARRAY['order'::text, 'withdrawal'::text, 'psp'::text, 'account'::text, 'merchant'::text])) AND (l.kind IS NULL OR (split_part(m.reference::text, '/'::text, 1) = ANY (ARRAY['order'::text, 'withdrawal'::text])) AND o.order_id IS NULL AND w.withdrawal_id IS NULL OR m.currency::text <> COALESCE(o.currency, w.currency, m.currency::text) OR l.kind = 'fund'::text AND t.amount_minor::bigint <> o.total_minor::bigint OR d.path = 'expense/discount'::text AND t.amount_minor::bigint >
         CASE o.body ->> 'discount_funded_by'::text
             WHEN 'platform'::text THEN COALESCE((o.body ->> 'discount_minor'::text)::bigint, 0::bigint)
             ELSE 0::bigint

@@ -13,12 +13,18 @@ CREATE TABLE payments (
         claimed_minor >= 0 AND returned_minor >= 0 AND claimed_minor + returned_minor <= paid_minor)
 );
 
+-- Domains, which a session keeps: a CHECK is read from its text in each statement that writes, and asked of each new version
+-- of a row. Without a bound inside it the pattern takes a tenth of the time.
+CREATE DOMAIN order_key AS TEXT
+    CONSTRAINT order_id_form CHECK (VALUE ~ '^[A-Za-z0-9_-]+$' AND length(VALUE) <= 64);
+CREATE DOMAIN order_total AS BIGINT CONSTRAINT order_total_in_bounds CHECK (VALUE BETWEEN 1 AND 1000000000000000);
+
 CREATE TABLE orders (
-    order_id           TEXT PRIMARY KEY,
+    order_id           order_key PRIMARY KEY,
     merchant_id        TEXT NOT NULL,
     buyer_id           TEXT NOT NULL,
     currency           TEXT NOT NULL,
-    total_minor        BIGINT NOT NULL,
+    total_minor        order_total NOT NULL,
     channel            TEXT NOT NULL,
     payment            TEXT NOT NULL,
     body               JSONB NOT NULL,
@@ -42,8 +48,6 @@ CREATE TABLE orders (
     -- Since when `state` is the rest that is kept of an order which ended long ago.
     emptied_at         TIMESTAMPTZ,
     FOREIGN KEY (channel, payment) REFERENCES payments (channel, payment),
-    CONSTRAINT order_id_form CHECK (order_id ~ '^[A-Za-z0-9_-]{1,64}$'),
-    CONSTRAINT order_total_in_bounds CHECK (total_minor BETWEEN 1 AND 1000000000000000),
     CONSTRAINT order_never_refunds_more_than_paid CHECK (refunded_minor BETWEEN 0 AND total_minor)
 ) WITH (fillfactor = 80);
 

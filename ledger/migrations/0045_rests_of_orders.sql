@@ -62,7 +62,7 @@ DECLARE
     v_before TIMESTAMPTZ := least(p_ended_before, clock_timestamp() - INTERVAL '30 days');
 BEGIN
     IF NOT p_apply THEN
-        RETURN QUERY SELECT o.order_id FROM orders o
+        RETURN QUERY SELECT o.order_id::TEXT FROM orders o
         WHERE o.closed AND o.emptied_at IS NULL AND o.recorded_at < v_before AND may_be_emptied(o)
         ORDER BY o.recorded_at LIMIT p_limit;
         RETURN;
@@ -76,5 +76,5 @@ BEGIN
     )
     UPDATE orders o SET state = rest_of_state(o.state), emptied_at = clock_timestamp()
     FROM chosen c WHERE o.order_id = c.order_id
-    RETURNING o.order_id;
+    RETURNING o.order_id::TEXT;
 END $$;
