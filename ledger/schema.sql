@@ -1426,6 +1426,7 @@ AS $function$
 DECLARE
     v_notice    RECORD;
     v_last      INT := 0;
+    v_position  BIGINT;
     v_subjects  TEXT[] := '{}';
     v_merchants TEXT[] := '{}';
     v_events    JSONB[] := '{}';
@@ -1446,9 +1447,10 @@ BEGIN
             v_merchants[v_last] := merchant_of_subject(v_notice.subject);
         END IF;
         v_events[v_last] := v_events[v_last] || v_notice.event;
+        v_position := v_notice.position; -- one transaction has one
     END LOOP;
     IF v_last > 0 THEN -- a notice that was there before is no event
-        PERFORM add_events_of(v_notice.position, v_subjects, v_merchants, NULL, NULL, v_events);
+        PERFORM add_events_of(v_position, v_subjects, v_merchants, NULL, NULL, v_events);
     END IF;
     RETURN NULL;
 END $function$;

@@ -99,6 +99,7 @@ SET max_parallel_workers_per_gather = 0 SET plan_cache_mode = force_generic_plan
 DECLARE
     v_notice    RECORD;
     v_last      INT := 0;
+    v_position  BIGINT;
     v_subjects  TEXT[] := '{}';
     v_merchants TEXT[] := '{}';
     v_events    JSONB[] := '{}';
@@ -119,9 +120,10 @@ BEGIN
             v_merchants[v_last] := merchant_of_subject(v_notice.subject);
         END IF;
         v_events[v_last] := v_events[v_last] || v_notice.event;
+        v_position := v_notice.position; -- one transaction has one
     END LOOP;
     IF v_last > 0 THEN -- a notice that was there before is no event
-        PERFORM add_events_of(v_notice.position, v_subjects, v_merchants, NULL, NULL, v_events);
+        PERFORM add_events_of(v_position, v_subjects, v_merchants, NULL, NULL, v_events);
     END IF;
     RETURN NULL;
 END $$;
