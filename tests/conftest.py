@@ -74,7 +74,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def _only_divides(config: pytest.Config) -> bool:
     """Whether this process hands out tests that others run."""
-    return getattr(config.option, "dist", "no") != "no" and not hasattr(config, "workerinput")
+    divided = getattr(config.option, "dist", "no") != "no" and bool(config.option.tx)
+    return divided and not hasattr(config, "workerinput")
 
 
 def _load_for_tests(config: pytest.Config) -> None:

@@ -12,6 +12,7 @@ import itertools
 import os
 import tomllib
 from collections.abc import Generator, Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -31,7 +32,12 @@ ON_STACK = {
 
 def _name(nodeid: str) -> str:
     """`tests/test_core_money.py::test_…` is `core_money`."""
-    return PurePath(nodeid.partition("::")[0]).stem.removeprefix("test_")
+    return _name_of_file(nodeid.partition("::")[0])
+
+
+@cache
+def _name_of_file(path: str) -> str:
+    return PurePath(path).stem.removeprefix("test_")
 
 
 TOGETHER: dict[str, str] = {
