@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections import defaultdict
 
-from arrows import parsed, sources
+from arrows import nodes, parsed, sources
 
 APART = ("tests/", "bench/", "docs/")
 MARKERS = {"patched", "deprecate_patch"}
@@ -47,7 +47,7 @@ def test_no_workflow_asks_for_a_patch_marker() -> None:
         source.path
         for source in sources()
         if any(name in source.text for name in MARKERS)  # to look at all files takes seconds
-        for node in ast.walk(parsed(source))
-        if isinstance(node, ast.Attribute) and node.attr in MARKERS
+        for node in nodes(parsed(source), ast.Attribute)
+        if node.attr in MARKERS
     ]
     assert asking == []

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from arrows import Source, parsed, sources
+from arrows import Source, nodes, parsed, sources
 
 SILENCED = re.compile(r"# (?:type: ignore|noqa)\b")
 WITH_REASON = re.compile(r"(?:# (?:type: ignore\[[a-z, -]+\]|noqa: [A-Z0-9, ]+) *)+# \S")
@@ -24,8 +24,8 @@ def _without_reason(source: Source) -> Iterator[int]:
         above = range(number - LINES_ABOVE, number)
         if SILENCED.search(line) and not WITH_REASON.search(line) and comments.isdisjoint(above):
             yield number
-    for node in ast.walk(parsed(source)):
-        if isinstance(node, ast.ExceptHandler) and _takes_all(node) and not _raises_again(node):
+    for node in nodes(parsed(source), ast.ExceptHandler):
+        if _takes_all(node) and not _raises_again(node):
             first = node.body[0].lineno
             said = "  # " in lines[node.lineno - 1]
             if not said and comments.isdisjoint(range(node.lineno - LINES_ABOVE, first)):

@@ -10,12 +10,14 @@ from __future__ import annotations
 import ast
 import re
 import sys
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 ROOT = Path(__file__).parents[2]
+Node = TypeVar("Node", bound=ast.AST)
 
 EVERYONES = {"core", "config"}
 EVERYTHING = {
@@ -154,12 +156,15 @@ class Source(NamedTuple):
         return self.path.partition("/")[0].removesuffix(".py")
 
 
-def sources(root: Path = ROOT) -> Iterator[Source]:
-    """Every Python file of the project, nothing that was built or installed."""
-    for file in sorted([*root.glob("*.py"), *root.glob("[a-z]*/**/*.py")]):
-        path = file.relative_to(root)
-        if path.parts[0] not in {"var", "build", "dist"}:
-            yield Source(path.as_posix(), file.read_text(encoding="utf-8"))
+@cache
+def sources(root: Path = ROOT) -> Sequence[Source]:
+    """Every Python file of the project, nothing that was built or installed. Read once."""
+    files = {file: file.relative_to(root) for file in sorted([*root.glob("*.py"), *root.glob("[a-z]*/**/*.py")])}
+    return [
+        Source(path.as_posix(), file.read_text(encoding="utf-8"))
+        for file, path in files.items()
+        if path.parts[0] not in {"var", "build", "dist"}
+    ]
 
 
 @cache
@@ -169,9 +174,24 @@ def parsed(source: Source) -> ast.AST:
 
 
 @cache
-def nodes(tree: ast.AST) -> tuple[ast.AST, ...]:
-    """All nodes of a tree, walked once: every check asks for them."""
-    return tuple(ast.walk(tree))
+def _by_kind(tree: ast.AST) -> dict[type[ast.AST], list[Any]]:
+    """All nodes of a tree, walked once: every check asks for some. There are a million of all files."""
+    found = defaultdict(list)
+    todo = [tree]
+    for node in todo:  # it grows
+        found[type(node)].append(node)
+        for name in node._fields:
+            value = getattr(node, name, None)
+            if isinstance(value, list):
+                todo += (part for part in value if isinstance(part, ast.AST))
+            elif isinstance(value, ast.AST) and not isinstance(value, ast.expr_context):
+                todo.append(value)
+    return found
+
+
+def nodes(tree: ast.AST, kind: type[Node]) -> Sequence[Node]:
+    """Those of this very kind."""
+    return _by_kind(tree).get(kind, [])
 
 
 def violations(source: Source) -> list[str]:
@@ -184,17 +204,16 @@ def violations(source: Source) -> list[str]:
 Found = Iterator[tuple[int, str]]
 
 
-def imports(tree: ast.AST) -> Iterator[tuple[int, str]]:
+@cache
+def imports(tree: ast.AST) -> Sequence[tuple[int, str]]:
     """(line, module) of every import, those inside functions and blocks too; `.` stands for a relative one."""
-    for node in nodes(tree):
-        if isinstance(node, ast.Import):
-            yield from ((node.lineno, alias.name) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            if node.level:
-                yield node.lineno, "."
-            else:
-                for alias in node.names:
-                    yield node.lineno, f"{node.module}.{alias.name}"
+    whole = [(node.lineno, alias.name) for node in nodes(tree, ast.Import) for alias in node.names]
+    parts = [
+        (node.lineno, "." if node.level else f"{node.module}.{alias.name}")
+        for node in nodes(tree, ast.ImportFrom)
+        for alias in node.names
+    ]
+    return [*whole, *parts]
 
 
 def _of_arrows(room: str, tree: ast.AST) -> Found:
@@ -225,12 +244,11 @@ def _of_purity(room: str, tree: ast.AST) -> Found:
         if top != "core" and not within & CORE_MAY_IMPORT:
             kind = "the standard library's" if top in sys.stdlib_module_names else "the library"
             yield line, f"core is pure and may not import {kind} {module}"
-    for node in nodes(tree):
-        if isinstance(node, ast.Call):
-            name = node.func.id if isinstance(node.func, ast.Name) else ""
-            method = node.func.attr if isinstance(node.func, ast.Attribute) else ""
-            if name in IMPURE_CALLS or method in IMPURE_METHODS:
-                yield node.lineno, f"core is pure and may not call {name or method}"
+    for node in nodes(tree, ast.Call):
+        name = node.func.id if isinstance(node.func, ast.Name) else ""
+        method = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+        if name in IMPURE_CALLS or method in IMPURE_METHODS:
+            yield node.lineno, f"core is pure and may not call {name or method}"
 
 
 def _of_environment(room: str, tree: ast.AST) -> Found:
@@ -240,26 +258,23 @@ def _of_environment(room: str, tree: ast.AST) -> Found:
         if module in {f"os.{name}" for name in ENVIRONMENT}:
             yield line, "only config reads the environment"
     passed_on = {id(part) for part in _passed_on(tree)} if room in PARENTS else set()
-    for node in nodes(tree):
-        if id(node) in passed_on:
-            continue
-        if isinstance(node, ast.Attribute) and node.attr in ENVIRONMENT and ast.unparse(node.value) == "os":
+    for node in nodes(tree, ast.Attribute):
+        if id(node) not in passed_on and node.attr in ENVIRONMENT and ast.unparse(node.value) == "os":
             yield node.lineno, "only config reads the environment"
 
 
 def _passed_on(tree: ast.AST) -> Iterator[ast.AST]:
     """`os.environ` inside `{**os.environ, …}`: the whole of it, for a child, without a look at what is in it."""
-    for node in nodes(tree):
-        if isinstance(node, ast.Dict):
-            yield from (value for key, value in zip(node.keys, node.values, strict=True) if key is None)
+    for node in nodes(tree, ast.Dict):
+        yield from (value for key, value in zip(node.keys, node.values, strict=True) if key is None)
 
 
 def _of_sql(room: str, tree: ast.AST) -> Found:
     if room in SQL_ROOMS:
         return
     docstrings = {id(node) for node in _docstrings(tree)}
-    for node in nodes(tree):
-        if not isinstance(node, ast.Constant) or not isinstance(node.value, str) or id(node) in docstrings:
+    for node in nodes(tree, ast.Constant):
+        if not isinstance(node.value, str) or id(node) in docstrings:
             continue
         if SQL.search(node.value) or SQL_IN_SMALL.search(node.value):
             yield node.lineno, "SQL stands only in ledger"
@@ -267,6 +282,6 @@ def _of_sql(room: str, tree: ast.AST) -> Found:
 
 def _docstrings(tree: ast.AST) -> Iterator[ast.AST]:
     """Strings that are statements: docstrings of modules, classes, functions and attributes."""
-    for node in nodes(tree):
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+    for node in nodes(tree, ast.Expr):
+        if isinstance(node.value, ast.Constant):
             yield node.value
