@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from databases import Database
@@ -181,13 +182,15 @@ async def test_a_statement_and_a_balance_read_no_history(database: Database, reg
     await book.post_all([credited(number) for number in range(LONG - 39, LONG + 1)])
     await database.owner.execute("ANALYZE")
     day = MIDNIGHT + 36 * DAY
-    of_balance, of_statement = Explained(database.pool), Explained(database.pool)
-    (balance,) = await Register(of_balance).balances.of_merchant("m-1")  # type: ignore[arg-type]  # it asks as a pool does
+    of_balance: Any = Explained(database.pool)
+    of_statement: Any = Explained(database.pool)
+    (balance,) = await Register(of_balance).balances.of_merchant("m-1")
     assert balance.pending_minor == 2 * LONG
-    (found,) = await merchant_statements(of_statement, "m-1", day, day + DAY)  # type: ignore[arg-type]  # it asks as a pool does
+    (found,) = await merchant_statements(of_statement, "m-1", day, day + DAY)
     assert (len(found.rows), found.opening.pending_minor) == (40, 2 * (LONG - 40 - 21))
-    of_afternoon, noon = Explained(database.pool), day - DAY / 2
-    (found,) = await merchant_statements(of_afternoon, "m-1", noon, day)  # type: ignore[arg-type]  # it asks as a pool does
+    of_afternoon: Any = Explained(database.pool)
+    noon = day - DAY / 2
+    (found,) = await merchant_statements(of_afternoon, "m-1", noon, day)
     assert (len(found.rows), found.opening.pending_minor) == (20, 2 * (LONG - 40 - 41))
     read = (of_balance.buffers, of_statement.buffers, of_afternoon.buffers)
     assert max(read) <= FEW, read
@@ -255,10 +258,11 @@ async def _busy_day(database: Database, merchants: int, first: int, last: int) -
 
 async def _read(database: Database, since: datetime) -> tuple[int, int]:
     """Buffers of m-1's balance, and of the page that begins then."""
-    of_balance, of_page = Explained(database.pool), Explained(database.pool)
-    (balance,) = await Register(of_balance).balances.of_merchant("m-1")  # type: ignore[arg-type]  # it asks as a pool does
+    of_balance: Any = Explained(database.pool)
+    of_page: Any = Explained(database.pool)
+    (balance,) = await Register(of_balance).balances.of_merchant("m-1")
     assert balance.available_minor == 2
-    page = await merchant_statement_page(of_page, "m-1", since, MIDNIGHT + 2 * DAY)  # type: ignore[arg-type]  # as above
+    page = await merchant_statement_page(of_page, "m-1", since, MIDNIGHT + 2 * DAY)
     (found,) = page.statements
     late = sum(since <= MIDNIGHT + DAY + number * timedelta(seconds=10) for number in range(1, BUSY + 1))
     assert (len(found.rows), found.opening.available_minor) == (late, 2 + 2 * (BUSY - late))

@@ -197,7 +197,7 @@ async def test_orders_that_are_recorded_in_one_statement_tell_what_each_tells_al
             ]
             for array in [records] if way == "together" else [[record] for record in records]:
                 await database.owner.fetchval("SELECT record_orders($1::JSONB[])", array)
-    told = {
+    events = {
         way: await database.owner.fetch(
             "SELECT substr(subject, length($1) + 1) AS of, seq, merchant_id, type, at, data FROM events"
             " WHERE starts_with(subject, $1) ORDER BY subject, seq",
@@ -205,8 +205,8 @@ async def test_orders_that_are_recorded_in_one_statement_tell_what_each_tells_al
         )
         for way in ("together", "alone")
     }
-    assert len(told["alone"]) > 200
-    assert told["together"] == told["alone"]
+    assert len(events["alone"]) > 200
+    assert events["together"] == events["alone"]
     kept = "SELECT count(*) FROM verdicts WHERE starts_with(order_id, $1)"
     counts = [await database.owner.fetchval(kept, f"{way}-") for way in ("together", "alone")]
     assert counts[0] == counts[1] > 0
@@ -240,6 +240,6 @@ async def test_a_new_order_that_has_a_record_tells_and_keeps_what_a_recorded_one
     assert [row["order_id"] for row in kept] == ["A1", "B1"]
     waits = await database.owner.fetch("SELECT order_id FROM review_queue ORDER BY 1")
     assert [row["order_id"] for row in waits] == ["A1", "B1"]
-    told = "SELECT type, data FROM events WHERE subject = $1 ORDER BY seq"
-    assert await database.owner.fetch(told, "order/B1") == await database.owner.fetch(told, "order/A1")
+    query = "SELECT type, data FROM events WHERE subject = $1 ORDER BY seq"
+    assert await database.owner.fetch(query, "order/B1") == await database.owner.fetch(query, "order/A1")
     database.broken = True  # two orders stand for one payment

@@ -56,9 +56,9 @@ def test_the_folder_of_a_killed_run_goes_with_the_next_and_no_other_does(tmp_pat
 
 
 def test_short_of_room_or_told_otherwise_it_has_none(tmp_path: Path) -> None:
-    (told := tmp_path / "told").mkdir()
+    (chosen := tmp_path / "chosen").mkdir()
     (folders := tmp_path / "folders").mkdir()
     assert not _folder_of_a_run(folders, room=1 << 60, TMPDIR="").is_relative_to(folders)
-    assert _folder_of_a_run(folders, TMPDIR=str(told)).parent == told
+    assert _folder_of_a_run(folders, TMPDIR=str(chosen)).parent == chosen
     assert not _folder_of_a_run(tmp_path / "nowhere").is_relative_to(tmp_path)
     assert list(folders.iterdir()) == []
