@@ -21,6 +21,7 @@ from pydantic import BaseModel, ValidationError
 
 from core.addresses import hide_passwords, split_login
 from core.errors import NotSent, Unavailable, UnreadableAnswer
+from core.reading import reasons_of
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -65,9 +66,8 @@ class Reply:
         try:
             return model.model_validate(value)
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-            field = ".".join(map(str, first["loc"])) or "(whole)"
-            raise UnreadableAnswer(f"{source}: {field}: {first['msg']}") from None
+            first = reasons_of(error)[0]
+            raise UnreadableAnswer(f"{source}: {first['field']}: {first['message']}") from None
 
     def json(self) -> dict[str, Any]:
         """Its JSON object.

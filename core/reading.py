@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from core.durations import format_duration
+from core.field_faults import said_plainly
 from core.fields import UNPRINTABLE, Message
 from core.known_keys import unknown_key
 from core.messages import Command
@@ -33,12 +31,12 @@ def reasons_of(error: ValidationError, model: type[BaseModel] | None = None) -> 
         model: what was read; an unknown key then gets the nearest known one.
     """
     reasons = []
-    details = error.errors(include_url=False, include_input=False, include_context=False)
+    details = error.errors(include_url=False, include_input=False)
     for detail in details:
         if detail["type"] == "too_short" and any(_lies_in(other["loc"], detail["loc"]) for other in details):
             continue  # without the wrong field it is too short; that field has its own reason
         field = ".".join(_shown(part) for part in detail["loc"] if part != _OF_KEY)
-        message = _PLAIN.get(detail["type"]) or _with_lengths(detail["msg"].removeprefix("Value error, "))
+        message = said_plainly(detail)
         if detail["type"] == "extra_forbidden" and model is not None:
             message = unknown_key(model, detail["loc"])
         head, colon, tail = message.partition(": ")
@@ -48,25 +46,8 @@ def reasons_of(error: ValidationError, model: type[BaseModel] | None = None) -> 
     return reasons
 
 
-def _with_lengths(message: str) -> str:
-    """The message, with a length of time as people type one, and not as Python writes it."""
-    return _LENGTH.sub(lambda found: format_duration(_length_of(found[1])), message)
-
-
-def _length_of(arguments: str) -> timedelta:
-    return timedelta(**{name: int(number) for name, number in re.findall(r"(\w+)=(-?\d+)", arguments)})
-
-
-_LENGTH = re.compile(r"datetime\.timedelta\(([^)]*)\)")
 _OF_KEY = "[key]"
 """Added by pydantic where the key itself is wrong."""
-_PLAIN = {
-    "extra_forbidden": "unknown key",
-    "tuple_type": "must be a list",
-    "model_type": "must be an object",
-    "model_attributes_type": "must be an object",
-}
-"""What Python calls by names that are not JSON's."""
 
 
 def _lies_in(inner: tuple[str | int, ...], outer: tuple[str | int, ...]) -> bool:

@@ -29,6 +29,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from core.money import MAX_AMOUNT_MINOR
+from core.reading import reasons_of
 from local.bank import BankAccount, BankDesk, NewPayout
 from local.channel import ChannelDesk, NewRefund, PaymentQuestion
 from local.journal import Store
@@ -410,8 +411,8 @@ def _read(body: bytes, model: type[M]) -> M:
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        raise _Refused(400, "PARAM_ERROR", f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        first = reasons_of(error)[0]
+        raise _Refused(400, "PARAM_ERROR", f"{first['field']}: {first['message']}") from None
 
 
 def _problem(status: int, answer: Mapping[str, Any]) -> Answer:

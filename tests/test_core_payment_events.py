@@ -131,7 +131,7 @@ def test_a_mapping_that_cannot_work_is_refused(text: str) -> None:
     [
         ("[c]\nevent = '$id'\norder = {}\nwen = {}", "line 4: c.wen: unknown key; did you mean when?"),
         ("[c]\norder = {}\nevent = 'id'", "line 3: c.event: must be a path, such as $id"),
-        ("[c]\nevent = '$id'", "line 1: c.order: Field required"),
+        ("[c]\nevent = '$id'", "line 1: c.order: must be given"),
         ("[c]\nevent = '$id'\norder = {}\n[Wei]\nevent = '$id'\norder = {}", "line 4: Wei: no name of a channel"),
         ("[c]\nevent = '$id'\norder = { payment = 1 }", "line 3: c.order: payment: must be a table of its fields"),
         ("[c\n", "line 1: not TOML"),

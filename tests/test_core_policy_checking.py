@@ -33,7 +33,7 @@ FORM = [
     ("name = \n", 1, "", "not TOML"),
     ("commission_bps = 5\n", 1, "name", "required"),
     (HEAD + "\n# a comment\ncommision_bps = 5\n", 4, "commision_bps", "did you mean "),
-    (HEAD + "commission_bps = 10001\n", 2, "commission_bps", "less than or equal"),
+    (HEAD + "commission_bps = 10001\n", 2, "commission_bps", "at most 10000"),
     (ORDER + 'ship_within = "2d"\nship_wihtin = "48h"\n', 4, "order.ship_wihtin", "did you mean "),
     (ORDER + "ship_within = 48\n", 3, "order.ship_within", "with its unit"),
     (ORDER + 'ship_within = "4000d"\n', 3, "order.ship_within", "3650d"),

@@ -217,7 +217,7 @@ class Filled(Message):
 @pytest.mark.parametrize(
     ("field", "value", "said"),
     [
-        ("name", "x y", "须为 1 至 64 个字母、数字、_ 或 -"),
+        ("name", "x y", "须为 1 至 64 个字符，限 A-Z a-z 0-9 _ -"),
         ("name", 7, "须为文本"),
         ("title", "", "至少 1 个字符"),
         ("note", "x" * 501, "最多 500 个字符"),
@@ -225,8 +225,8 @@ class Filled(Message):
         ("amount", 10**16, "不得大于 1000000000000000"),
         ("pieces", 1.5, "须为整数"),
         ("at", "tomorrow", "须为带时区的 RFC 3339 时间，如 2026-11-22T16:00:00+08:00"),
-        ("kind", "c", "可选值：'a' or 'b'"),
-        ("digest", "0", "须为 64 位十六进制的 SHA-256"),
+        ("kind", "c", "可选值：'a', 'b'"),
+        ("digest", "0", "须为 64 个字符，限 a-f 0-9"),
         ("lines", [], "至少 1 项，现有 0 项"),
     ],
 )

@@ -1,0 +1,90 @@
+"""What is wrong with a field is said in plain words and in Chinese, for each field of what people and programs send."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from config.providers import Providers
+from config.rails import Rails
+from core.account_requests import BindAccount, ReplaceAccount, StopAccount, VerifyAccount
+from core.audit.policy import AuditPolicy
+from core.messages import ORDER_COMMANDS, WITHDRAWAL_COMMANDS, Order, Withdrawal
+from core.policy import Policy
+from core.reading import reasons_of
+from core.reason_details import field_zh
+from core.screening.rules import ScreeningRules
+from storefront.endpoints import EndpointAsked, EndpointChange, Redelivery
+
+ROOTS: tuple[type[BaseModel], ...] = (
+    *(Order, Withdrawal, Policy, AuditPolicy, ScreeningRules, EndpointAsked, EndpointChange, Redelivery),
+    *(BindAccount, ReplaceAccount, StopAccount, VerifyAccount, Providers, Rails),
+    *ORDER_COMMANDS.values(),
+    *WITHDRAWAL_COMMANDS.values(),
+)
+OF_PYTHON = (
+    *("Input ", "String ", "Tuple ", "List ", "Set ", "Frozenset ", "Dictionary ", "Value ", "Field ", "Extra "),
+    *("Unable ", "Datetimes ", "Instance "),
+)
+WRONG: tuple[Any, ...] = (
+    *(None, True, 0, 1, -1, 1.5, 10**30, float("nan"), "", "1", "-", "x" * 1000, "\x00", "é", [], [None], ["x"] * 600),
+    *({}, {"a": 1}, {"": {}}),
+    *("2026-02-30", "2026-02-30T00:00:00Z", "2026-11-22T24:30:00Z", "0001-01-01T00:00:00Z", "3d", "-3d"),
+)
+
+
+def models_of(*roots: type[BaseModel]) -> set[type[BaseModel]]:
+    """These models and those of their fields."""
+    found: set[type[BaseModel]] = set()
+    waiting: list[Any] = list(roots)
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, type) and issubclass(one, BaseModel) and one not in found:
+            found.add(one)
+            waiting += [field.annotation for field in one.model_fields.values()]
+        waiting += list(getattr(one, "__args__", ()))
+    return found
+
+
+def faults_of(model: type[BaseModel]) -> Iterator[str]:
+    for name, value in [(name, value) for name in model.model_fields for value in WRONG]:
+        try:
+            model.model_validate({name: value}, extra="forbid")
+        except ValidationError as error:
+            yield from (reason["message"] for reason in reasons_of(error, model))
+
+
+@pytest.mark.parametrize("model", sorted(models_of(*ROOTS), key=str))
+def test_no_field_is_refused_in_the_words_of_python_or_in_english_alone(model: type[BaseModel]) -> None:
+    said = set(faults_of(model))
+    assert {one for one in said if one.startswith(OF_PYTHON)} == set()
+    assert {one for one in said if field_zh(one) is None} == set()
+
+
+def test_the_models_are_found_to_their_depth() -> None:
+    names = {model.__name__ for model in models_of(*ROOTS)}
+    assert {"Line", "Payment", "Actor", "OrderLimits", "ParcelReport"} <= names
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("order_id", "a b", "must be 1 to 64 characters of A-Z a-z 0-9 _ -"),
+        ("order_id", 7, "must be a text"),
+        ("total_minor", "7", "must be a whole number"),
+        ("total_minor", 0, "must be at least 1"),
+        ("currency", "cny", "must be an ISO 4217 code, such as CNY"),
+        ("lines", [], "must have at least 1 item, not 0"),
+        ("lines", {}, "must be a list"),
+        ("payment", [], "must be an object"),
+        ("delivery_mode", "pigeon", "must be one of 'express', 'local', 'pickup', 'virtual'"),
+        ("ship_by", "2026-02-30T00:00:00Z", "must be a day and a time of day that exist"),
+    ],
+)
+def test_a_wrong_field_says_what_would_be_right(field: str, value: object, said: str) -> None:
+    with pytest.raises(ValidationError) as wrong:
+        Order.model_validate({field: value})
+    assert {one["field"]: one["message"] for one in reasons_of(wrong.value)}[field] == said
