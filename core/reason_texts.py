@@ -221,8 +221,12 @@ HTTP_REASONS: Mapping[str, Help] = {
     "not_found": Help("There is nothing at this address.", "该地址没有内容。"),
     "method_not_allowed": Help("This address does not take this method.", "该地址不接受此请求方法。"),
     "idempotency_key_missing": Help(
-        "A changing request needs the header Idempotency-Key: 1 to 64 of A-Z a-z 0-9 _ -",
-        "变更请求须带请求头 Idempotency-Key：1 至 64 个字符，限 A-Z a-z 0-9 _ -",
+        "A changing request needs the header Idempotency-Key: 1 to 64 of A-Z a-z 0-9 _ -.",
+        "变更请求须带请求头 Idempotency-Key：1 至 64 个字符，限 A-Z a-z 0-9 _ -。",
+    ),
+    "idempotency_key_malformed": Help(
+        "The header Idempotency-Key is not 1 to 64 of A-Z a-z 0-9 _ -, given once.",
+        "请求头 Idempotency-Key 须只出现一次，为 1 至 64 个字符，限 A-Z a-z 0-9 _ -。",
     ),
     "under_way": Help("The same request is being carried out.", "相同的请求正在处理。"),
     "unreadable": Help("The body cannot be read.", "请求内容无法读取。"),

@@ -77,11 +77,13 @@ def idempotency_key_of(request: Request) -> str:
     """The request's Idempotency-Key, which is the command's id.
 
     Raises:
-        ProblemError: there is none, it has another form, or there are two.
+        ProblemError: `idempotency_key_missing`; `idempotency_key_malformed`: it has another form, or there are two.
     """
     keys = request.headers.getlist("idempotency-key")
-    if len(keys) != 1 or not _KEY.fullmatch(keys[0]):
+    if not any(keys):
         raise ProblemError("idempotency_key_missing")
+    if len(keys) != 1 or not _KEY.fullmatch(keys[0]):
+        raise ProblemError("idempotency_key_malformed")
     return keys[0]
 
 

@@ -42,6 +42,7 @@ _OWN = {
     "not_found": 404,
     "method_not_allowed": 405,
     "idempotency_key_missing": 400,
+    "idempotency_key_malformed": 400,
     "under_way": 409,
     "unreadable": 400,
     "too_slow": 408,

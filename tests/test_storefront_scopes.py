@@ -164,7 +164,7 @@ async def test_a_header_that_two_readers_read_differently_is_refused(database: D
     async with in_process(database) as gateway:
         key = await gateway.key()
         for name, more, code in (
-            ("Idempotency-Key", "k-1", "idempotency_key_missing"),
+            ("Idempotency-Key", "k-1", "idempotency_key_malformed"),
             ("Authorization", key["Authorization"], "unauthorized"),
             ("Content-Type", "application/json", "unsupported_media_type"),
         ):
