@@ -202,7 +202,6 @@ class ReportShipment(Command):
 
     verb: ClassVar[str] = "report_shipment"
     parcels: Annotated[tuple[ParcelReport, ...], Field(min_length=1, max_length=50)]
-    shipped_at: Time | None = None
 
 
 class CorrectWaybill(Command):

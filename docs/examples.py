@@ -74,7 +74,6 @@ COMMANDS: dict[str, Body] = {
     "report_shipment": {
         "actor": MERCHANT,
         "parcels": [{**_PARCEL, "lines": [{"line_id": "1", "quantity": 2}], "weight_g": 1200}],
-        "shipped_at": "2026-11-23T10:00:00+08:00",
     },
     "decline_shipment": {
         "actor": MERCHANT,

@@ -114,7 +114,6 @@ def test_a_command_without_a_required_field_is_refused(verb: str, missing: str) 
         ("report_shipment", "parcels.0.waybill", 1234567890123),
         ("report_shipment", "parcels.0.lines", [{"line_id": "1", "quantity": 0}]),
         ("report_shipment", "parcels.0.weight_g", 1.5),
-        ("report_shipment", "shipped_at", 1700000000),
         ("report_scan", "scans", []),
         ("report_scan", "scans", [SCAN] * 501),
         ("report_scan", "scans.0.at", "2026-11-23 10:00:00"),
@@ -149,6 +148,14 @@ def test_a_bad_field_of_a_command_is_refused_by_name(verb: str, path: str, value
     assert isinstance(answer, Refusal)
     assert answer.code == "malformed"
     assert (answer.field or "").startswith(path)
+
+
+def test_a_time_of_shipment_that_nothing_would_read_is_refused() -> None:
+    body = command_body("report_shipment", shipped_at="2026-11-23T10:00:00+08:00")
+    answer = read_command(COMMANDS, "report_shipment", body, strictly=True)
+    assert isinstance(answer, Refusal)
+    assert answer.field == "shipped_at"
+    assert "unknown key" in answer.message
 
 
 def test_a_blank_reason_is_read_as_none_given() -> None:

@@ -271,10 +271,11 @@ def _forms() -> Iterator[Scene]:
         if any(field.required for field in action.fields):
             yield Scene(place, answers, person, {"amount_minor": "much"}, status=422)
     place = "/orders/A1001/do/report_shipment"
-    wrong = {"parcel_id": "p9", "lines.1": "many", "weight_g": "heavy", "shipped_at": "soon"}
+    wrong = {"parcel_id": "p9", "lines.1": "many", "weight_g": "heavy"}
     yield Scene(place, known["order"], MERCHANT, wrong, status=422)
     yield Scene(place, known["order"], MERCHANT, {**wrong, "change": "1"}, status=422)
     yield Scene(place, known["order"], OPERATOR, status=404)
+    yield Scene("/orders/A1001/do/place_hold", known["order"], OPERATOR, {"review_at": "soon"}, status=422)
     freight = {"freight": "yes", "change": "1"}
     yield Scene("/orders/A1001/do/refund_order", known["order"], OPERATOR, freight, status=422)
     sf = {"parcel_id": "p9", "carrier": "sf", "waybill": "1", "lines.gone": "1"}
