@@ -54,7 +54,7 @@ async def orders(
             held=held,
             hold_reason=hold,
             closed=closed,
-            overdue=overdue,
+            overdue=overdue or None,
             waybill=normalise(waybill)[0] if waybill is not None else None,
             payment=payment,
             limit=limit,

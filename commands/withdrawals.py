@@ -32,7 +32,7 @@ async def withdrawals(
         id_of(merchant, "merchant")
     async with copies() as register:
         rows = await register.withdrawals.rows(
-            merchant_id=merchant, state_name=state, closed=closed, overdue=overdue, limit=limit
+            merchant_id=merchant, state_name=state, closed=closed, overdue=overdue or None, limit=limit
         )
     view = {"withdrawals": [row.model_dump(mode="json") for row in rows]}
     title, cells = counted(len(rows), "withdrawal"), [_cells(row) for row in rows]

@@ -13,7 +13,7 @@ from core.movements import Movement
 from core.parcels import Parcel
 from core.records import LedgerFacts, OrderRecord
 from ledger.columns import columns_of
-from ledger.register_part import OVERDUE, Conditions, Position, RegisterPart, below
+from ledger.register_part import Conditions, Position, RegisterPart, below
 
 OpenOutcome = Literal[
     "registered",
@@ -252,7 +252,7 @@ class Orders(RegisterPart):
         held: bool | None = None,
         hold_reason: str | None = None,
         closed: bool | None = None,
-        overdue: bool = False,
+        overdue: bool | None = None,
         waybill: str | None = None,
         payment: str | None = None,
         after: Position | None = None,
@@ -263,7 +263,7 @@ class Orders(RegisterPart):
         Args:
             held: until a person of the platform acts. Every open order waits for something, and is not held for that.
             hold_reason: what it waits for, or what holds it.
-            overdue: only what is open and more than five minutes past its next deadline.
+            overdue: what is open and more than five minutes past its next deadline, or all else.
             waybill: a number that the order uses or did before, in its one form (`normalised`).
             payment: the reference of its payment, through any channel.
             after: the last row of the page before.
@@ -277,7 +277,7 @@ class Orders(RegisterPart):
         wanted.either("cardinality(hold_reasons) > 0", wanted=True if hold_reason is not None else None)
         wanted.add("hold_reasons @> ARRAY[{}::TEXT]", hold_reason)
         wanted.either("closed", wanted=closed)
-        wanted.either(OVERDUE.format(row="orders"), wanted=True if overdue else None)
+        wanted.overdue("orders", wanted=overdue)
         wanted.add("order_id IN (SELECT c.order_id FROM waybill_claims c WHERE c.waybill = {})", waybill)
         wanted.add("payment = {}", payment)
         wanted.after("opened_at, order_id", after)

@@ -76,6 +76,11 @@ class Conditions:
         if wanted is not None:
             self._conditions.append(condition if wanted else f"NOT ({condition})")
 
+    def overdue(self, row: str, *, wanted: bool | None) -> None:
+        """Add `OVERDUE` of this row, or its negation, which lets rows without a deadline through; None adds nothing."""
+        condition = OVERDUE.format(row=row)
+        self.either(condition if wanted else f"({condition}) IS NOT TRUE", wanted=None if wanted is None else True)
+
     def after(self, columns: str, position: Position | None, *, ascending: bool = False) -> None:
         """Only what comes after a row in a list that is ordered by these two columns, the newest first."""
         if position is not None:

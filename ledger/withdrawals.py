@@ -14,7 +14,7 @@ from core.records import WithdrawalRecord
 from core.withdrawal.calendar import next_day_starts
 from core.withdrawal.estimating import Standing
 from core.withdrawal.policy import WithdrawalPolicy
-from ledger.register_part import OVERDUE, Conditions, Position, RegisterPart
+from ledger.register_part import Conditions, Position, RegisterPart
 
 _AMOUNTS = frozenset({"below_minimum", "above_maximum", "insufficient_funds", "receivable_outstanding"})
 
@@ -212,21 +212,21 @@ class Withdrawals(RegisterPart):
         merchant_id: str | None = None,
         state_name: str | None = None,
         closed: bool | None = None,
-        overdue: bool = False,
+        overdue: bool | None = None,
         after: Position | None = None,
         limit: int = 100,
     ) -> list[WithdrawalRow]:
         """Withdrawals by filter, the newest first; a filter of None lets all through.
 
         Args:
-            overdue: only what is open and more than five minutes past its next deadline.
+            overdue: what is open and more than five minutes past its next deadline, or all else.
             after: the last row of the page before.
         """
         wanted = Conditions()
         wanted.add("w.merchant_id = {}", merchant_id)
         wanted.add("w.state_name = {}", state_name)
         wanted.either("w.closed", wanted=closed)
-        wanted.either(OVERDUE.format(row="w"), wanted=True if overdue else None)
+        wanted.overdue("w", wanted=overdue)
         wanted.after("w.requested_at, w.withdrawal_id", after)
         query = f"{_WITHDRAWAL}{wanted.text} ORDER BY w.requested_at DESC, w.withdrawal_id DESC{wanted.limit(limit)}"
         return await self._all(WithdrawalRow, query, *wanted.arguments)

@@ -73,6 +73,20 @@ async def test_what_is_overdue_is_listed_as_it_is_counted(database: Database, re
     assert found["overdue_deadlines of=withdrawals"] == len(withdrawals) > 0
 
 
+async def test_what_is_not_overdue_is_listed_also_without_a_deadline(database: Database, register: Register) -> None:
+    async with database.owner.acquire() as owner:
+        await add_settled_orders(owner, 20)
+        for table, name in (("orders", "order_id"), ("withdrawals", "withdrawal_id")):
+            await owner.execute(f"UPDATE {table} SET closed = FALSE, next_deadline_at = NULL")
+            await owner.execute(
+                f"UPDATE {table} SET next_deadline_at = now() - INTERVAL '6 minutes'"
+                f" WHERE {name} IN (SELECT {name} FROM {table} ORDER BY {name} LIMIT 3)"
+            )
+    for part in (register.orders, register.withdrawals):
+        late, others = await part.rows(overdue=True, limit=500), await part.rows(overdue=False, limit=500)
+        assert (len(late), len(late) + len(others)) == (3, len(await part.rows(limit=500)))
+
+
 async def test_a_transaction_of_another_role_is_as_old_as_what_waits_behind_it(
     database: Database, register: Register
 ) -> None:

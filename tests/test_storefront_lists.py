@@ -53,10 +53,12 @@ def test_an_order_is_found_by_whatever_is_known_of_it(shop: Http) -> None:
         {"waybill": spaced},
         {**of_merchant, "held_by": "receipt"},
         {**of_merchant, "phase": "shipped"},
+        {**of_merchant, "overdue": "false"},
     ):
         rows = shop.get("/v1/orders", **asked).body["data"]
         assert [row["order_id"] for row in rows] == [named], asked
-    assert shop.get("/v1/orders", **of_merchant, held_by="shipment").body["data"] == []
+    for asked in ({"held_by": "shipment"}, {"overdue": "true"}):
+        assert shop.get("/v1/orders", **of_merchant, **asked).body["data"] == []
     for options in (
         ("--buyer", order["buyer_id"]),
         ("--payment", order["payment"]["reference"]),
@@ -109,6 +111,8 @@ def test_a_merchant_sees_why_its_money_is_held_and_what_carriers_say(http_client
         "/v1/orders?audit=rejeced",
         "/v1/withdrawals?state=payed",
         "/v1/notices?to=everyone",
+        "/v1/orders?overdue=yes",
+        "/v1/withdrawals?overdue=",
         "/v1/orders?cursor=x",
         "/v1/orders?waybill=",
         f"/v1/orders?payment={'x' * 256}",

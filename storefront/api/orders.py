@@ -21,8 +21,8 @@ from ledger.balances import Money
 from ledger.orders import OrderRow, StoredOrder
 from ledger.register_part import Position
 from storefront.api.documents import closed, schema_of
-from storefront.api.paging import cursor_in, id_in, limit_of, one_in, page_until, text_in, word_in
-from storefront.api.routing import PAGES, TEXT, WORD, changing, listed, query, reading
+from storefront.api.paging import cursor_in, flag_in, id_in, limit_of, one_in, page_until, text_in, word_in
+from storefront.api.routing import OVERDUE, PAGES, TEXT, WORD, changing, listed, query, reading
 from storefront.api.verbs import add_verbs
 from storefront.bodies import message_of, object_of
 from storefront.changing import idempotency_key_of
@@ -71,6 +71,7 @@ async def list_orders(request: Request) -> Response:
         phase=one_in(request, "phase", PHASES),
         audit=one_in(request, "audit", AUDIT_STAGES),
         hold_reason=word_in(request, "held_by"),
+        overdue=flag_in(request, "overdue"),
         waybill=normalise(waybill)[0] if waybill is not None else None,
         payment=text_in(request, "payment"),
         after=cursor_in(request),
@@ -165,6 +166,7 @@ reading(
         query("phase", "In this phase.", type="string", enum=list(PHASES)),
         query("audit", "With this audit.", type="string", enum=list(AUDIT_STAGES)),
         query("held_by", "Held for this reason, or waiting for it.", **WORD),
+        OVERDUE,
         query("waybill", "With a parcel of this number, now or before.", **TEXT),
         query("payment", "Paid with the payment of this reference.", **TEXT),
         *PAGES,

@@ -72,6 +72,16 @@ def one_in(request: Request, name: str, known: Sequence[str]) -> str | None:
     return given
 
 
+def flag_in(request: Request, name: str) -> bool | None:
+    """A filter of the address that lets only these rows through, or all others; None where it is not given.
+
+    Raises:
+        Refused: `malformed`.
+    """
+    given = one_in(request, name, ("true", "false"))
+    return None if given is None else given == "true"
+
+
 def number_of(request: Request, name: str, usual: int, least: int, most: int) -> int:
     """A whole number of the address.
 

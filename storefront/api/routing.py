@@ -159,6 +159,8 @@ PAGES = (
     query("limit", "At most so many.", type="integer", minimum=1, maximum=500),
 )
 """What every list takes."""
+OVERDUE = query("overdue", "Open and more than five minutes past a deadline, or all others.", type="boolean")
+"""Of a list of what has deadlines."""
 
 
 def asking_only(handler: Handler, names: Sequence[str]) -> Handler:

@@ -21,8 +21,8 @@ from core.withdrawal.state import Phase
 from ledger.register_part import Position
 from ledger.withdrawals import WithdrawalRow
 from storefront.api.documents import closed, schema_of
-from storefront.api.paging import cursor_in, id_in, limit_of, one_in, page_until, word_in
-from storefront.api.routing import OF_BODIES, PAGES, WORD, changing, listed, problems, query, reading
+from storefront.api.paging import cursor_in, flag_in, id_in, limit_of, one_in, page_until, word_in
+from storefront.api.routing import OF_BODIES, OVERDUE, PAGES, WORD, changing, listed, problems, query, reading
 from storefront.api.verbs import add_verbs
 from storefront.bodies import message_of, object_of
 from storefront.changing import idempotency_key_of
@@ -120,6 +120,7 @@ async def list_withdrawals(request: Request) -> Response:
         service.lists(caller.sender).withdrawals.rows,
         merchant_id=caller.key.merchant_id or asked,
         state_name=one_in(request, "state", STATES),
+        overdue=flag_in(request, "overdue"),
         after=cursor_in(request),
         limit=limit + 1,
     )
@@ -181,6 +182,7 @@ reading(
     queries=(
         query("merchant_id", "Of this merchant.", **WORD),
         query("state", "In this state.", type="string", enum=list(STATES)),
+        OVERDUE,
         *PAGES,
     ),
 )
