@@ -199,7 +199,6 @@ def test_a_text_is_no_formula_in_a_file() -> None:
         "/console/orders/" + "x" * 200,
         "/console/search?q=" + "x" * 5000,
         "/console/search?q=%00",
-        "/console/withdrawals?state=nothing&merchant=%27",
         "/console/stream?subject=order/../x",
         "/console/merchants/%F0%9F%92%A9",
         "/console/reviews/none/p1",
@@ -210,6 +209,38 @@ def test_an_address_that_means_nothing_gets_a_page_and_no_defect(browser: httpx2
     answer = browser.get(path)
     assert answer.status_code in {200, 404, 422}, answer.text
     assert "Traceback" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("path", "known"),
+    [
+        ("reviews?kind=audits", "audit, screening, arbitration"),
+        ("withdrawals?state=payed", "open, requested"),
+        ("withdrawals?state=all&merchant=m+7", "A-Z"),
+        ("cases?stage=aplied", "applied, proposed"),
+        ("money/breaks?scope=bank", "channel"),
+        ("reviews?format=xls", "csv"),
+        ("merchants/m-7/statement?month=2026-13", "2026-12"),
+        ("merchants/m-7/statement?format=xls", "csv"),
+    ],
+)
+def test_a_filter_with_a_mistake_shows_no_list(browser: httpx2.Client, path: str, known: str) -> None:
+    """Without the filter the page would show everything, as if all of it were meant."""
+    signed_in(browser, "ann")
+    answer = browser.get(f"/console/{path}")
+    name = path.partition("?")[2].rpartition("=")[0].rpartition("&")[2]
+    assert answer.status_code == 422
+    assert f"{name}: " in answer.text
+    assert known in answer.text
+
+
+def test_the_tabs_of_one_merchants_withdrawals_lead_to_that_merchants(browser: httpx2.Client) -> None:
+    signed_in(browser, "ann")
+    page = browser.get("/console/withdrawals?state=cancelled&merchant=m-7").text
+    tabs = re.findall(r'href="/console/withdrawals\?(state=[^"]*)"( aria-current="true")?', page)
+    assert {address.partition("&amp;")[2] for address, _ in tabs} == {"merchant=m-7"}
+    assert [address for address, current in tabs if current] == ["state=cancelled&amp;merchant=m-7"]
+    assert 'href="/console/merchants/m-7">m-7</a></span></h1>' in page
 
 
 def recorded(breaks: Sequence[Break]) -> None:

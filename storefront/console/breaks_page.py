@@ -20,7 +20,7 @@ SCOPES: tuple[Scope, ...] = get_args(Scope)
 
 async def breaks_page(visit: Visit) -> Response:
     """The open breaks, the oldest first."""
-    given = visit.given("scope")
+    given = visit.chosen("scope", SCOPES)
     scope = next((one for one in SCOPES if one == given), None)
     rows = await visit.lists.breaks.known(scope=scope, after=cursor_in(visit.request), limit=limit_of(visit))
     if wants_csv(visit):

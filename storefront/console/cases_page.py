@@ -7,7 +7,6 @@ from typing import Any
 from starlette.responses import Response
 from starlette.routing import Route
 
-from core.aftersale.state import OPEN
 from ledger.cases import CaseRow
 from ledger.register_part import Position
 from storefront.api.paging import cursor_in
@@ -23,10 +22,8 @@ STAGES = (
 
 async def cases_page(visit: Visit) -> Response:
     """The open cases."""
-    stage = visit.given("stage")
-    rows = await visit.lists.cases.open(
-        stage=stage if stage in OPEN else None, after=cursor_in(visit.request), limit=limit_of(visit)
-    )
+    stage = visit.chosen("stage", STAGES)
+    rows = await visit.lists.cases.open(stage=stage or None, after=cursor_in(visit.request), limit=limit_of(visit))
     if wants_csv(visit):
         return csv_of("cases", _COLUMNS, (_cells(row) for row in rows))
     links = addresses(visit, rows, lambda row: Position(row.opened_at, row.order_id))

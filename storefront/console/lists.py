@@ -23,7 +23,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 def wants_csv(visit: Visit) -> bool:
     """Whether the address asks for a file."""
-    return visit.given("format") == "csv"
+    return visit.chosen("format", ("csv",)) == "csv"
 
 
 def limit_of(visit: Visit) -> int:

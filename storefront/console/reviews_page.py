@@ -45,9 +45,9 @@ class ReviewRow(NamedTuple):
 
 async def reviews_page(visit: Visit) -> Response:
     """The queue."""
-    kind = visit.given("kind")
+    kind = visit.chosen("kind", KINDS)
     found = await visit.register.reviews.waiting(
-        kind=kind if kind in KINDS else None, after=cursor_in(visit.request), limit=limit_of(visit)
+        kind=kind or None, after=cursor_in(visit.request), limit=limit_of(visit)
     )
     rows = [_row(visit, one) for one in found]
     if wants_csv(visit):

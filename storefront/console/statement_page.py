@@ -8,8 +8,10 @@ from datetime import UTC, datetime, timedelta
 from starlette.responses import Response
 from starlette.routing import Route
 
+from core.errors import Refused
 from core.merchant_statement import as_csv
 from ledger.merchant_statements import merchant_statements
+from storefront.console.lists import wants_csv
 from storefront.console.reading import id_in
 from storefront.console.rendering import render
 from storefront.console.visits import Visit, for_people
@@ -27,7 +29,7 @@ async def statement_page(visit: Visit) -> Response:
         raise ProblemError("not_found")
     until = _next(since)
     found = await merchant_statements(visit.lists.pool, merchant_id, since, until)
-    if visit.given("format") == "csv":
+    if wants_csv(visit):
         headers = {"Content-Disposition": f'attachment; filename="{merchant_id}-{since:%Y-%m}.csv"'}
         return Response(as_csv(found), media_type="text/csv", headers=headers)
     here = f"/console/merchants/{merchant_id}/statement?month="
@@ -45,10 +47,14 @@ async def statement_page(visit: Visit) -> Response:
 
 
 def _month(visit: Visit) -> datetime:
-    """When the month of the address begins; this month where it names none."""
-    given = visit.given("month")
+    """When the month of the address begins; this month where it names none.
+
+    Raises:
+        Refused: `malformed`.
+    """
+    given = visit.given("month") or f"{visit.now:%Y-%m}"
     if not _MONTH.fullmatch(given):
-        given = f"{visit.now:%Y-%m}"
+        raise Refused("malformed", f"month: {given!r} is not a month such as 2026-12.", "month")
     return datetime.strptime(given, "%Y-%m").replace(tzinfo=UTC)
 
 

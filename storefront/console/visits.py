@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from core.command import Actor
+from core.errors import Refused
 from core.fields import UNPRINTABLE
 from core.texts import Language
 from ledger.people import PersonRole, SignedIn
@@ -131,6 +132,17 @@ class Visit:
     def given(self, name: str, most: int = 200) -> str:
         """A filter of the address, without what no text of ours has; "" where it is not given."""
         return UNPRINTABLE.sub("", self.request.query_params.get(name, "")).strip()[:most]
+
+    def chosen(self, name: str, known: Collection[str]) -> str:
+        """A filter of the address that has certain values; "" where it is not given.
+
+        Raises:
+            Refused: `malformed`; a mistyped one would show everything, and read as if all of it were meant.
+        """
+        given = self.given(name)
+        if given and given not in known:
+            raise Refused("malformed", f"{name}: must be one of {', '.join(filter(None, known))}.", name)
+        return given
 
     async def form(self) -> FormData:
         """The fields of a form of ours.

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 from starlette.responses import Response
 from starlette.routing import Route
 
+from core.errors import Refused
 from core.ids import withdrawal_workflow_id
 from core.withdrawal import views
 from core.withdrawal.deadlines import next_deadline
-from core.withdrawal.state import PEOPLE_NEEDED, WithdrawalState
+from core.withdrawal.state import PEOPLE_NEEDED, Phase, WithdrawalState
 from core.withdrawal.texts import withdrawal_reason
 from ledger.payout_accounts import AccountChange
 from ledger.register_part import Position
@@ -24,18 +25,20 @@ from storefront.console.rendering import render, said_of
 from storefront.console.visits import Visit, for_people
 from storefront.problems import problem_of
 
-STATES = ("in_approval", "unknown", "in_suspense", "submitted", "paid", "returned", "failed", "rejected")
+STATES = frozenset({"in_approval", "unknown", "in_suspense", "submitted", "paid", "returned", "failed", "rejected"})
+"""Those that a tab leads to; others by their address."""
+PHASES: tuple[str, ...] = get_args(Phase)
+CHOICES = ("open", *PHASES, "all")
 CHANGES_SHOWN = 10
 
 
 async def withdrawals_page(visit: Visit) -> Response:
     """Withdrawals by state: those that wait for an approval unless the address says otherwise."""
-    state, merchant = visit.given("state") or "in_approval", visit.given("merchant")
-    if not visit.who.is_staff:
-        state = visit.given("state") or "all"
+    shown_first = "in_approval" if visit.who.is_staff else "all"
+    state, merchant = visit.chosen("state", CHOICES) or shown_first, _merchant(visit)
     rows = await visit.lists.withdrawals.rows(
-        merchant_id=visit.who.known.merchant_id or (merchant if ID.fullmatch(merchant) else None),
-        state_name=state if state in STATES else None,
+        merchant_id=visit.who.known.merchant_id or merchant or None,
+        state_name=state if state in PHASES else None,
         closed=False if state == "open" else None,
         after=cursor_in(visit.request),
         limit=limit_of(visit),
@@ -47,11 +50,23 @@ async def withdrawals_page(visit: Visit) -> Response:
         visit,
         "withdrawals.html",
         rows=rows[:ROWS],
-        states=("open", *STATES, "all"),
+        states=tuple(one for one in CHOICES if one in {"open", "all", state, *STATES}),
         state=state,
         merchant=merchant,
         **links,
     )
+
+
+def _merchant(visit: Visit) -> str:
+    """Whose withdrawals the address asks for; "" where it names no merchant.
+
+    Raises:
+        Refused: `malformed`; without this filter the page would show everyone's.
+    """
+    given = visit.given("merchant")
+    if given and not ID.fullmatch(given):
+        raise Refused("malformed", f"merchant: {given[:40]!r} is not 1 to 64 of A-Z a-z 0-9 _ -", "merchant")
+    return given
 
 
 _COLUMNS = ("withdrawal", "merchant", "amount", "currency", "state", "account", "last4", "asked by", "asked at")

@@ -155,7 +155,7 @@ def _endpoints() -> Iterator[Scene]:
             "/endpoints/x1", {**answers, "endpoints.get": rows[2].model_copy(update={"merchant_id": mine})}, MERCHANT
         )
     yield Scene("/endpoints/x1", {"endpoints.get": rows[1]}, MERCHANT, status=404)
-    for month, person in (("2026-11", MERCHANT), ("2026-02", OPERATOR), ("2026-13", OPERATOR), ("2025-01", OPERATOR)):
+    for month, person in (("2026-11", MERCHANT), ("2026-02", OPERATOR), ("", OPERATOR), ("2025-01", OPERATOR)):
         yield Scene(f"/merchants/{mine}/statement?month={month}", {}, person)
     yield Scene("/merchants/m-other/statement", {}, MERCHANT, status=404)
 
@@ -208,7 +208,7 @@ def _figures() -> Iterator[Scene]:
     many = [breaks[0], breaks[0].model_copy(update={"found": named})] * 30
     yield Scene("/money/breaks", {"breaks.known": many}, OPERATOR)
     yield Scene("/money/breaks?scope=rail", {"breaks.known": []}, REVIEWER)
-    yield Scene("/money/breaks?scope=none", {"breaks.known": breaks}, REVIEWER)
+    yield Scene("/money/breaks?scope=", {"breaks.known": breaks}, REVIEWER)
     runs = both(Run)
     of_money = {"withdrawals.rows": both(WithdrawalRow), "breaks.known": many, "breaks.last_runs": runs}
     yield Scene("/money", {**of_money, "figures.known": KeptFigures(taken_at=NOW, body=money)}, OPERATOR)
