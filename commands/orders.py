@@ -10,6 +10,8 @@ from commands.console import JsonFlag, command, print_answer
 from commands.link import copies
 from commands.reading import id_of
 from core.audit.normalising import normalise
+from core.codes import likely_holds
+from core.errors import BadInput
 from core.money import format_minor
 from core.order.state import Phase
 from core.parcels import AuditStage
@@ -59,6 +61,8 @@ async def orders(
             payment=payment,
             limit=limit,
         )
+    if not rows and hold is not None and (likely := likely_holds(hold)):
+        raise BadInput(f"--hold: {hold!r} is the name of no hold. Did you mean {', '.join(map(repr, likely))}?")
     view = {"orders": [row.model_dump(mode="json") for row in rows]}
     title, cells = counted(len(rows), "order"), [_cells(row) for row in rows]
     print_answer(view, lambda console: console.print(table(title, COLUMNS, cells, numbers=AMOUNTS, spare=SPARE)))

@@ -75,6 +75,19 @@ def likely(code: str) -> list[str]:
     return get_close_matches(code, sorted({one.code for one in meanings()}), n=3)
 
 
+def likely_holds(name: str) -> list[str]:
+    """The holds of ours whose name this one misspells; none for a name of ours, or one that is like none.
+
+    An operator names a hold freely (`place_hold`): a name that is like none may be right.
+    """
+    known = names()["hold"]
+    return [] if name in known else get_close_matches(name, known, n=3, cutoff=_ALIKE)
+
+
+_ALIKE = 0.8
+"""From here on two names are one and its misspelling: one or two letters in ten differ."""
+
+
 @cache
 def meanings() -> tuple[Meaning, ...]:
     """All of them, by kind and code."""

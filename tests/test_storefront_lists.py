@@ -57,6 +57,12 @@ def test_an_order_is_found_by_whatever_is_known_of_it(shop: Http) -> None:
     ):
         rows = shop.get("/v1/orders", **asked).body["data"]
         assert [row["order_id"] for row in rows] == [named], asked
+    mistyped = shop.get("/v1/orders", **of_merchant, held_by="shipmnt")
+    assert (mistyped.status, mistyped.body["errors"][0]["pointer"]) == (422, "/held_by")
+    assert "Did you mean 'shipment'?" in mistyped.body["detail"]
+    assert "是否指 'shipment'？" in mistyped.body["detail_zh"]
+    assert shop.get("/v1/orders", **of_merchant, held_by="asked_by_police").body["data"] == []
+    assert refusal("orders", "--hold", "shipmnt") == "bad_input"
     for asked in ({"held_by": "shipment"}, {"overdue": "true"}):
         assert shop.get("/v1/orders", **of_merchant, **asked).body["data"] == []
     for options in (

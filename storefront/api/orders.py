@@ -11,6 +11,8 @@ from starlette.responses import JSONResponse, Response
 
 from core.answers import HoldView
 from core.audit.normalising import normalise
+from core.codes import likely_holds
+from core.errors import Refused
 from core.fields import UNPRINTABLE
 from core.messages import ORDER_COMMANDS, Order, ReportScan
 from core.order import views
@@ -62,6 +64,7 @@ async def list_orders(request: Request) -> Response:
     service = service_of(request)
     caller = await service.caller(request, "orders:read")
     waybill, limit = text_in(request, "waybill"), limit_of(request)
+    hold = word_in(request, "held_by")
     asked = word_in(request, "merchant_id")
     # Every filter is read first: a wrong one is refused also where the answer is empty.
     read = partial(
@@ -70,7 +73,7 @@ async def list_orders(request: Request) -> Response:
         buyer_id=word_in(request, "buyer_id"),
         phase=one_in(request, "phase", PHASES),
         audit=one_in(request, "audit", AUDIT_STAGES),
-        hold_reason=word_in(request, "held_by"),
+        hold_reason=hold,
         overdue=flag_in(request, "overdue"),
         waybill=normalise(waybill)[0] if waybill is not None else None,
         payment=text_in(request, "payment"),
@@ -78,6 +81,9 @@ async def list_orders(request: Request) -> Response:
         limit=limit + 1,
     )
     rows = await read() if asked is None or caller.sees(asked) else ()
+    if not rows and hold is not None and (likely := likely_holds(hold)):
+        why = f"held_by: {hold!r} is the name of no hold. Did you mean {', '.join(map(repr, likely))}?"
+        raise Refused("malformed", why, "held_by")
     return JSONResponse(page_until(rows, limit, _position))
 
 
