@@ -76,7 +76,7 @@ def group_of(sentences: Mapping[str, str]) -> type[TyperGroup]:
 
 @contextmanager
 def _said_in(arguments: Sequence[str]) -> Iterator[None]:
-    """Say a wrong option in Chinese, where these arguments ask for that."""
+    """Say what is wrong with an option plainly, and in Chinese where these arguments ask for that."""
     try:
         yield
     except (typer.Exit, typer.Abort):
@@ -84,7 +84,10 @@ def _said_in(arguments: Sequence[str]) -> Iterator[None]:
     except Exception as error:  # click raises its own kinds; all others go on
         from commands import usage  # only here: most runs have nothing wrong
 
-        if not (usage.is_wrong(error) and usage.wants_chinese(arguments)):
+        if not usage.is_wrong(error):
+            raise
+        usage.say_plainly(error)
+        if not usage.wants_chinese(arguments):
             raise
         usage.show_in_chinese(error)
         raise typer.Exit(MISUSED) from None

@@ -14,6 +14,7 @@ import typer
 
 import gateway
 from commands.console import Failed, JsonFlag, command, print_answer, print_line
+from commands.days import DAY, day_of
 from commands.known_names import refuse_unknown
 from commands.link import books
 from commands.reading import id_of
@@ -50,10 +51,11 @@ async def reconcile(
         str | None, typer.Option(help="Its statement as a CSV file (docs/reconciliation.md); `-` is stdin.")
     ] = None,
     since: Annotated[
-        datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First day that the file covers whole.")
+        datetime | None,
+        typer.Option("--from", parser=day_of, metavar=DAY, help="First day that the file has whole."),
     ] = None,
     until: Annotated[
-        datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last day that the file covers whole.")
+        datetime | None, typer.Option("--to", parser=day_of, metavar=DAY, help="Last day that the file has whole.")
     ] = None,
     days: Annotated[
         int, typer.Option(min=1, max=366, help="Fetch the statements of this many days, today the last.")
@@ -125,15 +127,14 @@ async def _load(
     try:
         read = read_statement(file, scope)
         lines = read.lines
-        first = since or (datetime.combine(min(line.at for line in lines).date(), time()) if lines else None)
-        last = until or (datetime.combine(max(line.at for line in lines).date(), time()) if lines else None)
+        first = since or (datetime.combine(min(line.at for line in lines).date(), time(), UTC) if lines else None)
+        last = until or (datetime.combine(max(line.at for line in lines).date(), time(), UTC) if lines else None)
         covered = None
         if first is not None and last is not None:
-            end = min(last.replace(tzinfo=UTC) + timedelta(days=1), now)
-            start = first.replace(tzinfo=UTC)
+            end = min(last + timedelta(days=1), now)
             if last < first:
                 raise BadInput("--to: it lies before --from")
-            covered = Covered(since=start, until=end) if start < end else None
+            covered = Covered(since=first, until=end) if first < end else None
         if read.covered is not None and since is None and until is None:
             covered = read.covered
         await register.statements.load(scope, name, Statement(lines=lines, covered=covered), now)

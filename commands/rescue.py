@@ -14,6 +14,7 @@ import typer
 
 import gateway
 from commands.console import Failed, JsonFlag, command, print_answer, print_line, wants_json
+from commands.days import moment_of
 from commands.link import books
 from commands.lost import (
     KINDS,
@@ -41,8 +42,6 @@ if TYPE_CHECKING:
     from temporalio.client import Client
 
 NAMED_AT_MOST = 20
-TIMES = ["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%S.%f%z"]
-"""With the offset, as 2026-11-28T09:30:00Z."""
 SAYS_EVERY = 10.0
 """Seconds between two lines of progress where no terminal shows a bar."""
 
@@ -55,7 +54,7 @@ async def rescue(
     restored_to: Annotated[
         datetime | None,
         typer.Option(
-            metavar="TIME", formats=TIMES, help="The database was restored to this time: set back what is ahead."
+            metavar="TIME", parser=moment_of, help="The database was restored to this time: set back what is ahead."
         ),
     ] = None,
     while_polling: Annotated[

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from commands.console import JsonFlag, command, print_answer
+from commands.days import DAY, day_of
 from commands.link import copies
 from commands.reading import id_of
 from core.errors import BadInput
@@ -24,24 +25,26 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 DAYS = 30
-DAY = ["%Y-%m-%d"]
 
 
 @command
 async def statement(
     merchant: Annotated[str, typer.Argument(help="The merchant's id.")],
     since: Annotated[
-        datetime | None, typer.Option("--from", formats=DAY, help="First day (UTC); thirty days ago unless given.")
+        datetime | None,
+        typer.Option("--from", parser=day_of, metavar=DAY, help="First day (UTC); thirty days ago unless given."),
     ] = None,
-    until: Annotated[datetime | None, typer.Option("--to", formats=DAY, help="Last day; today unless given.")] = None,
+    until: Annotated[
+        datetime | None, typer.Option("--to", parser=day_of, metavar=DAY, help="Last day; today unless given.")
+    ] = None,
     file: Annotated[str | None, typer.Option("--csv", help="Write CSV to this file; `-` is stdout.")] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Show every movement of a merchant's money, with opening and closing balance."""
     id_of(merchant, "merchant")
     today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    first = since.replace(tzinfo=UTC) if since else today - timedelta(days=DAYS)
-    last = until.replace(tzinfo=UTC) if until else today
+    first = since or today - timedelta(days=DAYS)
+    last = until or today
     if last < first:
         raise typer.BadParameter("--to lies before --from")
     if file is not None and as_json:

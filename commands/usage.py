@@ -1,4 +1,4 @@
-"""A wrong option or argument, said in Chinese where `--lang zh` is given; the parser itself speaks English alone."""
+"""A wrong option or argument, said plainly, and in Chinese with `--lang zh`: the parser speaks English alone."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from itertools import pairwise
 from typing import Any
 
 import typer
+from pydantic import ValidationError
 
+from core.field_faults import said_plainly
 from core.forms import Forms
 from core.reason_details import field_zh
 
@@ -29,7 +31,6 @@ USAGE: dict[str, str] = {
     "Option {} requires {} arguments.": "选项 {} 须带 {} 个值。",
     "Invalid value for {}: {}": "{} 的值无效：{}。",
     "Invalid value: {}": "用法有误：{}。",
-    "Value error, {} is not one of {}.": "{} 不在可选值之列：{}",
     "{} is not one of {}.": "{} 不在可选值之列：{}",
     "Path {} does not exist.": "路径 {} 不存在",
     "File {} does not exist.": "文件 {} 不存在",
@@ -58,6 +59,12 @@ USAGE: dict[str, str] = {
 def is_wrong(error: Exception) -> bool:
     """Whether something was wrong with options or arguments. A group that is called alone only shows its help."""
     return isinstance(error, _USAGE_ERROR) and type(error).__name__ != "NoArgsIsHelpError"
+
+
+def say_plainly(error: Any) -> None:
+    """Put our words in place of pydantic's, by which the parser reads the values of options."""
+    if isinstance(error.__cause__, ValidationError):
+        error.message = said_plainly(error.__cause__.errors()[0])
 
 
 def wants_chinese(arguments: Sequence[str]) -> bool:

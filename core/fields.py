@@ -29,7 +29,7 @@ UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _CARRIAGE_RETURN = re.compile("\r\n?")
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _PHONE = re.compile(r"(?<!\d)\+?\d[\d -]{5,}\d", re.ASCII)
-_YEARS = range(1970, 2200)
+YEARS = range(1970, 2200)
 
 
 def _printable(text: str) -> str:
@@ -51,9 +51,9 @@ def _rfc3339(value: object) -> object:
 
 def _in_utc(at: datetime) -> datetime:
     """One instant, one spelling: content hashes must not depend on the sender's offset."""
-    if at.year not in _YEARS:
+    if at.year not in YEARS:
         # A delay added to the year 9999 would overflow, in the middle of a workflow task.
-        raise ValueError(f"must lie between {_YEARS[0]} and {_YEARS[-1]}")
+        raise ValueError(f"must lie between {YEARS[0]} and {YEARS[-1]}")
     return at.astimezone(UTC)
 
 

@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 
 from core.answers import HoldView
 from core.errors import Refused
-from core.fields import Message
+from core.fields import YEARS, Message
 from core.merchant_calendar import ComingDay, calendar
 from core.merchant_statement import MerchantStatement, as_csv
 from core.order import views
@@ -31,7 +31,6 @@ from storefront.problems import ProblemError
 from storefront.service import HttpService, service_of
 
 DAYS, DAYS_AT_MOST = 30, 92
-YEARS = range(1970, 2200)
 FORMS = ("json", "csv")
 
 router = APIRouter(prefix="/v1/merchants", tags=["merchants"])
