@@ -10,6 +10,7 @@ from databases import Database
 from http_in_process import Gateway, in_process
 from http_operations import Operation, body_for, operations
 
+from core.money import CURRENCIES
 from docs.examples import COMMANDS
 
 NOT_IN_THESE_BOOKS = frozenset(
@@ -66,3 +67,14 @@ async def test_every_operation_answers_as_the_document_says(database: Database) 
                 assert readable or not found & {200, 201, 202}, (operation.name, raw[:80], found)
                 statuses |= found
             assert operation.name in NOT_IN_THESE_BOOKS or statuses - {404}, operation.name
+
+
+async def test_a_currency_in_a_body_is_one_of_the_list_that_is_taken(database: Database) -> None:
+    async with in_process(database) as gateway:
+        document = (await gateway.asker.get("/v1/openapi.json")).json()
+    assert document["components"]["schemas"]["Currency"]["enum"] == sorted(CURRENCIES)
+    assert "iso-4217" not in json.dumps(document)
+    paths = document["paths"]
+    for path in ("/v1/orders", "/v1/withdrawals", "/v1/withdrawals/estimate"):
+        body = paths[path]["post"]["requestBody"]["content"]["application/json"]["schema"]
+        assert body["properties"]["currency"] == {"$ref": "#/components/schemas/Currency"}, path

@@ -10,22 +10,38 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
 from core.command import Command
+from core.money import CURRENCIES
 from storefront.api.routing import REFERENCES
 from storefront.bodies import PROOF
 from storefront.problems import HttpProblem
 
 _OURS = frozenset({"command_id"})
 """Fields of a command that the gateway fills in."""
-_schemas: dict[str, dict[str, Any]] = {}
+_CURRENCY = "Currency"
+_schemas: dict[str, dict[str, Any]] = {
+    _CURRENCY: {"type": "string", "enum": sorted(CURRENCIES), "description": "An ISO 4217 code."}
+}
 
 
 def schema_of(model: type[BaseModel]) -> dict[str, Any]:
-    """A model's schema; the models inside of it become components of the document."""
-    schema = model.model_json_schema(ref_template=REFERENCES)
+    """A model's schema; the models inside of it become components of the document, and so do currencies."""
+    schema = _naming_currencies(model.model_json_schema(ref_template=REFERENCES))
     schema.get("properties", {}).pop(PROOF, None)
     for name, component in schema.pop("$defs", {}).items():
         _schemas.setdefault(name, component)
-    return schema
+    found: dict[str, Any] = schema
+    return found
+
+
+def _naming_currencies(schema: Any) -> Any:
+    """The schema with one list of the currencies in place of each pattern of three letters."""
+    if isinstance(schema, list):
+        return [_naming_currencies(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if schema.get("format") == "iso-4217":
+        return {"$ref": REFERENCES.format(model=_CURRENCY)}
+    return {name: _naming_currencies(part) for name, part in schema.items()}
 
 
 def body_of(command: type[Command]) -> dict[str, Any]:
