@@ -31,7 +31,7 @@ from ledger.upkeep import Upkeep, look_after_merchants
 StartReturn = Callable[[str], Awaitable[object]]
 """Starts the return of an unclaimed rest, by its id; one that runs or ran is left alone."""
 BREAKS_IN_A_SUMMARY = 50
-"""How many breaks a workflow's result shows; the register has all of them."""
+"""How many breaks a workflow's result shows; the register has all of them. A result of megabytes would be refused."""
 
 
 class Fetched(Message):
@@ -131,7 +131,8 @@ class ReconciliationActivities:
             count=len(found),
             by_reason=by_reason(found),
             breaks=tuple(found[:BREAKS_IN_A_SUMMARY]),
-            new=tuple(new),
+            new=tuple(new[:BREAKS_IN_A_SUMMARY]),
+            new_count=len(new),
         )
 
     @activity.defn

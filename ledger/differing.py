@@ -23,7 +23,7 @@ from ledger.reconciling import ours, theirs
 class Sides(NamedTuple):
     """The lines of both sides whose key may be a break, and how many lines each side has.
 
-    `covered` are the periods that theirs covers completely; None: all time.
+    `covered` are the times that theirs covers completely, adjoining ones as one; None: all time.
     """
 
     ours: list[OurLine]
@@ -53,6 +53,10 @@ PLAIN = f"""
 """
 """$3: there are statements. $4, $5: what began after it is not yet stuck, not yet overdue; none: all is looked at."""
 
+_COVERED = """
+    SELECT unnest(range_agg(tstzrange(since, until))) AS times FROM statement_periods WHERE scope = $1 AND name = $2
+"""
+"""Each day has a period of its own, and most adjoin."""
 _END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 _FAMILY = "CASE kind WHEN 'return' THEN 'payout' ELSE kind END"
 
@@ -117,15 +121,14 @@ async def differing(
         # What is under way with another party is looked at from its first second on: it is what stays open.
         limits = (None, None) if stated else (now - waits.stuck_after, now - waits.overdue_after)
         query = _query(scope, *_parts(scope, since))
-        rows = await connection.fetch(query, scope, name, stated, *limits, *_bounds(scope, since))
-        periods = await connection.fetch(
-            "SELECT since, until FROM statement_periods WHERE scope = $1 AND name = $2", scope, name
-        )
+        reads = connection if since is not None else connection.of_all()
+        rows = await reads.fetch(query, scope, name, stated, *limits, *_bounds(scope, since))
+        periods = await connection.fetch(_COVERED, scope, name) if stated else []
     [counts] = [row["line"] for row in rows if row["side"] == "counts"]
     sides = Sides(
         [OurLine.model_validate(row["line"]) for row in rows if row["side"] == "ours"],
         [TheirLine.model_validate(row["line"]) for row in rows if row["side"] == "theirs"],
-        [Covered.model_validate(dict(row)) for row in periods] if stated else None,
+        [Covered(since=row["times"].lower, until=row["times"].upper) for row in periods] if stated else None,
         our_count=counts[0],
         their_count=counts[1],
         since=since,

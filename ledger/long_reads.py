@@ -12,18 +12,25 @@ from asyncpg.pool import PoolConnectionProxy
 from ledger.pool import Connected, translate_errors
 
 LONG_READ_WITHIN = 300.0
-"""Seconds for one query over whole tables; an ordinary call has `ledger.pool.ANSWER_WITHIN`."""
+"""Seconds for one query of a part of the books; an ordinary call has `ledger.pool.ANSWER_WITHIN`."""
+WHOLE_READ_WITHIN = 1_500.0
+"""Seconds for one query over all of them: millions of orders take minutes, and no try goes on where one ended."""
 
 
 class LongReads:
     """A connection inside one read-only snapshot: a movement posted during the read is seen whole or not at all."""
 
-    def __init__(self, connection: Any) -> None:
+    def __init__(self, connection: Any, within: float = LONG_READ_WITHIN) -> None:
         self.connection = connection
+        self._within = within
 
     async def fetch(self, query: str, *arguments: object) -> list[Any]:
         """All rows."""
-        return list(await self.connection.fetch(query, *arguments, timeout=LONG_READ_WITHIN))
+        return list(await self.connection.fetch(query, *arguments, timeout=self._within))
+
+    def of_all(self) -> LongReads:
+        """The same snapshot, for queries over the whole books."""
+        return LongReads(self.connection, WHOLE_READ_WITHIN)
 
     @asynccontextmanager
     async def with_nested_loops(self) -> AsyncIterator[None]:

@@ -425,7 +425,7 @@ async def prove(connection: Connected) -> list[Proof]:
         Unavailable: the database does not answer; a retry helps.
     """
     async with long_reads(connection) as reads:
-        return [await look_for(claim, reads) for claim in CLAIMS]
+        return [await look_for(claim, reads.of_all()) for claim in CLAIMS]
 
 
 async def look_for(claim: ProofClaim, reads: LongReads) -> Proof:

@@ -88,9 +88,10 @@ class Seals(RegisterPart):
         """Read every sealed range again, in order, each with its first fault."""
         async with long_reads(self._pool) as reads:
             number, hash_before, read_to = 0, None, _BEFORE_ALL
-            for row in await reads.fetch(f"{_SEAL} ORDER BY number"):
-                seal = Seal.model_validate(dict(row))
-                fault = _fault_of_chain(seal, str(row["now"]), number, hash_before)
+            # One by one: each is hashed anew when it is read.
+            while rows := await reads.fetch(f"{_SEAL} WHERE number > $1 ORDER BY number LIMIT 1", number):
+                seal = Seal.model_validate(dict(rows[0]))
+                fault = _fault_of_chain(seal, str(rows[0]["now"]), number, hash_before)
                 yield CheckedSeal(seal=seal, fault=fault or await _fault_of_movements(reads, seal, read_to))
                 number, hash_before, read_to = seal.number, seal.hash, seal.last_movement
 

@@ -13,10 +13,13 @@ from explained import Explained
 from order_samples import an_order
 
 from bench.settled import add_settled_orders
+from core.errors import Unavailable
+from ledger.differing import differing
 from ledger.long_reads import long_reads
 from ledger.orders import OrderRow
 from ledger.pool import open_pool
 from ledger.proofs import prove
+from ledger.proving import prove_and_note
 from ledger.register import Register
 from ledger.register_part import Position
 from ledger.safeguarding import safeguards
@@ -188,3 +191,15 @@ async def test_long_reads_have_a_limit_of_their_own_and_join_whole_tables_by_has
         assert (planned[0]["joined"], await pool.fetchval("SHOW enable_nestloop")) == ("off", "on")
     finally:
         pool.terminate()
+
+
+async def test_what_reads_the_whole_books_has_more_time_than_a_part_of_them(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await prove_and_note(database.pool)
+    monkeypatch.setattr("ledger.long_reads.WHOLE_READ_WITHIN", 0)
+    async with long_reads(database.pool) as reads:
+        await reads.fetch("SELECT 1")
+    for whole in (prove(database.pool), differing(database.pool, "orders", "books", MIDDLE.at)):
+        with pytest.raises(Unavailable):
+            await whole

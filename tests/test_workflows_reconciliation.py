@@ -13,6 +13,7 @@ from await_faults import Strikes
 from databases import Database
 from ledger_samples import NOW, an_order
 from reconciliation_stage import own_world, paid, stage
+from statement_lines import line, loaded
 from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.worker import Replayer, Worker
 from waiting import until
@@ -91,7 +92,7 @@ async def test_a_payout_that_nobody_asked_for_is_found_told_once_and_gone_when_r
         assert first["breaks"][0]["theirs_minor"] == 777
         assert first["new"] == ["rail/sandbox/payout/planted1/extra"]
         again = await compared(stage)
-        assert (again["count"], again["new"]) == (1, [])
+        assert (again["count"], again["new"], again["new_count"]) == (1, [], 0)
         await stage.world.bank_errs("planted1", 777, "CNY", effect="return")
         assert (await compared(stage))["count"] == 0
     notices = await stage.register.notices.read(subject="reconciliation/rail/sandbox")
@@ -169,6 +170,16 @@ async def test_the_page_shows_the_breaks(stage: WithdrawalStage) -> None:
     await stage.world.bank_errs("planted2", 777, "CNY", effect="return")
     async with desk(stage) as activities:
         await activities.fetch_statements(Comparison(scope="rail", name="sandbox", now=datetime.now(UTC)))
+
+
+async def test_of_very_many_breaks_a_result_has_the_first(stage: WithdrawalStage, database: Database) -> None:
+    """After an outage there may be tens of thousands: a result with each of their ids would be refused at every try."""
+    database.broken = True
+    await loaded(stage.register, "rail", "sandbox", *(line("payout", f"k{number:03}", 5) for number in range(60)))
+    async with desk(stage) as activities:
+        summary = await activities.compare(Comparison(scope="rail", name="sandbox", now=datetime.now(UTC)))
+    assert (summary.count, len(summary.breaks), len(summary.new), summary.new_count) == (60, 50, 50, 60)
+    assert len(await stage.register.breaks.known()) == 60
 
 
 async def test_a_bank_that_does_not_answer_is_asked_again(stage: WithdrawalStage) -> None:

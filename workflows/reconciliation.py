@@ -28,9 +28,9 @@ with workflow.unsafe.imports_passed_through():
 FETCHING = timedelta(minutes=5)
 FETCHED_WITHIN = timedelta(hours=2)
 """For all tries; after that, both sides are compared with the stored days."""
-COMPARING = timedelta(minutes=10)
-PROVING = timedelta(minutes=30)
-"""The first proof reads the whole books."""
+COMPARING = timedelta(minutes=30)
+PROVING = timedelta(hours=1)
+"""The first comparison and the first proof read the whole books."""
 PROVEN_WITHIN = timedelta(hours=6)
 """For all tries; the next day proves again."""
 RETRY = RetryPolicy(

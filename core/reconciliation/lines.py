@@ -154,7 +154,9 @@ class Comparison(Message):
 
 
 class Summary(Message):
-    """What a comparison found. `breaks` are the first of `count`; `new` are the ids of those not seen before."""
+    """What a comparison found. `breaks` are the first of `count`; `new` are the first ids of the `new_count` that were
+    not seen before.
+    """
 
     scope: Scope
     name: str
@@ -165,6 +167,7 @@ class Summary(Message):
     by_reason: dict[str, int]
     breaks: tuple[Break, ...]
     new: tuple[str, ...]
+    new_count: int = 0
 
 
 def _shown(amount_minor: int | None, currency: str | None) -> str:
