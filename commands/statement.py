@@ -15,10 +15,10 @@ from commands.days import DAY, day_of
 from commands.link import copies
 from commands.reading import id_of
 from core.errors import BadInput
-from core.merchant_statement import PARTS, MerchantStatement, StatementRow, as_csv
+from core.merchant_statement import PARTS, MerchantStatement, StatementRow
 from core.money import format_minor
 from core.texts import clock
-from ledger.merchant_statements import merchant_statements
+from ledger.merchant_statements import merchant_statements, statement_csv
 from screens import table
 
 if TYPE_CHECKING:
@@ -50,16 +50,16 @@ async def statement(
     if file is not None and as_json:
         raise typer.BadParameter("either --csv or --json")
     async with copies() as register:
-        found = await merchant_statements(register.pool, merchant, first, last + timedelta(days=1))
-    if file is not None:
-        _write(file, found)
-        return
+        of_days = (register.pool, merchant, first, last + timedelta(days=1))
+        if file is not None:
+            _write(file, await statement_csv(*of_days))
+            return
+        found = await merchant_statements(*of_days)
     view = {"merchant_id": merchant, "statements": [one.model_dump(mode="json") for one in found]}
     print_answer(view, lambda console: _show(console, merchant, found))
 
 
-def _write(file: str, found: Sequence[MerchantStatement]) -> None:
-    text = as_csv(found)
+def _write(file: str, text: str) -> None:
     try:
         if file == "-":
             sys.stdout.write(text)

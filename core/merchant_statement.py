@@ -178,21 +178,42 @@ _OF_RETURNS: dict[str, RowType] = {"income/withdrawal_fee": "fee_back", "expense
 # --- for programs ----------------------------------------------------------------------------------------
 
 
-def as_csv(statements: Iterable[MerchantStatement]) -> str:
-    """Statements as CSV (RFC 4180): an opening and a closing line a currency, decimals without separators."""
-    lines = _Lines()
-    writer = csv.writer(lines, lineterminator="\r\n")
-    writer.writerow(CSV_COLUMNS)
-    for one in statements:
-        writer.writerow(_edge(one, "opening", one.since, one.opening))
-        writer.writerows(_cells(one.currency, row) for row in one.rows)
-        writer.writerow(_edge(one, "closing", one.until, one.closing))
-    return "".join(lines)
+class StatementCsv:
+    """A statement as CSV (RFC 4180): an opening and a closing line a currency, decimals without separators.
+
+    It is collected page by page: a row takes its text, less than a tenth of what its model takes.
+    """
+
+    def __init__(self) -> None:
+        self._lines: dict[str, _Lines] = {}
+        self._last: dict[str, MerchantStatement] = {}
+
+    def add(self, page: Iterable[MerchantStatement]) -> None:
+        """The rows of a page, which opens with what the page before closed with."""
+        for one in page:
+            lines = self._lines.setdefault(one.currency, _Lines())
+            if not lines:
+                _write(lines, [_edge(one, "opening", one.since, one.opening)])
+            _write(lines, (_cells(one.currency, row) for row in one.rows))
+            self._last[one.currency] = one.model_copy(update={"rows": ()})
+
+    def text(self) -> str:
+        """All of it, by currency."""
+        found = _Lines()
+        _write(found, [CSV_COLUMNS])
+        for currency, one in sorted(self._last.items()):
+            found += self._lines[currency]
+            _write(found, [_edge(one, "closing", one.until, one.closing)])
+        return "".join(found)
 
 
 class _Lines(list[str]):
     def write(self, line: str) -> None:
         self.append(line)
+
+
+def _write(lines: _Lines, rows: Iterable[Sequence[str]]) -> None:
+    csv.writer(lines, lineterminator="\r\n").writerows(rows)
 
 
 def _edge(one: MerchantStatement, kind: str, at: datetime, held: Held) -> list[str]:

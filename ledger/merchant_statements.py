@@ -6,6 +6,7 @@ statement reads its own rows and no history.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -13,7 +14,15 @@ from typing import Any, NamedTuple
 from pydantic import Field
 
 from core.fields import Message, Time
-from core.merchant_statement import PARTS, Held, MerchantStatement, MerchantTransfer, statement
+from core.merchant_statement import (
+    PARTS,
+    Held,
+    MerchantStatement,
+    MerchantTransfer,
+    StatementCsv,
+    StatementRow,
+    statement,
+)
 from ledger.pool import Pool, translate_errors
 
 PAGE = 200
@@ -147,19 +156,54 @@ async def statement_pages(
             return
 
 
+class NewestRows(NamedTuple):
+    """A statement with the newest of its rows alone, and how many it has in all."""
+
+    statement: MerchantStatement
+    of_all: int
+
+
 async def merchant_statements(
     pool: Pool, merchant_id: str, since: datetime, until: datetime
 ) -> list[MerchantStatement]:
-    """One whole statement a currency; empty if no money ever moved.
+    """One whole statement a currency, with all its rows in memory; empty if no money ever moved.
 
     Raises:
         Unavailable: the database does not answer; a retry helps.
     """
-    whole: dict[str, MerchantStatement] = {}
+    return [one.statement for one in await newest_rows(pool, merchant_id, since, until, most=None)]
+
+
+async def newest_rows(
+    pool: Pool, merchant_id: str, since: datetime, until: datetime, *, most: int | None
+) -> list[NewestRows]:
+    """As `merchant_statements`, with at most so many rows a currency, the newest.
+
+    Raises:
+        Unavailable: the database does not answer; a retry helps.
+    """
+    rows: dict[str, deque[StatementRow]] = {}
+    whole: dict[str, NewestRows] = {}
     async for page in statement_pages(pool, merchant_id, since, until):
         for part in page.statements:
+            rows.setdefault(part.currency, deque(maxlen=most)).extend(part.rows)
             first = whole.get(part.currency)
-            rows = (*first.rows, *part.rows) if first else part.rows
-            opening = first.opening if first else part.opening
-            whole[part.currency] = part.model_copy(update={"opening": opening, "rows": rows})
-    return [whole[currency] for currency in sorted(whole)]
+            opening, so_far = (first.statement.opening, first.of_all) if first else (part.opening, 0)
+            shown = part.model_copy(update={"opening": opening, "rows": ()})
+            whole[part.currency] = NewestRows(shown, so_far + len(part.rows))
+    return [
+        NewestRows(one.statement.model_copy(update={"rows": tuple(rows[currency])}), one.of_all)
+        for currency, one in sorted(whole.items())
+    ]
+
+
+async def statement_csv(pool: Pool, merchant_id: str, since: datetime, until: datetime) -> str:
+    """A whole statement as CSV (`core.merchant_statement.StatementCsv`).
+
+    Raises:
+        Unavailable: the database does not answer; a retry helps.
+    """
+    collected = StatementCsv()
+    async for page in statement_pages(pool, merchant_id, since, until):
+        collected.add(page.statements)
+    return collected.text()

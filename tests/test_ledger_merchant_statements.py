@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
+import pytest
 from databases import Database
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,10 +23,18 @@ from ledger_samples import (
 )
 
 from core import movements
-from core.merchant_statement import Held, MerchantStatement, MerchantTransfer, StatementRow, statement, type_of
+from core.merchant_statement import (
+    Held,
+    MerchantStatement,
+    MerchantTransfer,
+    StatementCsv,
+    StatementRow,
+    statement,
+    type_of,
+)
 from core.movements import Leg, adjustment
 from ledger.book import Book
-from ledger.merchant_statements import merchant_statements
+from ledger.merchant_statements import merchant_statement_page, merchant_statements, newest_rows, statement_csv
 from ledger.register import Register
 
 FAR = NOW + timedelta(days=100)
@@ -134,6 +143,24 @@ async def test_from_any_day_to_any_other_it_adds_up(database: Database, book: Bo
         reserved_minor=balance.reserved_minor,
         owed_minor=balance.receivable_minor,
     )
+
+
+async def test_of_a_long_statement_the_newest_rows_are_kept_and_the_file_has_all(
+    database: Database, book: Book, register: Register, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page of two hundred rows holds no more of them in memory, and a file holds a row as its text."""
+    await _a_whole_life(database, register, book)
+    days = (database.pool, "m-1", NOW, FAR)
+    [whole] = await merchant_statements(*days)
+    in_one = StatementCsv()
+    in_one.add([whole])
+    monkeypatch.setitem(merchant_statement_page.__kwdefaults__ or {}, "limit", 2)
+    [newest] = await newest_rows(*days, most=3)
+    assert newest.of_all == len(whole.rows) > 10
+    assert newest.statement == whole.model_copy(update={"rows": whole.rows[-3:]})
+    assert await merchant_statements(*days) == [whole]
+    assert await statement_csv(*days) == in_one.text()
+    assert in_one.text().count("\r\n") == len(whole.rows) + len(("columns", "opening", "closing"))
 
 
 async def test_each_merchant_sees_their_own(database: Database, book: Book, register: Register) -> None:

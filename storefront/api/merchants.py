@@ -15,11 +15,11 @@ from core.answers import HoldView
 from core.errors import Refused
 from core.fields import YEARS, Message
 from core.merchant_calendar import ComingDay, calendar
-from core.merchant_statement import MerchantStatement, as_csv
+from core.merchant_statement import MerchantStatement
 from core.order import views
 from core.order.state import OrderState
 from ledger.balances import Balance
-from ledger.merchant_statements import PAGE, StatementPosition, merchant_statement_page, merchant_statements
+from ledger.merchant_statements import PAGE, StatementPosition, merchant_statement_page, statement_csv
 from ledger.orders import OrderInHand
 from ledger.register import Register
 from ledger.register_part import Position
@@ -53,10 +53,10 @@ async def get_statement(request: Request) -> Response:
     form = one_in(request, "format", FORMS) or "json"
     until = last + timedelta(days=1)
     if form == "csv":
-        found = await merchant_statements(reads.pool, merchant_id, first, until)
+        text = await statement_csv(reads.pool, merchant_id, first, until)
         name = f"{merchant_id}-{first:%Y%m%d}-{last:%Y%m%d}.csv"
         headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-        return Response(as_csv(found), media_type="text/csv", headers=headers)
+        return Response(text, media_type="text/csv", headers=headers)
     limit = number_of(request, "limit", USUAL, 1, PAGE)
     about = f"statement/{merchant_id}/{first.date()}/{last.date()}"
     after = _place_in(request, about, service.settings.peppers_needed)

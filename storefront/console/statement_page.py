@@ -9,8 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from core.errors import Refused
-from core.merchant_statement import as_csv
-from ledger.merchant_statements import merchant_statements
+from ledger.merchant_statements import newest_rows, statement_csv
 from storefront.console.lists import wants_csv
 from storefront.console.reading import id_in
 from storefront.console.rendering import render
@@ -28,10 +27,11 @@ async def statement_page(visit: Visit) -> Response:
     if not visit.who.sees(merchant_id):
         raise ProblemError("not_found")
     until = _next(since)
-    found = await merchant_statements(visit.lists.pool, merchant_id, since, until)
     if wants_csv(visit):
+        text = await statement_csv(visit.lists.pool, merchant_id, since, until)
         headers = {"Content-Disposition": f'attachment; filename="{merchant_id}-{since:%Y-%m}.csv"'}
-        return Response(as_csv(found), media_type="text/csv", headers=headers)
+        return Response(text, media_type="text/csv", headers=headers)
+    found = await newest_rows(visit.lists.pool, merchant_id, since, until, most=ROWS_MOST)
     here = f"/console/merchants/{merchant_id}/statement?month="
     return render(
         visit,
@@ -39,7 +39,6 @@ async def statement_page(visit: Visit) -> Response:
         merchant_id=merchant_id,
         month=f"{since:%Y-%m}",
         found=found,
-        most=ROWS_MOST,
         csv=f"{here}{since:%Y-%m}&format=csv",
         earlier=f"{here}{since - timedelta(days=1):%Y-%m}",
         later=f"{here}{until:%Y-%m}" if until <= visit.now else None,
