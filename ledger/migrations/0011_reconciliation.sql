@@ -217,10 +217,16 @@ BEGIN
     -- In one order, so that two calls cannot deadlock.
     FOR v_currency IN SELECT DISTINCT c.code COLLATE "C" AS code FROM unnest(p_currencies) AS c (code) ORDER BY code LOOP
         PERFORM pg_advisory_xact_lock(hashtextextended('settlement/' || p_channel || '/' || v_currency, 0));
-        SELECT coalesce((SELECT sum(t.amount_minor) FROM transfers t WHERE t.debit_account = a.id), 0)
-               - coalesce((SELECT sum(t.amount_minor) FROM transfers t WHERE t.credit_account = a.id), 0)
+        -- What it held at the last seal, and all that was booked since. Asked for by account, its transfers are as many as
+        -- there are payments.
+        SELECT coalesce((SELECT c.balance_minor FROM closings c WHERE c.account_id = a.id ORDER BY c.number DESC LIMIT 1), 0)
+               + coalesce((SELECT sum(CASE a.id WHEN t.debit_account THEN t.amount_minor
+                                                WHEN t.credit_account THEN -t.amount_minor END)
+                           FROM transfers t WHERE t.movement_id > l.movement), 0)
         INTO v_left
-        FROM accounts a WHERE a.path = v_path AND a.currency = v_currency;
+        FROM accounts a
+        CROSS JOIN (SELECT coalesce(max(s.last_movement), 0) AS movement FROM seals s) AS l
+        WHERE a.path = v_path AND a.currency = v_currency;
         v_held := v_held || jsonb_build_object(v_currency, coalesce(v_left, 0));
     END LOOP;
 
