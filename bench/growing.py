@@ -6,12 +6,18 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
 
 from bench.settled import add_settled_orders
 from ledger.pool import Connected
 from local.postgres import OWNER, Postgres
 
+SINCE = datetime(2024, 1, 1, tzinfo=UTC)
+"""Three million orders end in the past, twenty seconds apart."""
+HELD_TO = 30_000
+"""Orders after this one are not held: as many stay open in books of any length, so that a slope tells of the books."""
 CHUNK = 25_000
 EVENTS = 8
 """Events of one order."""
@@ -61,23 +67,39 @@ _REVIEWS = """
     WHERE p.kind = 'held'
 """
 _STATEMENTS = """
-    INSERT INTO statement_lines (scope, name, line_id, kind, key, amount_minor, currency, at, loaded_at)
-    SELECT 'channel', 'wechat', 'pay-' || id, 'payment', 'pay-' || id, total, 'CNY', at, at FROM plan
+    CREATE TEMPORARY TABLE told AS
+    SELECT 'channel' AS scope, 'wechat' AS name, 'pay-' || id AS line_id, 'payment' AS kind, 'pay-' || id AS key,
+           total AS amount, at FROM plan
     UNION ALL
     SELECT 'channel', 'wechat', 'back-' || id, 'refund',
-           left(encode(sha256(convert_to(path || '/refund/cancel', 'UTF8')), 'hex'), 32), total, 'CNY',
-           at + INTERVAL '3 days', at
+           left(encode(sha256(convert_to(path || '/refund/cancel', 'UTF8')), 'hex'), 32), total, at + INTERVAL '3 days'
     FROM plan WHERE kind = 'refunded'
     UNION ALL
-    SELECT 'rail', 'sandbox', 'out-' || id, 'payout', md5(id), amount, 'CNY', at, at FROM wanted;
+    SELECT 'rail', 'sandbox', 'out-' || id, 'payout', md5(id), amount, at FROM wanted;
+    WITH loads AS (
+        INSERT INTO statement_loads (scope, name, loaded_at, lines, moved)
+        SELECT scope, name, max(at), count(*), jsonb_build_object('CNY', sum(stated_cash(kind, amount::BIGINT)))
+        FROM told GROUP BY scope, name RETURNING scope, name, load_no
+    )
+    INSERT INTO statement_lines (scope, name, line_id, kind, key, amount_minor, currency, at, loaded_at, load_no)
+    SELECT t.scope, t.name, t.line_id, t.kind, t.key, t.amount, 'CNY', t.at, t.at, l.load_no
+    FROM told t JOIN loads l USING (scope, name);
     INSERT INTO statement_periods (scope, name, since, until, loaded_at)
-    SELECT scope, name, min(at) - INTERVAL '30 days', max(at) + INTERVAL '30 days', max(at)
-    FROM statement_lines GROUP BY scope, name
-    ON CONFLICT DO NOTHING
+    SELECT t.scope, t.name, min(p.at) - INTERVAL '30 days', max(p.at) + INTERVAL '30 days', max(p.at)
+    FROM plan p CROSS JOIN (SELECT DISTINCT scope, name FROM told) AS t GROUP BY t.scope, t.name
+    ON CONFLICT DO NOTHING;
+    DROP TABLE told
 """
 
 
 _BESIDE = (_SHOWN, _EVENTS, _REVIEWS, _STATEMENTS)
+_FORM: Mapping[str, Any] = {
+    "since": SINCE,
+    "held_to": HELD_TO,
+    "analyze": False,
+    "paddings": _PADDINGS,
+    "beside": _BESIDE,
+}
 
 
 class GrowingPostgres(Postgres):
@@ -90,6 +112,11 @@ class GrowingPostgres(Postgres):
         if fresh:
             grant = f"GRANT SET ON PARAMETER session_replication_role TO {OWNER};\n"
             self._run("postgres", "--single", "-D", str(self.data), "-F", "postgres", stdin=grant)
+
+    def command(self, ports: Mapping[str, int]) -> Sequence[str]:
+        """With memory as a server of such books has it, and few checkpoints: each writes all changed pages."""
+        options = ("shared_buffers=1GB", "max_wal_size=4GB", "checkpoint_timeout=30min")
+        return [*super().command(ports), *(word for option in options for word in ("-c", option))]
 
 
 async def grow(
@@ -108,7 +135,7 @@ async def grow(
     async def add(session: Connected, chunks: Iterable[int]) -> None:
         for begin in chunks:
             size = min(CHUNK, first + count - begin)
-            await add_settled_orders(session, size, first=begin, analyze=False, paddings=_PADDINGS, beside=_BESIDE)
+            await add_settled_orders(session, size, first=begin, **_FORM)
             report(begin + size - 1)
 
     # The first chunk names all merchants: alone, so that no session waits for the other's.

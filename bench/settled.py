@@ -1,7 +1,7 @@
 """Synthetic closed orders, written set by set without the posting function: long books in seconds.
 
-Of a hundred orders ninety-two are settled, five refunded, three held for a reviewer. Every merchant has a paid
-withdrawal. The rows are those that the product writes, so every proof holds for them.
+Of a hundred orders ninety-two are settled, five refunded, three held for a reviewer (or settled, see `held_to`). Every
+merchant has a paid withdrawal. The rows are those that the product writes, so every proof holds for them.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from ledger.pool import Connected
 
 SINCE = datetime(2026, 1, 1, tzinfo=UTC)
 MERCHANTS = 200
+HIGHEST = 9_999_999
+"""The number of the last order: a name has seven digits."""
 PADDINGS = "SELECT n, left(repeat(md5(n::TEXT), 94), 3000) AS text FROM generate_series(0, 499) AS s (n)"
 """Parts of a state that nothing here reads: views, policy, findings. 3,000 bytes, which the database makes small."""
 
@@ -24,7 +26,8 @@ _PLAN = f"""
     SELECT i, 'S' || lpad(i::TEXT, 7, '0') AS id, 'order/S' || lpad(i::TEXT, 7, '0') AS path,
            'm-' || i % {MERCHANTS} AS merchant, 'merchant/m-' || i % {MERCHANTS} AS merchant_path,
            1000 + i % 9000 AS total, (1000 + i % 9000) * 5 / 100 AS commission,
-           CASE WHEN i % 100 < 92 THEN 'settled' WHEN i % 100 < 97 THEN 'refunded' ELSE 'held' END AS kind,
+           CASE WHEN i % 100 < 92 THEN 'settled' WHEN i % 100 < 97 THEN 'refunded'
+                WHEN i <= $4::INT THEN 'held' ELSE 'settled' END AS kind,
            $2::TIMESTAMPTZ + i * INTERVAL '20 seconds' AS at
     FROM generate_series($3::INT, $3::INT + $1::INT - 1) AS s (i)
 """
@@ -135,6 +138,8 @@ async def add_settled_orders(
     count: int,
     *,
     first: int = 1,
+    since: datetime = SINCE,
+    held_to: int = HIGHEST,
     analyze: bool = True,
     paddings: str = PADDINGS,
     beside: Sequence[str] = (),
@@ -142,6 +147,8 @@ async def add_settled_orders(
     """Write `count` orders with their money, numbered from `first`, as the owner; with fresh statistics.
 
     Args:
+        since: when the order of the number 0 was opened; each further one was opened 20 seconds later.
+        held_to: the highest number of an order that may be held.
         paddings: a query for 500 texts `n text`, of which each state holds one.
         beside: further statements, which may read the tables `plan`, `wanted` and `legs`.
     """
@@ -149,7 +156,7 @@ async def add_settled_orders(
     async with owner.transaction():
         await owner.execute("SET LOCAL search_path = dakuan")
         await owner.execute(f"CREATE TEMPORARY TABLE paddings AS {paddings}")
-        await owner.execute(_PLAN, count, SINCE, first)
+        await owner.execute(_PLAN, count, since, first, held_to)
         await owner.execute(_WANTED)
         tables = "ANALYZE accounts, movements" if first == 1 else "SELECT"
         for script in (_LEGS, "ANALYZE plan, wanted, legs", _REGISTER, _ACCOUNTS, tables, _TRANSFERS):

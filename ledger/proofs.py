@@ -411,7 +411,8 @@ CLAIMS = (
     ProofClaim("events", "The events of each subject are numbered without gaps, up to its last number.", GAPS),
     ProofClaim(
         "statements",
-        "Where a statement is loaded, what both sides have of a payout, refund or settlement is the same money.",
+        "Where a statement is loaded, what both sides have of a payout, refund or settlement is the same money, and"
+        " each load's sum is that of its lines.",
         AGAINST_STATEMENTS,
         reads="statements",
     ),

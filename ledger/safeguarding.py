@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from core.fields import Message
 from ledger.long_reads import long_reads
-from ledger.pool import Pool
+from ledger.pool import Connected
 
 
 class Owed(Message):
@@ -56,20 +56,21 @@ _BALANCES = """
     GROUP BY 1, 2 ORDER BY 1, 2
 """
 _STATED = """
-    SELECT currency, CASE scope WHEN 'rail' THEN 'rail/' || name || '/cash' ELSE 'psp/' || name END AS what,
-           sum(CASE WHEN kind IN ('payout', 'refund', 'settlement') THEN -amount_minor ELSE amount_minor END)::BIGINT
-               AS amount_minor
-    FROM statement_lines GROUP BY 1, 2
+    SELECT m.key AS currency,
+           CASE l.scope WHEN 'rail' THEN 'rail/' || l.name || '/cash' ELSE 'psp/' || l.name END AS what,
+           sum(m.value::BIGINT)::BIGINT AS amount_minor
+    FROM statement_loads l CROSS JOIN LATERAL jsonb_each_text(l.moved) AS m
+    WHERE l.withdrawn_at IS NULL GROUP BY 1, 2
 """
 
 
-async def safeguards(pool: Pool) -> list[Safeguard]:
+async def safeguards(source: Connected) -> list[Safeguard]:
     """One line a currency, at one moment.
 
     Raises:
         Unavailable: the database does not answer; a retry helps.
     """
-    async with long_reads(pool) as connection:
+    async with long_reads(source) as connection:
         balances = [_Sum(*row.values()) for row in await connection.fetch(_BALANCES)]
         stated = {(row["currency"], row["what"]): row["amount_minor"] for row in await connection.fetch(_STATED)}
     currencies = sorted({one.currency for one in balances})

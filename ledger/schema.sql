@@ -566,6 +566,7 @@ CREATE TABLE statement_loads (
     withdrawn_at timestamp with time zone,
     told jsonb,
     position bigint,
+    moved jsonb NOT NULL DEFAULT '{}'::jsonb,
     CONSTRAINT statement_loads_pkey PRIMARY KEY (load_no),
     CONSTRAINT a_load_is_withdrawn_by_two_people CHECK (withdrawn_by IS NULL OR asked_by IS NOT NULL AND person_of(asked_by) <> person_of(withdrawn_by))
 );
@@ -3094,7 +3095,12 @@ BEGIN
         IF v_new = 0 THEN
             DELETE FROM statement_loads l WHERE l.load_no = v_load;
         ELSE
-            UPDATE statement_loads l SET lines = added WHERE l.load_no = v_load;
+            UPDATE statement_loads l
+            SET lines = added,
+                moved = (SELECT coalesce(jsonb_object_agg(s.currency, s.minor), '{}')
+                         FROM (SELECT n.currency, sum(stated_cash(n.kind, n.amount_minor)) AS minor
+                               FROM statement_lines n WHERE n.load_no = v_load GROUP BY n.currency) AS s)
+            WHERE l.load_no = v_load;
         END IF;
     END IF;
     RETURN NEXT;
@@ -6399,6 +6405,16 @@ BEGIN
     END IF;
 END $function$;
 
+CREATE FUNCTION stated_cash(p_kind text, p_amount bigint)
+ RETURNS bigint
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+    SELECT CASE WHEN p_kind IN ('payout', 'refund', 'settlement', 'chargeback', 'chargeback_fee') THEN -p_amount
+                ELSE p_amount END
+$function$;
+
 CREATE FUNCTION stop_merchant(
     p_merchant_id text,
     p_what text,
@@ -7447,6 +7463,7 @@ GRANT EXECUTE ON FUNCTION seldom_changes TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION settlements_of TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION shape_of TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION split_owed TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION stated_cash TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION stop_merchant TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION suspend_account TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION take_account_command TO dakuan_worker;

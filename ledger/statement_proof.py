@@ -14,7 +14,7 @@ from ledger.long_reads import LongReads
 from ledger.pool import SCHEMA
 
 # An hour on either side, for differing clocks and the other side's bookkeeping.
-AGAINST = f"""
+_AGAINST_LINES = f"""
     WITH covered AS (
         SELECT scope, name, range_agg(tstzrange(since, until)) AS times FROM statement_periods GROUP BY scope, name
     ), told AS (
@@ -109,7 +109,32 @@ AGAINST = f"""
             THEN t.told_minor + t.told_back_minor <> b.booked_minor + b.booked_back_minor
         ELSE t.told_minor <> b.booked_minor
     END
-    ORDER BY scope, name, kind, key
+"""
+
+
+def _against_sums(lines: str, loads: str) -> str:
+    """Loads whose kept sum is not that of their lines; safeguarding reads the sums alone."""
+    return f"""
+    SELECT scope, name, 'load' AS kind, load_no::TEXT AS key, currency, t.told_minor, k.kept_minor AS booked_minor,
+           NULL AS stand
+    FROM (SELECT l.scope, l.name, l.load_no, l.currency, sum(stated_cash(l.kind, l.amount_minor))::BIGINT AS told_minor
+          FROM {lines} AS l GROUP BY 1, 2, 3, 4) AS t
+    FULL JOIN (SELECT l.scope, l.name, l.load_no, m.key COLLATE "C" AS currency, m.value::BIGINT AS kept_minor
+               FROM {loads} AS l CROSS JOIN LATERAL jsonb_each_text(l.moved) AS m WHERE l.withdrawn_at IS NULL) AS k
+        USING (scope, name, load_no, currency)
+    WHERE t.told_minor IS DISTINCT FROM k.kept_minor"""
+
+
+_ORDER = "ORDER BY scope, name, kind, key"
+AGAINST = f"{_AGAINST_LINES} UNION ALL {_against_sums('statement_lines', 'statement_loads')} {_ORDER}"
+
+_NEW_LOADS = f"""
+    WITH new AS MATERIALIZED (
+        SELECT DISTINCT l.load_no FROM {SCHEMA}.statement_lines l
+        WHERE l.scope = $1 AND l.name = $2 AND l.position >= $3
+    ), {rows_of("statement_lines", "new", "r.load_no = s.load_no")}
+    , {rows_of("statement_loads", "new", "r.load_no = s.load_no")}
+    {_against_sums("statement_lines", "statement_loads")} {_ORDER}
 """
 
 _BEGINNINGS = """
@@ -171,7 +196,7 @@ def _of_part(scope: str) -> str:
     part = PARTS[scope].numbered_from(3)
     return f"""
         WITH {part.ours}, ours AS MATERIALIZED ({_OUR_KEYS[scope]}), {part.theirs}
-        SELECT * FROM ({AGAINST}) AS against WHERE scope = $1 AND name = $2"""
+        SELECT * FROM ({_AGAINST_LINES}) AS against WHERE scope = $1 AND name = $2 {_ORDER}"""
 
 
 async def against_since(reads: LongReads, movement: int, position: int, most: int) -> list[dict[str, Any]]:
@@ -183,10 +208,12 @@ async def against_since(reads: LongReads, movement: int, position: int, most: in
     """
     beginnings = await reads.fetch(_BEGINNINGS, movement, position)
     if any(one["withdrawn"] or not one["movement"] for one in beginnings):
-        return [dict(row) for row in await reads.fetch(f"SELECT * FROM ({AGAINST}) AS against LIMIT {most}")]
+        whole = reads.of_all()
+        return [dict(row) for row in await whole.fetch(f"SELECT * FROM ({AGAINST}) AS against LIMIT {most}")]
     found: list[dict[str, Any]] = []
     for one in beginnings:
         bounds = (one["movement"], position, one["covered_since"])
         rows = await reads.fetch(f"{_of_part(one['scope'])} LIMIT {most}", one["scope"], one["name"], *bounds)
+        rows += await reads.fetch(f"{_NEW_LOADS} LIMIT {most}", one["scope"], one["name"], position)
         found += [dict(row) for row in rows]
     return found[:most]

@@ -212,6 +212,7 @@ CALLABLE = {
     "load_statement": "what a statement said; each load is kept, and takes two names to withdraw",
     "withdraw_load": "the same; what was told is kept",
     "channel_key": READS_ONLY,
+    "stated_cash": READS_ONLY,
     "settlements_of": READS_ONLY,
     "record_breaks": "what a comparison found; none from the future silences those after it",
     "post_settlements": "from a channel to a rail, at most what the channel holds",

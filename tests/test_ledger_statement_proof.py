@@ -15,8 +15,7 @@ from random_books import NAMES, RandomBooks
 from sizes import on_servers
 from statement_lines import LATER, line
 
-from bench.growing import grow
-from bench.settled import SINCE
+from bench.growing import SINCE, grow
 from core.messages import Actor
 from core.reconciliation.lines import Covered, Scope, Statement
 from ledger import stated_scope, statement_proof
@@ -189,7 +188,7 @@ async def test_a_period_that_was_loaded_since_is_held_against_what_was_booked_in
         # As if those of before had been sealed before the period.
         await owner.execute("UPDATE seals SET sealed_at = $1", SINCE - timedelta(days=3))
         await grow(owner, ORDERS + 1, 20, lambda there: None)
-        for table in ("statement_lines", "statement_periods"):
+        for table in ("statement_lines", "statement_periods", "statement_loads"):
             await owner.execute(f"DELETE FROM {table} WHERE scope = 'rail'")
     standing = await _proven(database, register)
     covered = Covered(since=SINCE - timedelta(days=2), until=LATER)
@@ -207,6 +206,23 @@ async def test_a_period_that_was_loaded_since_is_held_against_what_was_booked_in
     assert now.part == now.whole, "it begins before the first seal"
 
 
+@pytest.mark.parametrize("moved", ["{}", '{"CNY": -6}', '{"CNY": -5, "USD": 1}'])
+async def test_a_load_whose_sum_is_not_that_of_its_lines_is_found(
+    database: Database, register: Register, standing: tuple[int, int], moved: str
+) -> None:
+    database.broken = True
+    [key] = await database.owner.fetchval("SELECT array_agg(key) FROM (SELECT key FROM payout_attempts LIMIT 1) AS k")
+    await register.statements.load("rail", "sandbox", Statement(lines=(line("return", key, 5),), covered=None), NOW)
+    before = await _look(database, standing)
+    assert before.part == before.whole
+    [load, *_] = await register.statements.loads()
+    update = "UPDATE statement_loads SET moved = $1::TEXT::JSONB WHERE load_no = $2"
+    await database.owner.execute(update, moved, load.load_no)
+    now = await _look(database, standing)
+    assert now.part == now.whole
+    assert _keys(now.part - before.part) == [str(load.load_no)] * len({"CNY", *json.loads(moved)})
+
+
 async def test_a_load_that_was_withdrawn_since_leaves_nothing_untold(
     database: Database, register: Register, standing: tuple[int, int]
 ) -> None:
@@ -214,10 +230,11 @@ async def test_a_load_that_was_withdrawn_since_leaves_nothing_untold(
     rows = await database.owner.fetch(
         "DELETE FROM statement_lines WHERE scope = 'rail' RETURNING key, amount_minor, at"
     )
+    await database.owner.execute("DELETE FROM statement_loads WHERE scope = 'rail'")
     lines = tuple(line("payout", row["key"], row["amount_minor"], at=row["at"]) for row in rows)
     await register.statements.load("rail", "sandbox", Statement(lines=lines), NOW)
     standing = await _proven(database, register)
-    [load] = await register.statements.loads()
+    load, _ = await register.statements.loads()
     for person in ("one", "other"):
         await register.statements.withdraw(load.load_no, Actor(role="operator", id=person), "wrong", NOW)
     now = await _look(database, standing)

@@ -8,14 +8,20 @@ from datetime import datetime, timedelta
 import pytest
 from databases import Database
 from ledger_samples import (
+    DAY,
     NOW,
+    funded,
 )
 from statement_lines import ALL_TIME, line, loaded
 
 from core.errors import BadInput
+from core.messages import Actor
 from core.reconciliation.breaks import breaks
-from core.reconciliation.lines import TheirLine
+from core.reconciliation.lines import Covered, Statement, TheirLine
+from ledger.book import Book
+from ledger.differing import differing
 from ledger.register import Register
+from ledger.safeguarding import safeguards
 
 
 async def test_a_statement_is_stored_once_and_never_changed(database: Database, register: Register) -> None:
@@ -37,6 +43,47 @@ async def test_one_statement_loaded_by_many_at_once_is_stored_once(database: Dat
     lines = tuple(one for n in range(50) for one in (line("payout", f"k{n}", 5), line("return", f"k{n}", 5)))
     added = await asyncio.gather(*(loaded(register, "rail", "sandbox", *lines) for _ in range(6)))
     assert sorted(added) == [0, 0, 0, 0, 0, 100]
+
+
+async def test_days_that_adjoin_are_compared_as_one_time(database: Database, register: Register) -> None:
+    days = [NOW + timedelta(days=n) for n in range(40)]
+    for day in (*days[:30], *days[31:]):
+        period = Covered(since=day, until=day + timedelta(days=1))
+        await register.statements.load("rail", "sandbox", Statement(lines=(), covered=period), NOW)
+    sides = await differing(database.pool, "rail", "sandbox", NOW)
+    assert sides.covered == [Covered(since=days[0], until=days[30]), Covered(since=days[31], until=days[-1] + DAY)]
+
+
+async def test_what_a_statement_tells_of_the_cash_is_summed_when_it_is_loaded(
+    database: Database, register: Register, book: Book
+) -> None:
+    """A page of figures reads as little of long statements as of short ones."""
+    database.broken = True  # no one asked for what the channel tells
+    await funded(register, book, total=1_000)
+    moved = {"payment": 1_000, "refund": -20, "settlement": -300, "chargeback": -100, "chargeback_fee": -15}
+    moved["chargeback_won"] = 5
+    for number in range(3):
+        lines = (line(kind, f"k{number}", abs(amount), f"{kind}-{number}") for kind, amount in moved.items())
+        await loaded(register, "channel", "wechat", *lines)
+    await loaded(register, "channel", "wechat", line("payment", "usd", 7, currency="USD"))
+    assert await _stated(database) == 3 * sum(moved.values())
+    last = (await register.statements.loads())[1]
+    for person in ("one", "two"):
+        await register.statements.withdraw(last.load_no, Actor(role="operator", id=person), "wrong", NOW)
+    assert await _stated(database) == 2 * sum(moved.values())
+
+
+_LINES_READ = "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'statement_lines'"
+
+
+async def _stated(database: Database) -> int | None:
+    """By the statements of the channel; no line of them is read."""
+    async with database.pool.acquire() as connection, connection.transaction():
+        before = await connection.fetchval(_LINES_READ)
+        [safe] = await safeguards(connection)
+        assert await connection.fetchval(_LINES_READ) == before
+    [place] = [one for one in safe.held if one.name == "wechat"]
+    return place.stated_minor
 
 
 async def test_breaks_have_a_history_and_a_notice_each(database: Database, register: Register) -> None:

@@ -142,7 +142,12 @@ BEGIN
         IF v_new = 0 THEN
             DELETE FROM statement_loads l WHERE l.load_no = v_load;
         ELSE
-            UPDATE statement_loads l SET lines = added WHERE l.load_no = v_load;
+            UPDATE statement_loads l
+            SET lines = added,
+                moved = (SELECT coalesce(jsonb_object_agg(s.currency, s.minor), '{}')
+                         FROM (SELECT n.currency, sum(stated_cash(n.kind, n.amount_minor)) AS minor
+                               FROM statement_lines n WHERE n.load_no = v_load GROUP BY n.currency) AS s)
+            WHERE l.load_no = v_load;
         END IF;
     END IF;
     RETURN NEXT;
