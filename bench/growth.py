@@ -23,8 +23,8 @@ import asyncpg
 import typer
 
 from bench.figures import FigureFile, Figures, show, writable, write
-from bench.growing import GrowingPostgres, grow
-from bench.settled import SINCE
+from bench.growing import SINCE, GrowingPostgres, grow
+from bench.growth_memory import compare
 from ledger.merchant_statements import merchant_statements
 from ledger.migrate import migrate
 from ledger.pool import open_pool
@@ -35,7 +35,10 @@ from ledger.safeguarding import safeguards
 DAY = 2_000
 """Orders of the day after the last proof."""
 NAMES = {30_000: "30k", 100_000: "100k", 300_000: "300k", 1_000_000: "1m", 3_000_000: "3m"}
-MEASURED = (*("prove_s", "reconcile_mb", "safeguarding_s", "reviews_buffers", "statement_buffers", "balance_buffers"),)
+MEASURED = (
+    *("prove_s", "prove_buffers", "reconcile_mb", "reconcile_day_buffers", "safeguarding_s", "safeguarding_buffers"),
+    *("reviews_buffers", "statement_buffers", "balance_buffers"),
+)
 _READ = "SELECT sum(heap_blks_read + heap_blks_hit + idx_blks_read + idx_blks_hit + coalesce(toast_blks_read, 0)"
 _READ += " + coalesce(toast_blks_hit, 0) + coalesce(tidx_blks_read, 0) + coalesce(tidx_blks_hit, 0))"
 _READ += " FROM pg_statio_user_tables"
@@ -48,7 +51,7 @@ def growth(
         Path | None, typer.Option(dir_okay=False, callback=writable, help="Draw the slopes into this SVG file.")
     ] = None,
 ) -> None:
-    """Time of prove and safeguarding, memory of reconcile, buffers of a page of reviews and of a day's statement."""
+    """Time and buffers of prove, safeguarding and reconcile, memory of a whole reconcile, buffers of lists."""
     sizes = [size for size in NAMES if size <= orders]
     if not sizes:
         raise typer.BadParameter("at least 30000", param_hint="--orders")
@@ -87,9 +90,10 @@ async def _of_sizes(postgres: GrowingPostgres, sizes: Sequence[int]) -> dict[int
             figures = {"fill_s": time.perf_counter() - began}
             figures["seal_s"] = await _timed(Register(pool).seals.seal, "seal")
             figures["prove_all_s"] = await _timed(lambda: _proven(pool, whole=True), "prove all")
+            figures |= await asyncio.to_thread(_reconciled_all, postgres.worker_dsn)
             await grow(owner, size - DAY + 1, DAY, lambda there: None)
             await Register(pool).seals.seal()
-            found[size] = figures | await _figures(pool, postgres.worker_dsn, size)
+            found[size] = figures | await _figures(pool, size)
         return found
     finally:
         await pool.close()
@@ -97,12 +101,13 @@ async def _of_sizes(postgres: GrowingPostgres, sizes: Sequence[int]) -> dict[int
         await owner.close()
 
 
-async def _figures(pool: asyncpg.Pool[Any], dsn: str, size: int) -> Figures:
+async def _figures(pool: asyncpg.Pool[Any], size: int) -> Figures:
     day = SINCE + size * timedelta(seconds=20)
     register = Register(pool)
-    figures = {"prove_s": await _timed(lambda: _proven(pool), "prove")}
-    figures["reconcile_mb"] = await asyncio.to_thread(_reconcile_mb, dsn)
-    figures["safeguarding_s"] = await _timed(lambda: safeguards(pool), "safeguarding")
+    figures = await _work("prove", pool, lambda: _proven(pool))
+    figures |= await _work("reconcile_day", pool, lambda: compare(pool, whole=False))
+    await safeguards(pool)  # plans are made
+    figures |= await _work("safeguarding", pool, lambda: safeguards(pool))
     figures["reviews_buffers"] = await _buffers(pool, lambda: register.reviews.waiting(limit=50))
     figures["statement_buffers"] = await _buffers(
         pool, lambda: merchant_statements(pool, "m-7", day - timedelta(days=1), day)
@@ -124,12 +129,21 @@ async def _timed(call: Callable[[], Awaitable[object]], what: str) -> float:
     return took
 
 
-def _reconcile_mb(dsn: str) -> float:
-    """The memory that all comparisons take in a process of their own."""
+async def _work(name: str, pool: asyncpg.Pool[Any], call: Callable[[], Awaitable[object]]) -> Figures:
+    """Seconds of a call that is made once, and the pages that it reads."""
+    before = await _read_so_far(pool)
+    took = await _timed(call, name)
+    return {f"{name}_s": took, f"{name}_buffers": await _read_so_far(pool) - before}
+
+
+def _reconciled_all(dsn: str) -> Figures:
+    """What all comparisons from the beginning on take, in a process of their own: its memory, and seconds."""
     program = [sys.executable, "-m", "bench.growth_memory"]
-    done = subprocess.run(program, input=f"{dsn}\n", capture_output=True, text=True, check=True, timeout=3600)
-    _tell(f"  reconcile: {float(done.stdout):,.1f} MB")
-    return float(done.stdout)
+    began = time.perf_counter()
+    done = subprocess.run(program, input=f"{dsn}\n", stdout=subprocess.PIPE, text=True, check=True, timeout=3600)
+    figures = {"reconcile_mb": float(done.stdout), "reconcile_all_s": time.perf_counter() - began}
+    _tell(f"  reconcile all: {figures['reconcile_mb']:,.1f} MB, {figures['reconcile_all_s']:,.1f} s")
+    return figures
 
 
 async def _buffers(pool: asyncpg.Pool[Any], call: Callable[[], Awaitable[object]]) -> float:
@@ -161,7 +175,10 @@ def _tell(line: str) -> None:
 # --- the chart -------------------------------------------------------------------------------------------
 
 _WIDTH, _HEIGHT, _EDGE = 640, 360, 48
-_COLOURS = ("#1b6ca8", "#c1440e", "#2e8b57", "#8e44ad", "#b8860b", "#5f6b6d")
+_COLOURS = (
+    *("#1b6ca8", "#c1440e", "#2e8b57", "#8e44ad", "#b8860b", "#5f6b6d"),
+    *("#d6618f", "#00838f", "#6d4c41"),
+)
 
 
 def picture(found: dict[int, Figures]) -> str:
