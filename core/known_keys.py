@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -14,9 +14,13 @@ FEW = 12
 """Keys that are all named where none is like the unknown one."""
 
 
-def unknown_key(model: type[BaseModel], path: Sequence[str | int]) -> str:
-    """What is said of an unknown key at this path: the nearest known one; where none is near, all, if they are few."""
-    known = known_keys(model, path[:-1])
+def unknown_key(model: type[BaseModel], path: Sequence[str | int], withheld: Collection[str] = ()) -> str:
+    """What is said of an unknown key at this path: the nearest known one; where none is near, all, if they are few.
+
+    Args:
+        withheld: fields of the model itself that this sender may not give.
+    """
+    known = [key for key in known_keys(model, path[:-1]) if len(path) > 1 or key not in withheld]
     near = get_close_matches(str(path[-1])[:80], known, n=1)
     if near:
         return f"unknown key; did you mean {near[0]}?"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -24,11 +24,14 @@ def content_hash(message: Message) -> str:
     return hashlib.sha256(body.encode()).hexdigest()
 
 
-def reasons_of(error: ValidationError, model: type[BaseModel] | None = None) -> list[dict[str, str]]:
+def reasons_of(
+    error: ValidationError, model: type[BaseModel] | None = None, withheld: Collection[str] = ()
+) -> list[dict[str, str]]:
     """Field by field what was wrong: `[{"field": "lines.0.quantity", "message": "…"}]`.
 
     Args:
         model: what was read; an unknown key then gets the nearest known one.
+        withheld: fields of the model that this sender may not give.
     """
     reasons = []
     details = error.errors(include_url=False, include_input=False)
@@ -38,7 +41,7 @@ def reasons_of(error: ValidationError, model: type[BaseModel] | None = None) -> 
         field = ".".join(_shown(part) for part in detail["loc"] if part != _OF_KEY)
         message = said_plainly(detail)
         if detail["type"] == "extra_forbidden" and model is not None:
-            message = unknown_key(model, detail["loc"])
+            message = unknown_key(model, detail["loc"], withheld)
         head, colon, tail = message.partition(": ")
         if not field and colon and " " not in head:
             field, message = head, tail

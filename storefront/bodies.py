@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import codecs
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -107,8 +107,11 @@ def _refuse_other_media(request: Request) -> None:
         raise ProblemError("unsupported_media_type", "Send the body as it is, without Content-Encoding.")
 
 
-def message_of(model: type[M], fields: dict[str, Any], code: str = "malformed") -> M:
+def message_of(model: type[M], fields: dict[str, Any], code: str = "malformed", withheld: Collection[str] = ()) -> M:
     """A message of the contract.
+
+    Args:
+        withheld: fields that the gateway fills in itself; a refusal offers none of them for an unknown one.
 
     Raises:
         ProblemError: with every wrong field.
@@ -120,6 +123,6 @@ def message_of(model: type[M], fields: dict[str, Any], code: str = "malformed") 
     try:
         return model.model_validate(fields, extra="forbid")
     except ValidationError as error:
-        raise ProblemError(code, reasons=reasons_of(error, model)) from None
+        raise ProblemError(code, reasons=reasons_of(error, model, {PROOF, *withheld})) from None
     except (RecursionError, ValueError, TypeError) as error:
         raise ProblemError(code, f"It cannot be read: {type(error).__name__}.") from None

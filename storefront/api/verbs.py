@@ -51,7 +51,9 @@ def _sender(kind: Kind, verb: str, model: type[Command]) -> Handler:
         fields = await object_of(request)
         if COMMAND_ID in fields:
             raise Refused("malformed", f"{COMMAND_ID}: is the header Idempotency-Key; leave it out.", COMMAND_ID)
-        command = message_of(model, {**fields, COMMAND_ID: key, "actor": caller.actor(fields.get("actor"))})
+        ours = {COMMAND_ID: key, "actor": caller.actor(fields.get("actor"))}
+        withheld = {COMMAND_ID} if caller.key.merchant_id is None else ours.keys()
+        command = message_of(model, {**fields, **ours}, withheld=withheld)
         body = command.model_dump(mode="json", exclude_unset=True)
         pending = await service.pending(caller, key, f"{kind}.{verb}", subject, body)
         return await service.changes.answer(pending, request)

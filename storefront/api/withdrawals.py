@@ -104,7 +104,8 @@ def _asked(caller: Caller, fields: dict[str, Any]) -> Withdrawal:
     merchant = fields.setdefault("merchant_id", caller.key.merchant_id)
     if not isinstance(merchant, str):
         raise Refused("malformed", "merchant_id: say whose money it is.", "merchant_id")
-    withdrawal = message_of(Withdrawal, {**fields, "requested_by": {"role": "merchant", "id": merchant}})
+    asked = {**fields, "requested_by": {"role": "merchant", "id": merchant}}
+    withdrawal = message_of(Withdrawal, asked, withheld=_ASKED_BY_US)
     if not caller.sees(withdrawal.merchant_id):
         raise ProblemError("wrong_actor", f"This key speaks for merchant {caller.key.merchant_id} alone.")
     return withdrawal
