@@ -101,6 +101,7 @@ HTTP_DETAILS: dict[str, str] = {
     "At most {} a second from one address.": "同一地址每秒最多 {} 次。",
     "Too many wrong keys came from this address.": "此地址发来的错误密钥过多。",
     "At most {} {} of one sender, and {} at a time.": "每个发送方最多 {} 个（{}），合计最多 {} 个。",
+    "At most {} secrets sign at a time.": "同时签名的密钥最多 {} 个。",
     "At most 6 challenges a minute.": "每分钟最多验证 6 次。",
     "The endpoint did not echo the challenge: {}.": "接收端未返回验证内容：{}。",
     "The endpoint never echoed a challenge: set its state to active.": "接收端未通过验证：请将状态设为 active。",

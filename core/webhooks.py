@@ -29,6 +29,8 @@ DISABLED_AFTER = timedelta(days=5)
 """Of failures only."""
 OVERLAP = timedelta(days=1)
 """After a rotation the old secret signs beside the new one for so long."""
+SECRETS_AT_MOST = 5
+"""Secrets of one endpoint that sign at a time."""
 TYPES_AT_MOST = 50
 
 EndpointState = Literal["active", "failing", "disabled"]

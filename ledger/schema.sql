@@ -6140,18 +6140,20 @@ CREATE FUNCTION rotate_endpoint(
  SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
 AS $function$
 DECLARE
-    v_last endpoint_secrets%ROWTYPE;
+    v_number INT;
 BEGIN
     PERFORM FROM endpoints n WHERE n.endpoint_id = p_endpoint_id FOR UPDATE;
-    SELECT * INTO v_last FROM endpoint_secrets s WHERE s.endpoint_id = p_endpoint_id ORDER BY s.number DESC LIMIT 1;
-    IF v_last.asked_as = p_asked_as THEN
-        RETURN v_last.number;
+    SELECT s.number INTO v_number FROM endpoint_secrets s
+    WHERE s.endpoint_id = p_endpoint_id AND s.asked_as = p_asked_as;
+    IF FOUND THEN
+        RETURN v_number;
     END IF;
-    IF v_last.number IS DISTINCT FROM p_number - 1 THEN
+    SELECT max(s.number) INTO v_number FROM endpoint_secrets s WHERE s.endpoint_id = p_endpoint_id;
+    IF v_number IS DISTINCT FROM p_number - 1 THEN
         RETURN NULL;
     END IF;
-    UPDATE endpoint_secrets s SET ends_at = p_ends_at WHERE s.endpoint_id = p_endpoint_id AND s.number = v_last.number;
-    DELETE FROM endpoint_secrets s WHERE s.endpoint_id = p_endpoint_id AND s.number < v_last.number;
+    UPDATE endpoint_secrets s SET ends_at = p_ends_at WHERE s.endpoint_id = p_endpoint_id AND s.number = v_number;
+    DELETE FROM endpoint_secrets s WHERE s.endpoint_id = p_endpoint_id AND s.ends_at <= now();
     INSERT INTO endpoint_secrets (endpoint_id, number, asked_as, key_id, nonce, ciphertext)
     VALUES (p_endpoint_id, p_number, p_asked_as, p_key_id, p_nonce, p_ciphertext);
     UPDATE endpoints n SET taken_by = taken_by || '!' WHERE n.endpoint_id = p_endpoint_id;

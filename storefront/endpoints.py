@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import secrets
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
@@ -15,7 +16,7 @@ from pydantic import AfterValidator, ConfigDict, Field, SecretStr, StringConstra
 from core.event_types import unknown_type
 from core.events import subject_of
 from core.fields import Id, Message, Text, Time
-from core.webhooks import OVERLAP, TYPES_AT_MOST, PostAnswer, outcome_of
+from core.webhooks import OVERLAP, SECRETS_AT_MOST, TYPES_AT_MOST, PostAnswer, outcome_of
 from ledger.endpoints import NewEndpoint, StoredEndpoint
 from ledger.register import Register
 from ledger.vault import Vault
@@ -189,10 +190,19 @@ class EndpointDesk:
     async def rotate(self, endpoint: StoredEndpoint, asked_as: str, now: datetime) -> tuple[str, datetime]:
         """Make another secret; the one before goes on beside it for a day. The same again makes no further one.
 
+        Returns the secret, and when the last of the older ones ends.
+
         Raises:
-            ProblemError: `under_way`: another rotation is; a retry helps.
+            ProblemError: `under_way`: another rotation is; a retry helps. `too_many_requests`: as many secrets sign as
+                may; each is a further signature in the header of every event.
         """
         rows = await self._register.endpoints.secrets(endpoint.endpoint_id, now)
+        if len(rows) >= SECRETS_AT_MOST and all(row.asked_as != asked_as for row in rows):
+            first = min(row.ends_at for row in rows if row.ends_at is not None)
+            why = f"At most {SECRETS_AT_MOST} secrets sign at a time."
+            raise ProblemError(
+                "too_many_requests", why, headers={"Retry-After": str(math.ceil((first - now).total_seconds()))}
+            )
         secret = make_secret(secrets.token_bytes(SECRET_BYTES), asymmetric=endpoint.signing == "v1a")
         ends = now + OVERLAP
         number = max((row.number for row in rows), default=0) + 1

@@ -144,6 +144,24 @@ async def test_both_secrets_sign_for_a_day(desk: EndpointDesk, hooks: Hooks, sig
         assert len(consumer.headers["webhook-signature"].split()) == 1
 
 
+async def test_a_secret_signs_its_day_out_also_where_it_is_rotated_again(desk: EndpointDesk, hooks: Hooks) -> None:
+    consumer = Consumer()
+    async with consumers(consumer):
+        made = await _made(desk, hooks, consumer.url)
+        first, ends = await desk.rotate(made.endpoint, "k/1", hooks.clock())
+        later = [await desk.rotate(made.endpoint, f"k/{number}", hooks.clock()) for number in (2, 3, 4)]
+        assert await desk.rotate(made.endpoint, "k/1", hooks.clock()) == (first, ends), "the same makes no further one"
+        await desk.test(made.endpoint, hooks.clock())
+        for secret in (str(made.verify_with), first, *(secret for secret, _ in later)):
+            Webhook(secret).verify(consumer.raw, consumer.headers)
+        with pytest.raises(ProblemError, match="At most 5 secrets") as refused:
+            await desk.rotate(made.endpoint, "k/5", hooks.clock())
+        assert refused.value.headers == {"Retry-After": "86400"}
+        await desk.test(made.endpoint, ends)
+        assert len(consumer.headers["webhook-signature"].split()) == 1
+        await desk.rotate(made.endpoint, "k/5", ends)
+
+
 async def test_a_secret_is_stored_sealed_and_opens_for_its_endpoint_alone(desk: EndpointDesk, hooks: Hooks) -> None:
     consumer = Consumer()
     async with consumers(consumer):
