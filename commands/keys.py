@@ -88,7 +88,7 @@ async def list_keys(
             key.name,
             f"merchant {key.merchant_id}" if key.merchant_id else "the storefront",
             ", ".join(key.scopes),
-            clock(key.expires_at) if key.expires_at else "",
+            _end_of(key),
             clock(key.last_used) if key.last_used else "never",
             key.created_by,
         )
@@ -98,29 +98,48 @@ async def list_keys(
     print_answer(view, lambda console: console.print(table("API keys", COLUMNS, rows)))
 
 
+def _end_of(key: ApiKey) -> str:
+    """When it ends, and who ended it."""
+    return f"{clock(key.expires_at)}{f' by {key.ended_by}' if key.ended_by else ''}"
+
+
 @keys.command("rotate")
 @command
-async def rotate_key(key_id: KeyArgument, by: By, as_json: JsonFlag = False) -> None:
+async def rotate_key(
+    key_id: KeyArgument,
+    by: By,
+    days: Annotated[
+        int | None, typer.Option(min=1, max=3650, help="The new one ends after so many days; else when this one would.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
     """Create a key like this one; the old one goes on for a day."""
     text_of(by, "--by")
     now = datetime.now(UTC)
     async with owners_books() as register:
         old = await _known(register, key_id)
-        if old.expires_at is not None and old.expires_at <= now + OVERLAP:
-            raise Refused("malformed", f"key: {key_id} ends {clock(old.expires_at)}; create another instead", "key")
-        view = await _add(register, old.name, old.merchant_id, old.scopes, by, old.expires_at, old.line)
-        await register.api_keys.end(key_id, now + OVERLAP)
-    view |= {"replaces": key_id, "old_ends_at": (now + OVERLAP).isoformat()}
+        if (follower := await register.api_keys.follower(old, now)) is not None:
+            raise Refused("malformed", f"key: {key_id} was replaced by {follower.key_id}: rotate that one", "key")
+        if old.expires_at is not None and old.expires_at <= now + OVERLAP and days is None:
+            raise Refused(
+                "malformed", f"key: {key_id} ends {clock(old.expires_at)}: give the new one --days of its own", "key"
+            )
+        ends = now + timedelta(days=days) if days else old.expires_at
+        view = await _add(register, old.name, old.merchant_id, old.scopes, by, ends, old.line)
+        await register.api_keys.end(key_id, now + OVERLAP, by)
+        old = await _known(register, key_id)
+    view |= {"replaces": key_id, "old_ends_at": old.expires_at.isoformat() if old.expires_at else None}
     print_answer(view, lambda console: _show_new(console, view))
 
 
 @keys.command("revoke")
 @command
-async def revoke_key(key_id: KeyArgument, as_json: JsonFlag = False) -> None:
+async def revoke_key(key_id: KeyArgument, by: By, as_json: JsonFlag = False) -> None:
     """End a key now. The same again changes nothing."""
+    text_of(by, "--by")
     async with owners_books() as register:
         await _known(register, key_id)
-        ended = await register.api_keys.end(key_id, datetime.now(UTC))
+        ended = await register.api_keys.end(key_id, datetime.now(UTC), by)
     view = {"key_id": key_id, "revoked": ended}
     print_answer(view, lambda console: console.print(facts(f"key {key_id}", view)))
 
@@ -150,11 +169,14 @@ async def _add(
     await register.api_keys.add(
         key_id, name, digest, merchant_id=merchant, scopes=scopes, by=by, expires_at=ends, now=now, line=line
     )
-    return {"key": key, "key_id": key_id, "name": name, "merchant_id": merchant, "scopes": list(scopes)}
+    view = {"key": key, "key_id": key_id, "name": name, "merchant_id": merchant, "scopes": list(scopes)}
+    return {**view, "expires_at": ends.isoformat() if ends else None}
 
 
 def _show_new(console: Console, view: dict[str, Any]) -> None:
-    console.print(facts(f"API key {view['key_id']}", {name: view[name] for name in view if name != "key"}))
+    shown = {name: value for name, value in view.items() if name not in {"key", "expires_at", "old_ends_at"}}
+    ends = {name: clock(view.get(name)) for name in ("expires_at", "old_ends_at")}
+    console.print(facts(f"API key {view['key_id']}", {**shown, **ends}))
     # A table could break it over two lines.
     print(view["key"])
     console.print("It is shown this once. Send it as the header `Authorization: Bearer KEY`.")

@@ -25,6 +25,7 @@ people = plain_app(name="people", help="People of the console: add, list, end.",
 
 COLUMNS = ("person", "name", "role", "of", "subject", "added", "ended")
 
+By = Annotated[str, typer.Option("--by", help="Who does it, for the record.")]
 PersonArgument = Annotated[str, typer.Argument(help="The id under which they act: it stands in journals.")]
 
 
@@ -35,7 +36,7 @@ async def add_person(
     name: Annotated[str, typer.Option(help="Their name.")],
     role: Annotated[str, typer.Option(help=f"One of {', '.join(get_args(PersonRole))}.")],
     subject: Annotated[str, typer.Option(help="Who they are to the provider: the claim `sub`.")],
-    by: Annotated[str, typer.Option("--by", help="Who does it, for the record.")],
+    by: By,
     merchant: Annotated[str | None, typer.Option(help="For staff of a merchant: whose.")] = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -93,7 +94,7 @@ async def list_people(as_json: JsonFlag = False) -> None:
             one.merchant_id or "",
             one.subject,
             f"{clock(one.added_at)} by {one.added_by}",
-            clock(one.ended_at),
+            f"{clock(one.ended_at)} by {one.ended_by}" if one.ended_at else "",
         )
         for one in found
     ]
@@ -107,11 +108,12 @@ def _show(console: Console, rows: Sequence[tuple[str, ...]]) -> None:
 
 @people.command("end")
 @command
-async def end_person(person: PersonArgument, as_json: JsonFlag = False) -> None:
+async def end_person(person: PersonArgument, by: By, as_json: JsonFlag = False) -> None:
     """End a person's access and sessions now. The same again changes nothing."""
     id_of(person, "person")
+    text_of(by, "--by")
     async with owners_books() as register:
-        ended = await register.people.end(person, datetime.now(UTC))
+        ended = await register.people.end(person, datetime.now(UTC), by)
         known = ended or await register.people.known(person)
     if not known:
         raise Refused("malformed", f"person: {person} is not known; `people list` has them", "person")

@@ -12,7 +12,8 @@ from ledger.register_part import Conditions, RegisterPart
 class ApiKey(Message):
     """A key without its secret. `merchant_id` None: the storefront's, for orders of all merchants.
 
-    `line` is the first of the keys that it follows by rotations: together they are one sender.
+    `line` is the first of the keys that it follows by rotations: together they are one sender. `ended_by` None: it has
+    not ended, or by the date that it was given.
     """
 
     key_id: str
@@ -23,6 +24,7 @@ class ApiKey(Message):
     created_by: str
     created_at: datetime
     expires_at: datetime | None
+    ended_by: str | None
     last_used: datetime | None
 
 
@@ -56,9 +58,9 @@ class ApiKeys(RegisterPart):
             *(key_id, name, digest, merchant_id, list(scopes), by, expires_at, now, line),
         )
 
-    async def end(self, key_id: str, at: datetime) -> bool:
+    async def end(self, key_id: str, at: datetime, by: str) -> bool:
         """Let a key end by then, as the owner. False: it is not known, or ends earlier."""
-        return bool(await self._call("SELECT end_api_key($1, $2)", key_id, at))
+        return bool(await self._call("SELECT end_api_key($1, $2, $3)", key_id, at, by))
 
     async def find(self, digests: Sequence[bytes], now: datetime) -> ApiKey | None:
         """The key of one of these digests (by each pepper) that is valid now."""
@@ -73,6 +75,11 @@ class ApiKeys(RegisterPart):
     async def note_used(self, key_id: str, now: datetime) -> None:
         """A request came with this key."""
         await self._call("SELECT note_key_used($1, $2)", key_id, now)
+
+    async def follower(self, key: ApiKey, now: datetime) -> ApiKey | None:
+        """The newest valid key of a key's line that was made after it, by rotation."""
+        query = f"{_KEY} WHERE line = $1 AND created_at > $2 AND (expires_at IS NULL OR expires_at > $3)"
+        return await self._one(ApiKey, f"{query} ORDER BY created_at DESC LIMIT 1", key.line, key.created_at, now)
 
     async def list(self, merchant_id: str | None = None, limit: int = 1000) -> list[ApiKey]:
         """Keys, of one merchant or of all, the newest first."""

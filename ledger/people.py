@@ -28,6 +28,7 @@ class Person(Message):
     added_by: str
     added_at: datetime
     ended_at: datetime | None
+    ended_by: str | None
 
 
 class SignedIn(Message):
@@ -66,9 +67,9 @@ class People(RegisterPart):
             )
         )
 
-    async def end(self, person_id: str, now: datetime) -> bool:
+    async def end(self, person_id: str, now: datetime, by: str) -> bool:
         """End a person's access and sessions, as the owner. False: they are not known, or it has ended."""
-        return bool(await self._call("SELECT end_person($1, $2)", person_id, now))
+        return bool(await self._call("SELECT end_person($1, $2, $3)", person_id, now, by))
 
     async def everyone(self) -> list[Person]:
         """Everyone who was ever added, by id."""

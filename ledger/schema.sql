@@ -77,6 +77,7 @@ CREATE TABLE api_keys (
     created_by text NOT NULL,
     created_at timestamp with time zone NOT NULL,
     expires_at timestamp with time zone,
+    ended_by text,
     last_used timestamp with time zone,
     CONSTRAINT api_keys_pkey PRIMARY KEY (key_id),
     CONSTRAINT api_keys_digest_key UNIQUE (digest),
@@ -411,6 +412,7 @@ CREATE TABLE people (
     added_by text NOT NULL,
     added_at timestamp with time zone NOT NULL,
     ended_at timestamp with time zone,
+    ended_by text,
     CONSTRAINT people_pkey PRIMARY KEY (person_id),
     CONSTRAINT one_person_a_subject UNIQUE (issuer, subject),
     CONSTRAINT person_id_form CHECK (person_id ~ '^[A-Za-z0-9_-]{1,64}$'::text),
@@ -2248,13 +2250,14 @@ BEGIN
     RETURN FALSE;
 END $function$;
 
-CREATE FUNCTION end_api_key(p_key_id text, p_at timestamp with time zone)
+CREATE FUNCTION end_api_key(p_key_id text, p_at timestamp with time zone, p_by text)
  RETURNS boolean
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
 AS $function$
 BEGIN
-    UPDATE api_keys SET expires_at = p_at WHERE key_id = p_key_id AND (expires_at IS NULL OR expires_at > p_at);
+    UPDATE api_keys SET expires_at = p_at, ended_by = p_by
+    WHERE key_id = p_key_id AND (expires_at IS NULL OR expires_at > p_at);
     RETURN FOUND;
 END $function$;
 
@@ -2282,14 +2285,14 @@ BEGIN
     ) AS r;
 END $function$;
 
-CREATE FUNCTION end_person(p_person_id text, p_now timestamp with time zone)
+CREATE FUNCTION end_person(p_person_id text, p_now timestamp with time zone, p_by text)
  RETURNS boolean
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
 AS $function$
 BEGIN
     DELETE FROM sessions WHERE person_id = p_person_id;
-    UPDATE people SET ended_at = p_now WHERE person_id = p_person_id AND ended_at IS NULL;
+    UPDATE people SET ended_at = p_now, ended_by = p_by WHERE person_id = p_person_id AND ended_at IS NULL;
     RETURN FOUND;
 END $function$;
 

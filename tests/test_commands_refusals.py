@@ -234,6 +234,8 @@ def test_a_malformed_command_is_refused_before_anything_is_asked(
         (("keys", "create", "shop", "--by", " "), "--by: must be 1 to 100 printable characters"),
         (("keys", "create", "x" * 101, "--by", "ann"), "name: must be 1 to 100 printable characters"),
         (("keys", "rotate", "abcdefgh", "--by", "a\nb"), "--by: must be 1 to 100 printable characters"),
+        (("keys", "revoke", "abcdefgh", "--by", ""), "--by: must be 1 to 100 printable characters"),
+        (("people", "end", "ann", "--by", ""), "--by: must be 1 to 100 printable characters"),
         (("keys", "list", "--merchant", "m 7"), "merchant"),
         (("endpoints", "add", "https://shop.example/", "--by", ""), "--by: must be 1 to 100 printable characters"),
         (("endpoints", "list", "--merchant", "m 7"), "merchant"),

@@ -141,10 +141,12 @@ def test_people_are_added_at_the_provider_that_is_set_and_end_for_good(monkeypat
     assert refusal("people", "add", "lee", *add[3:], "--merchant", "m-1") == "bad_input"
     (kim,) = [one for one in ask("people", "list")["people"] if one["person_id"] == "kim"]
     assert (kim["issuer"], kim["subject"], kim["added_by"]) == ("https://id.example", "kim@id", "ann")
-    assert ask("people", "end", "kim")["ended"] is True
-    assert ask("people", "end", "kim")["ended"] is False
+    assert ask("people", "end", "kim", "--by", "bob")["ended"] is True
+    assert ask("people", "end", "kim", "--by", "eve")["ended"] is False
+    (kim,) = [one for one in ask("people", "list")["people"] if one["person_id"] == "kim"]
+    assert kim["ended_by"] == "bob"
     assert refusal(*add) == "malformed"
-    assert refusal("people", "end", "nobody") == "malformed"
+    assert refusal("people", "end", "nobody", "--by", "bob") == "malformed"
 
 
 def test_staff_of_a_merchant_withdraw_once_however_often_they_send(browser: httpx2.Client) -> None:

@@ -171,7 +171,7 @@ async def test_who_has_left_gets_in_no_more(
     browser: httpx2.AsyncClient, provider: IdentityProvider, database: Database
 ) -> None:
     assert (await through(browser, provider)).status_code == 303
-    assert await Register(database.owner).people.end("ann", datetime.now(UTC))
+    assert await Register(database.owner).people.end("ann", datetime.now(UTC), "owner")
     assert (await browser.get("/console/search")).status_code == 303
     assert (await through(browser, provider)).status_code == 401
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from command_line import ask
+from command_line import ask, refusal, run
 from http_stack import Http, fresh_key, keyed
 from up_stack import fresh_order, fresh_waybill, scan, shown
 
@@ -191,7 +191,7 @@ def test_a_key_does_what_its_scopes_say_until_it_ends(shop: Http, http_client: h
     assert reader.get("/v1/orders").status == 200
     assert reader.get("/v1/withdrawals").body["code"] == "missing_scope"
     assert reader.post("/v1/orders", fresh_order(), fresh_key()).status == 403
-    ask("keys", "revoke", reader.key_id)
+    ask("keys", "revoke", reader.key_id, "--by", "ann")
     assert reader.get("/v1/orders").status == 401
     old = keyed(http_client)
     order, request = fresh_order(), fresh_key()
@@ -208,6 +208,20 @@ def test_a_key_does_what_its_scopes_say_until_it_ends(shop: Http, http_client: h
     listed = str(ask("keys", "list"))
     assert old.key_id in listed
     assert old.key not in listed
+
+
+def test_a_key_that_ends_is_followed_by_one_with_an_end_of_its_own() -> None:
+    old = ask("keys", "create", "erp", "--days", "1", "--by", "ann")
+    assert refusal("keys", "rotate", old["key_id"], "--by", "ann") == "malformed", "it ends within the day"
+    new = ask("keys", "rotate", old["key_id"], "--days", "365", "--by", "ann")
+    assert new["old_ends_at"] == old["expires_at"], "it lives no longer than it was given"
+    assert datetime.fromisoformat(new["expires_at"]) > datetime.now(UTC) + timedelta(days=364)
+    assert f"replaced by {new['key_id']}" in run("keys", "rotate", old["key_id"], "--days", "9", "--by", "ann").stderr
+    ask("keys", "revoke", new["key_id"], "--by", "bob")
+    after = ask("keys", "rotate", new["key_id"], "--days", "30", "--by", "ann")
+    of_line = {key["key_id"]: key for key in ask("keys", "list")["keys"] if key["line"] == old["key_id"]}
+    assert of_line.keys() == {old["key_id"], new["key_id"], after["key_id"]}
+    assert [of_line[one["key_id"]]["ended_by"] for one in (old, new, after)] == [None, "bob", None]
 
 
 BAD = {

@@ -16,6 +16,8 @@ CREATE TABLE api_keys (
     created_at  TIMESTAMPTZ NOT NULL,
     -- Null: until it is revoked.
     expires_at  TIMESTAMPTZ,
+    -- Null: it has not ended, or by the date that it was given.
+    ended_by    TEXT,
     last_used   TIMESTAMPTZ,
     CONSTRAINT key_id_form CHECK (key_id ~ '^[A-Za-z0-9]{8}$'),
     CONSTRAINT key_name_form CHECK (length(name) BETWEEN 1 AND 100),
@@ -37,10 +39,11 @@ CREATE FUNCTION add_api_key(
 $$;
 
 -- Let a key end, at once or later; false: it is not known, or ends earlier. A key never lives longer than it was given.
-CREATE FUNCTION end_api_key(p_key_id TEXT, p_at TIMESTAMPTZ) RETURNS BOOLEAN
+CREATE FUNCTION end_api_key(p_key_id TEXT, p_at TIMESTAMPTZ, p_by TEXT) RETURNS BOOLEAN
 LANGUAGE plpgsql SET search_path = pg_catalog, dakuan, pg_temp AS $$
 BEGIN
-    UPDATE api_keys SET expires_at = p_at WHERE key_id = p_key_id AND (expires_at IS NULL OR expires_at > p_at);
+    UPDATE api_keys SET expires_at = p_at, ended_by = p_by
+    WHERE key_id = p_key_id AND (expires_at IS NULL OR expires_at > p_at);
     RETURN FOUND;
 END $$;
 

@@ -14,6 +14,7 @@ CREATE TABLE people (
     added_at    TIMESTAMPTZ NOT NULL,
     -- Null: they may sign in.
     ended_at    TIMESTAMPTZ,
+    ended_by    TEXT,
     CONSTRAINT one_person_a_subject UNIQUE (issuer, subject),
     CONSTRAINT person_id_form CHECK (person_id ~ '^[A-Za-z0-9_-]{1,64}$'),
     CONSTRAINT person_name_form CHECK (length(name) BETWEEN 1 AND 100),
@@ -55,11 +56,11 @@ BEGIN
 END $$;
 
 -- End a person's access and sessions; false: they are not known, or it has ended.
-CREATE FUNCTION end_person(p_person_id TEXT, p_now TIMESTAMPTZ) RETURNS BOOLEAN
+CREATE FUNCTION end_person(p_person_id TEXT, p_now TIMESTAMPTZ, p_by TEXT) RETURNS BOOLEAN
 LANGUAGE plpgsql SET search_path = pg_catalog, dakuan, pg_temp AS $$
 BEGIN
     DELETE FROM sessions WHERE person_id = p_person_id;
-    UPDATE people SET ended_at = p_now WHERE person_id = p_person_id AND ended_at IS NULL;
+    UPDATE people SET ended_at = p_now, ended_by = p_by WHERE person_id = p_person_id AND ended_at IS NULL;
     RETURN FOUND;
 END $$;
 
