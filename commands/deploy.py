@@ -17,11 +17,14 @@ async def deploy(
     ramp: Annotated[
         float | None, typer.Option(min=0, max=100, help="Only this share of the tasks, in percent; 0 undoes it.")
     ] = None,
+    without_workers: Annotated[
+        bool, typer.Option("--without-workers", help="Although no worker of it polls: everything waits for one.")
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Make a build of the worker current. Its workers poll already; open orders move to it with their next task."""
     async with temporal() as client:
-        await gateway.make_current(client, build_id, ramp=ramp)
+        await gateway.make_current(client, build_id, ramp=ramp, polled=not without_workers)
         now = await gateway.workers(client)
     view = {"build_id": build_id, "ramp": ramp, "current": now.current, "ramping": now.ramping}
     said = "is current" if ramp is None else f"gets {ramp:g} % of the tasks"

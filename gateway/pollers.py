@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -22,6 +23,8 @@ from core.ids import DEPLOYMENT, TASK_QUEUE
 ANSWER_WITHIN = timedelta(seconds=5)
 POLLED_WITHIN = timedelta(seconds=75)
 """A poll is renewed once a minute; the server remembers pollers for five, killed ones too."""
+TRIES = 4
+"""Seconds for which a worker that was just started is waited for."""
 _FAILING = 'ExecutionStatus = "Running" AND TemporalReportedProblems IS NOT NULL'
 _VERSIONED = WorkerVersioningMode.WORKER_VERSIONING_MODE_VERSIONED
 
@@ -117,17 +120,21 @@ async def failing(client: Client, limit: int) -> list[Failing]:
     return found
 
 
-async def make_current(client: Client, build_id: str, *, ramp: float | None = None) -> None:
+async def make_current(client: Client, build_id: str, *, ramp: float | None = None, polled: bool = True) -> None:
     """Give tasks to workers of a build: all new ones, or a share of them.
 
     Args:
         ramp: percent of the tasks; None makes the build current.
+        polled: only where a worker of the build polls. The server takes any build that it once knew, and then every
+            order stands still.
 
     Raises:
-        Misconfigured: the server does not know the build, because no worker of it has polled yet.
+        Misconfigured: no worker of the build polls; the server does not know it, or it is current and cannot ramp.
         Unavailable: Temporal did not answer; a retry helps.
     """
     service = client.workflow_service
+    if polled and ramp != 0:
+        await _refuse_idle(client, build_id)
     try:
         if ramp is None:
             current = SetWorkerDeploymentCurrentVersionRequest(
@@ -142,7 +149,21 @@ async def make_current(client: Client, build_id: str, *, ramp: float | None = No
     except RPCError as error:
         if error.status not in {RPCStatusCode.NOT_FOUND, RPCStatusCode.FAILED_PRECONDITION}:
             raise Unavailable(f"Temporal did not answer: {error.message}") from None
-        raise Misconfigured(
-            f"Temporal knows no build {build_id} of deployment {DEPLOYMENT} that polls ({error.message}): "
-            f"start a worker of it first, `DAKUAN_BUILD_ID={build_id} python worker.py`"
-        ) from None
+        raise Misconfigured(f"Temporal does not take build {build_id} of {DEPLOYMENT}: {error.message}") from None
+
+
+async def _refuse_idle(client: Client, build_id: str) -> None:
+    """Raise for a build of which no worker polls. One that was just started is waited for."""
+    for _ in range(TRIES):
+        try:
+            builds = (await workers(client)).builds
+        except RPCError as error:
+            raise Unavailable(f"Temporal did not answer: {error.message}") from None
+        if build_id in builds:
+            return
+        await asyncio.sleep(1)
+    raise Misconfigured(
+        f"no worker of build {build_id} of deployment {DEPLOYMENT} polls (builds that do: "
+        f"{', '.join(sorted(builds)) or 'none'}), and its tasks would wait: start one first, "
+        f"`DAKUAN_BUILD_ID={build_id} python worker.py`"
+    )

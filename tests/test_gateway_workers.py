@@ -91,7 +91,7 @@ async def test_a_workflow_whose_task_fails_again_and_again_is_named(server: Temp
 
 
 async def test_a_build_that_is_not_current_is_named_and_deploy_makes_it_current(
-    server: Temporal, client: Client
+    server: Temporal, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mine = await namespace(server, client, "builds")
     assert "No worker polls" in str((await gateway.workers(mine)).why_idle)
@@ -117,6 +117,16 @@ async def test_a_build_that_is_not_current_is_named_and_deploy_makes_it_current(
         await gateway.make_current(mine, "b1")
         assert await _until(mine, lambda said: said is None) is None
         assert (await gateway.workers(mine)).current == "b1"
+        monkeypatch.setattr(gateway.pollers, "TRIES", 1)
+        monkeypatch.setattr(gateway.pollers, "POLLED_WITHIN", timedelta(0))  # its last poll is too long ago
+        for ramp in (None, 10):
+            with pytest.raises(Misconfigured, match="no worker of build b1"):
+                await gateway.make_current(mine, "b1", ramp=ramp)
+        with pytest.raises(Misconfigured, match="already current"):
+            await gateway.make_current(mine, "b1", ramp=0)
+        await gateway.make_current(mine, "b1", polled=False)
+        with pytest.raises(Misconfigured, match="does not take build b2"):
+            await gateway.make_current(mine, "b2", polled=False)
 
 
 async def test_a_namespace_without_room_is_misconfigured(server: Temporal, client: Client) -> None:
