@@ -84,10 +84,10 @@ _STATEMENTS = """
     INSERT INTO statement_lines (scope, name, line_id, kind, key, amount_minor, currency, at, loaded_at, load_no)
     SELECT t.scope, t.name, t.line_id, t.kind, t.key, t.amount, 'CNY', t.at, t.at, l.load_no
     FROM told t JOIN loads l USING (scope, name);
+    -- One period from the first chunk on: one of each chunk would be compared anew, with all that was booked in it.
     INSERT INTO statement_periods (scope, name, since, until, loaded_at)
-    SELECT t.scope, t.name, min(p.at) - INTERVAL '30 days', max(p.at) + INTERVAL '30 days', max(p.at)
-    FROM plan p CROSS JOIN (SELECT DISTINCT scope, name FROM told) AS t GROUP BY t.scope, t.name
-    ON CONFLICT DO NOTHING;
+    SELECT t.scope, t.name, min(t.at) - INTERVAL '30 days', min(t.at) + INTERVAL '1000 days', min(t.at)
+    FROM told t WHERE NOT EXISTS (SELECT FROM statement_periods) GROUP BY t.scope, t.name;
     DROP TABLE told
 """
 
