@@ -5,16 +5,20 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from databases import Database
 from http_in_process import in_process
 
+from core.errors import BadInput
 from ledger.people import SignedIn
 from storefront.api.withdrawals import ESTIMATE
 from storefront.changing import KeptAnswer
 from storefront.console import merchant_page
-from storefront.console.acting import carried_out
+from storefront.console.acting import _read, carried_out
+from storefront.console.filling import amount_in, read_field
+from storefront.console.forms import FormField
 from storefront.console.offers import ACTIONS
 from storefront.console.visits import Visitor
 from storefront.console.words import Phrases
@@ -103,3 +107,43 @@ def test_what_needs_no_recent_sign_in_moves_nothing_by_itself() -> None:
         "request_delay",
         "shift_deadline",
     }
+
+
+@pytest.mark.parametrize(
+    ("given", "field", "said"),
+    [
+        ({"lines.1": "2000000"}, "lines", "不得大于 1000000。"),
+        ({"weight_g": "0"}, "weight_g", "不得小于 1。"),
+        ({"carrier": "x" * 65}, "carrier", "最多 64 个字符。"),
+    ],
+)
+def test_what_is_wrong_within_a_form_is_said_at_its_field(given: dict[str, str], field: str, said: str) -> None:
+    visit: Any = SimpleNamespace(language="zh", words=Phrases("zh"), who=Visitor(MEI))
+    whole = {"parcel_id": "p1", "carrier": "yto", "waybill": "YT9693083639703", **given}
+    assert _read(visit, ACTIONS["order", "report_shipment"], "CNY", whole, "c-1") == ({}, [(field, said)])
+
+
+@pytest.mark.parametrize(
+    ("amount", "said"),
+    [
+        ("1,5", "'1,5' 不是正数（如 120.50）。"),
+        ("0", "须大于零。"),
+        ("1.001", "CNY 只有 2 位小数；1.001 位数过多。"),
+        ("9" * 15, f"{'9' * 15} CNY 超过单次上限。"),
+    ],
+)
+def test_an_amount_is_refused_for_its_own_reason_in_chinese(amount: str, said: str) -> None:
+    visit: Any = SimpleNamespace(language="zh", words=Phrases("zh"))
+    with pytest.raises(BadInput) as refused:
+        amount_in(visit, amount, "CNY")
+    assert str(refused.value) == said
+
+
+def test_a_time_that_names_its_offset_keeps_it() -> None:
+    visit: Any = SimpleNamespace(language="en", words=Phrases("en"), zone=ZoneInfo("Asia/Shanghai"))
+    field = FormField("by", "time")
+    for text, read in (
+        ("2026-12-01T10:00", "2026-12-01T10:00:00+08:00"),
+        ("2026-12-01T10:00+01:00", "2026-12-01T10:00:00+01:00"),
+    ):
+        assert read_field(visit, field, {"by": text}, "CNY") == read

@@ -137,7 +137,7 @@ def test_a_withdrawal_that_is_wrong_says_so_at_its_field_in_chinese(served: Serv
     page = served.show(wrong, "zh")
     assert focused(page) == "DIV.alert"
     said = page.page.inner_text("#w-amount_minor")
-    assert said == "请填写大于零的金额，如 120.50；小数位数不得超过该币种。"
+    assert said == "'much' 不是正数（如 120.50）。"
     assert page.page.inner_text(".alert li") == f"金额：{said}"
     assert page.page.get_attribute("#f-amount_minor", "aria-describedby") == "w-amount_minor"
     page.page.keyboard.press("Tab")

@@ -13,10 +13,9 @@ from core.audit.waybills import CARRIERS
 from core.command import Command
 from core.errors import BadInput
 from core.messages import ORDER_COMMANDS, WITHDRAWAL_COMMANDS, Line
-from core.reason_details import field_zh
 from storefront.bodies import message_of
 from storefront.changing import KeptAnswer
-from storefront.console.filling import read_field
+from storefront.console.filling import detail_of, read_field
 from storefront.console.forms import assembled, said_by
 from storefront.console.offers import ACTIONS, Action, Kind
 from storefront.console.reading import known_order, known_withdrawal
@@ -139,16 +138,14 @@ def _read(
         command = message_of(_COMMANDS[action.kind][action.verb], body)
     except ProblemError as error:
         found = error.problem.errors or [{"pointer": "", "detail": error.problem.detail}]
-        return {}, [(one["pointer"].strip("/").rpartition("/")[2], detail_of(visit, one["detail"])) for one in found]
+        return {}, [(_field_at(action, one["pointer"]), detail_of(visit, one["detail"])) for one in found]
     return command.model_dump(mode="json", exclude_unset=True), []
 
 
-def detail_of(visit: Visit, detail: str) -> str:
-    """What is wrong with one field, in the person's language."""
-    if visit.language == "en":
-        return detail
-    said = field_zh(detail)
-    return f"{said}。" if said is not None else visit.words("act.not_accepted")
+def _field_at(action: Action, pointer: str) -> str:
+    """The field of the form behind a pointer into the command: `/parcels/0/lines/0/quantity` is among the lines."""
+    asked, parts = {field.name for field in action.fields}, pointer.strip("/").split("/")
+    return next((part for part in parts if part in asked), parts[-1])
 
 
 def _form(

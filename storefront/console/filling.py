@@ -8,6 +8,7 @@ from typing import Any
 
 from core.errors import BadInput
 from core.money import parse_amount
+from core.reason_details import field_zh
 from storefront.console.forms import FormField
 from storefront.console.visits import Visit
 
@@ -45,8 +46,15 @@ def amount_in(visit: Visit, text: str, currency: str) -> int:
         return parse_amount(text, currency, name)
     except BadInput as error:
         # The form names the field itself.
-        said = str(error).removeprefix(f"{name}: ") if visit.language == "en" else visit.words("act.not_amount")
-        raise BadInput(said) from None
+        raise BadInput(detail_of(visit, str(error).removeprefix(f"{name}: "))) from None
+
+
+def detail_of(visit: Visit, detail: str) -> str:
+    """What is wrong with one field, in the person's language."""
+    if visit.language == "en":
+        return detail
+    said = field_zh(detail)
+    return f"{said}。" if said is not None else visit.words("act.not_accepted")
 
 
 def _number(visit: Visit, text: str) -> int:
@@ -58,7 +66,8 @@ def _number(visit: Visit, text: str) -> int:
 def _time(visit: Visit, text: str) -> str:
     """A time of day in the person's zone."""
     try:
-        return datetime.fromisoformat(text).replace(tzinfo=visit.zone).isoformat()
+        found = datetime.fromisoformat(text)
+        return (found if found.tzinfo is not None else found.replace(tzinfo=visit.zone)).isoformat()
     except ValueError:
         raise BadInput(visit.words("act.not_time")) from None
 

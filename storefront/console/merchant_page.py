@@ -23,8 +23,8 @@ from ledger.register_part import Position
 from storefront.api.paging import cursor_in
 from storefront.api.withdrawals import refuse_address
 from storefront.bodies import message_of
-from storefront.console.acting import carried_out, detail_of
-from storefront.console.filling import amount_in
+from storefront.console.acting import carried_out
+from storefront.console.filling import amount_in, detail_of
 from storefront.console.lists import ROWS_OF_CSV, addresses, csv_of, decimal, wants_csv
 from storefront.console.reading import id_in, state_of_open
 from storefront.console.rendering import render, said_of

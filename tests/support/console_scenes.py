@@ -289,3 +289,4 @@ def withdrawals() -> Iterator[Scene]:
     rows = both(WithdrawalRow)
     yield Scene("/withdrawals", {"withdrawals.rows": rows * 30}, OPERATOR)
     yield Scene("/withdrawals?state=all", {"withdrawals.rows": []}, MERCHANT)
+    yield Scene("/withdrawals?state=all&merchant=m-7", {"withdrawals.rows": []}, OPERATOR)

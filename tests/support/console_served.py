@@ -26,6 +26,7 @@ from core.merchant_statement import MerchantStatement, StatementRow
 from core.messages import Withdrawal
 from core.texts import Language
 from core.withdrawal.estimating import Estimate
+from ledger.merchant_statements import NewestRows
 from storefront.console import acting, counting, merchant_page, statement_page
 from storefront.console.app import console_app
 from storefront.console.cookies import Jar
@@ -68,13 +69,14 @@ def with_refusals(monkeypatch: pytest.MonkeyPatch) -> None:
     def counted(*_given: Any) -> asyncio.Task[None]:
         return asyncio.create_task(asyncio.sleep(0))
 
-    async def stated(_pool: Any, merchant_id: str, since: datetime, until: datetime) -> list[MerchantStatement]:
+    async def stated(_pool: Any, merchant_id: str, since: datetime, until: datetime, *, most: int) -> list[NewestRows]:
         abouts = ("order/A1", "withdrawal/w-1", "order/A1/refund/cancel")
         rows = [made(StatementRow, type="credit", about=about) for about in abouts * 80]
-        several = [made(MerchantStatement, rows=rows), made(MerchantStatement, rows=rows[:1], currency="USD")]
-        return several if since.month in {2, 11} else []
+        several = [made(MerchantStatement, rows=rows[:most]), made(MerchantStatement, rows=rows[:1], currency="USD")]
+        counts = (len(rows), 1)
+        return [NewestRows(*one) for one in zip(several, counts, strict=True)] if since.month in {2, 11} else []
 
-    monkeypatch.setattr(statement_page, "merchant_statements", stated)
+    monkeypatch.setattr(statement_page, "newest_rows", stated)
     monkeypatch.setattr(counting, "count_again", counted)
     for module in (acting, merchant_page):
         monkeypatch.setattr(module, "carried_out", refused)
