@@ -10,6 +10,7 @@ from typing import Any
 from core.fields import Message
 from core.reconciliation.lines import Break, Scope
 from ledger.compared_scope import ComparedTo
+from ledger.long_reads import LONG_READ_WITHIN
 from ledger.pool import translate_errors
 from ledger.register_part import Position, RegisterPart
 
@@ -54,9 +55,11 @@ class Breaks(RegisterPart):
         changes nothing.
         """
         bodies = [{**one.model_dump(mode="json"), "break_id": one.break_id} for one in found]
-        return list(
-            await self._call("SELECT record_breaks($1, $2, $3, $4, $5, $6)", scope, name, bodies, ours, theirs, now)
-        )
+        query = "SELECT record_breaks($1, $2, $3, $4, $5, $6)"
+        async with translate_errors():
+            # After an outage there may be a hundred thousand, a second for each few thousand.
+            new = await self._pool.fetchval(query, scope, name, bodies, ours, theirs, now, timeout=LONG_READ_WITHIN)
+        return list(new)
 
     async def note_compared(self, scope: Scope, name: str, standing: ComparedTo) -> None:
         """Let the next comparison begin here. It never goes back."""

@@ -1236,17 +1236,33 @@ CREATE FUNCTION add_break_events()
  RETURNS trigger
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+ SET enable_nestloop TO 'off'
 AS $function$
+DECLARE
+    v_changed reconciliation_breaks[];
+    v_told    RECORD;
 BEGIN
-    PERFORM add_events(
-        concat_ws('/', 'reconciliation', NEW.scope, NEW.name), NULL, coalesce(NEW.resolved_at, NEW.last_seen_at),
-        jsonb_build_array(jsonb_build_object(
-            'type', 'reconciliation.break_' || CASE WHEN NEW.resolved_at IS NULL THEN 'found' ELSE 'resolved' END,
-            'data', jsonb_strip_nulls(jsonb_build_object(
-                'scope', NEW.scope, 'name', NEW.name, 'break_id', NEW.break_id, 'reason', NEW.reason,
-                'kind', NEW.body -> 'kind', 'about', NEW.body -> 'subject', 'ours_minor', NEW.body -> 'ours_minor',
-                'theirs_minor', NEW.body -> 'theirs_minor', 'currency', coalesce(
-                    nullif(NEW.body -> 'theirs_currency', 'null'), NEW.body -> 'ours_currency'))))));
+    IF TG_OP = 'INSERT' THEN
+        SELECT array_agg(ROW(a.*)::reconciliation_breaks) INTO v_changed FROM after a;
+    ELSE
+        SELECT array_agg(ROW(a.*)::reconciliation_breaks) INTO v_changed
+        FROM after a JOIN before b USING (break_id) WHERE a.resolved_at IS DISTINCT FROM b.resolved_at;
+    END IF;
+    FOR v_told IN
+        SELECT concat_ws('/', 'reconciliation', c.scope, c.name) AS subject,
+               max(coalesce(c.resolved_at, c.last_seen_at)) AS at,
+               jsonb_agg(jsonb_build_object(
+                   'type', 'reconciliation.break_' || CASE WHEN c.resolved_at IS NULL THEN 'found' ELSE 'resolved' END,
+                   'data', jsonb_strip_nulls(jsonb_build_object(
+                       'scope', c.scope, 'name', c.name, 'break_id', c.break_id, 'reason', c.reason,
+                       'kind', c.body -> 'kind', 'about', c.body -> 'subject', 'ours_minor', c.body -> 'ours_minor',
+                       'theirs_minor', c.body -> 'theirs_minor', 'currency', coalesce(
+                           nullif(c.body -> 'theirs_currency', 'null'), c.body -> 'ours_currency'))))
+                   ORDER BY c.break_id) AS events
+        FROM unnest(v_changed) AS c GROUP BY 1 ORDER BY 1
+    LOOP
+        PERFORM add_events(v_told.subject, NULL, v_told.at, v_told.events);
+    END LOOP;
     RETURN NULL;
 END $function$;
 
@@ -1433,6 +1449,7 @@ DECLARE
     v_subjects  TEXT[] := '{}';
     v_merchants TEXT[] := '{}';
     v_events    JSONB[] := '{}';
+    v_of_one    JSONB[];
 BEGIN
     FOR v_notice IN
         SELECT a.subject, a.position, a.recipient = 'merchant' AS to_merchant, jsonb_build_object(
@@ -1441,18 +1458,22 @@ BEGIN
         FROM added a ORDER BY a.subject, a.seq
     LOOP
         IF v_last = 0 OR v_subjects[v_last] <> v_notice.subject THEN
+            IF v_last > 0 THEN
+                v_events[v_last] := to_jsonb(v_of_one);
+            END IF;
             v_last := v_last + 1;
             v_subjects[v_last] := v_notice.subject;
             v_merchants[v_last] := NULL;
-            v_events[v_last] := '[]';
+            v_of_one := '{}';
         END IF;
         IF v_notice.to_merchant AND v_merchants[v_last] IS NULL THEN
             v_merchants[v_last] := merchant_of_subject(v_notice.subject);
         END IF;
-        v_events[v_last] := v_events[v_last] || v_notice.event;
+        v_of_one := array_append(v_of_one, v_notice.event); -- in place; a JSONB is copied whole at each
         v_position := v_notice.position; -- one transaction has one
     END LOOP;
     IF v_last > 0 THEN -- a notice that was there before is no event
+        v_events[v_last] := to_jsonb(v_of_one);
         PERFORM add_events_of(v_position, v_subjects, v_merchants, NULL, NULL, v_events);
     END IF;
     RETURN NULL;
@@ -5251,6 +5272,7 @@ DECLARE
     v_subject TEXT := 'reconciliation/' || p_scope || '/' || p_name;
     v_seq     INT;
     v_new     TEXT[];
+    v_notices JSONB;
     -- A run from the future would silence all that come after it.
     v_now     TIMESTAMPTZ := bounded_now(p_now);
 BEGIN
@@ -5263,30 +5285,31 @@ BEGIN
     ON CONFLICT (scope, name) DO UPDATE
     SET ran_at = excluded.ran_at, ours = excluded.ours, theirs = excluded.theirs, breaks = excluded.breaks;
 
-    SELECT coalesce(array_agg(f.body ->> 'break_id' ORDER BY f.body ->> 'break_id'), '{}') INTO v_new
-    FROM jsonb_array_elements(p_breaks) AS f (body)
-    WHERE NOT EXISTS (SELECT FROM reconciliation_breaks b
-                      WHERE b.break_id = f.body ->> 'break_id' AND b.resolved_at IS NULL);
-    INSERT INTO reconciliation_breaks (break_id, scope, name, reason, body, first_seen_at, last_seen_at)
-    SELECT f.body ->> 'break_id', p_scope, p_name, f.body ->> 'reason', f.body, v_now, v_now
-    FROM jsonb_array_elements(p_breaks) AS f (body)
-    ON CONFLICT (break_id) DO UPDATE
-    SET body = excluded.body, last_seen_at = excluded.last_seen_at, resolved_at = NULL;
-    UPDATE reconciliation_breaks b SET resolved_at = v_now
-    WHERE b.scope = p_scope AND b.name = p_name AND b.resolved_at IS NULL
-      AND NOT EXISTS (SELECT FROM jsonb_array_elements(p_breaks) AS f (body) WHERE f.body ->> 'break_id' = b.break_id);
-
     SELECT coalesce(max(n.seq), 0) INTO v_seq FROM notices n WHERE n.subject = v_subject;
-    PERFORM add_notices(v_subject, jsonb_agg(jsonb_build_object(
+    SELECT coalesce(array_agg(f.id ORDER BY f.n), '{}'), jsonb_agg(jsonb_build_object(
         'seq', v_seq + f.n, 'to', 'operator', 'name', 'break_found', 'at', v_now,
         'facts', jsonb_strip_nulls(jsonb_build_object(
             'reason', f.body ->> 'reason', 'kind', f.body ->> 'kind', 'key', f.body ->> 'key',
             'about', f.body ->> 'subject', 'ours_minor', f.body ->> 'ours_minor',
             'theirs_minor', f.body ->> 'theirs_minor',
-            'currency', coalesce(f.body ->> 'theirs_currency', f.body ->> 'ours_currency'))))))
-    FROM (SELECT b.body, row_number() OVER (ORDER BY b.body ->> 'break_id') AS n
-          FROM jsonb_array_elements(p_breaks) AS b (body) WHERE b.body ->> 'break_id' = ANY (v_new)) AS f
-    HAVING count(*) > 0;
+            'currency', coalesce(f.body ->> 'theirs_currency', f.body ->> 'ours_currency')))) ORDER BY f.n)
+    INTO v_new, v_notices
+    FROM (SELECT k.body, k.body ->> 'break_id' AS id, row_number() OVER (ORDER BY k.body ->> 'break_id') AS n
+          FROM jsonb_array_elements(p_breaks) AS k (body)
+          WHERE NOT EXISTS (SELECT FROM reconciliation_breaks b
+                            WHERE b.break_id = k.body ->> 'break_id' AND b.resolved_at IS NULL)) AS f;
+    INSERT INTO reconciliation_breaks (break_id, scope, name, reason, body, first_seen_at, last_seen_at)
+    SELECT f.body ->> 'break_id', p_scope, p_name, f.body ->> 'reason', f.body, v_now, v_now
+    FROM jsonb_array_elements(p_breaks) AS f (body)
+    ON CONFLICT (break_id) DO UPDATE
+    SET body = excluded.body, last_seen_at = excluded.last_seen_at, resolved_at = NULL;
+    -- NOT IN is a look into a hash. After an outage there are tens of thousands, and an anti-join may compare each with all.
+    UPDATE reconciliation_breaks b SET resolved_at = v_now
+    WHERE b.scope = p_scope AND b.name = p_name AND b.resolved_at IS NULL
+      AND b.break_id NOT IN (SELECT f.body ->> 'break_id' FROM jsonb_array_elements(p_breaks) AS f (body));
+    IF v_notices IS NOT NULL THEN
+        PERFORM add_notices(v_subject, v_notices);
+    END IF;
     RETURN v_new;
 END $function$;
 
@@ -7227,8 +7250,8 @@ CREATE TRIGGER a_change_of_an_account_is_an_event AFTER INSERT ON payout_account
 CREATE TRIGGER payout_account_changes_are_only_added_to BEFORE DELETE OR UPDATE OR TRUNCATE ON payout_account_changes FOR EACH STATEMENT EXECUTE FUNCTION refuse_change_of_history();
 CREATE TRIGGER an_attempt_has_a_position BEFORE INSERT OR UPDATE ON payout_attempts FOR EACH ROW EXECUTE FUNCTION note_position();
 CREATE TRIGGER policy_moves_are_only_added_to BEFORE DELETE OR UPDATE OR TRUNCATE ON policy_moves FOR EACH STATEMENT EXECUTE FUNCTION refuse_change_of_history();
-CREATE TRIGGER a_break_that_comes_back_or_goes_is_an_event AFTER UPDATE OF resolved_at ON reconciliation_breaks FOR EACH ROW WHEN (new.resolved_at IS DISTINCT FROM old.resolved_at) EXECUTE FUNCTION add_break_events();
-CREATE TRIGGER a_new_break_is_an_event AFTER INSERT ON reconciliation_breaks FOR EACH ROW EXECUTE FUNCTION add_break_events();
+CREATE TRIGGER a_break_that_comes_back_or_goes_is_an_event AFTER UPDATE ON reconciliation_breaks REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION add_break_events();
+CREATE TRIGGER a_new_break_is_an_event AFTER INSERT ON reconciliation_breaks REFERENCING NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION add_break_events();
 CREATE TRIGGER safeguards_are_only_added_to BEFORE DELETE OR UPDATE OR TRUNCATE ON safeguards FOR EACH STATEMENT EXECUTE FUNCTION refuse_change_of_history();
 CREATE TRIGGER a_withdrawn_load_has_a_position BEFORE UPDATE OF withdrawn_at ON statement_loads FOR EACH ROW EXECUTE FUNCTION note_position();
 CREATE TRIGGER transfers_are_known AFTER INSERT ON transfers REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION keep_known_transfers();

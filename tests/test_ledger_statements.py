@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from databases import Database
@@ -19,6 +20,7 @@ from core.messages import Actor
 from core.reconciliation.breaks import breaks
 from core.reconciliation.lines import Covered, Statement, TheirLine
 from ledger.book import Book
+from ledger.breaks import Breaks
 from ledger.differing import differing
 from ledger.register import Register
 from ledger.safeguarding import safeguards
@@ -114,3 +116,36 @@ async def test_breaks_have_a_history_and_a_notice_each(database: Database, regis
         ("break_found", "operator", key) for key in ("k1", "k2", "k1")
     ]
     assert [(one.name, one.breaks) for one in await register.breaks.last_runs()] == [("sandbox", 0)]
+
+
+async def test_very_many_breaks_are_kept_told_and_numbered_at_once(database: Database, register: Register) -> None:
+    """One by one, each event makes another version of the row with the last number: of 3,000 breaks that took 10 s, and
+    four times that of twice as many.
+    """
+    lines = [line("payout", f"k{number:03}", 5) for number in range(300)]
+
+    async def run(now: datetime, *found: TheirLine) -> tuple[int, int]:
+        """How many breaks are new, and how often an event was numbered."""
+        hits = breaks("rail", "sandbox", [], found, now, covered=[])
+        async with database.pool.acquire() as connection, connection.transaction():
+            pool: Any = connection
+            before = await connection.fetchval(_NUMBERED)
+            new = await Breaks(pool).record("rail", "sandbox", hits, ours=0, theirs=0, now=now)
+            return len(new), await connection.fetchval(_NUMBERED) - before
+
+    assert await run(NOW, *lines) == (300, 2), "once as breaks, once as notices"
+    assert await run(NOW + DAY, *lines) == (0, 0)
+    assert await run(NOW + 2 * DAY, *lines[:100]) == (0, 1)
+    assert await run(NOW + 3 * DAY, *lines) == (200, 2)
+    events = await register.events.of_subject("reconciliation/rail/sandbox", limit=2_000)
+    assert [one.seq for one in events] == list(range(1, 2 * 300 + 200 + 2 * 200 + 1))
+    found = [one.data["break_id"] for one in events if one.type == "reconciliation.break_found"]
+    gone = [one.data["break_id"] for one in events if one.type == "reconciliation.break_resolved"]
+    assert found == [f"rail/sandbox/payout/{one.key}/extra" for one in (*lines, *lines[100:])]
+    assert gone == found[300:]
+    notices = await register.notices.read(subject="reconciliation/rail/sandbox", limit=1_000)
+    assert [one.facts["key"] for one in notices] == [one.key for one in (*lines, *lines[100:])]
+    assert len(await register.breaks.known()) == 300
+
+
+_NUMBERED = "SELECT n_tup_ins + n_tup_upd FROM pg_stat_xact_user_tables WHERE relname = 'event_subjects'"

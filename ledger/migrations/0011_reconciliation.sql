@@ -292,6 +292,7 @@ DECLARE
     v_subject TEXT := 'reconciliation/' || p_scope || '/' || p_name;
     v_seq     INT;
     v_new     TEXT[];
+    v_notices JSONB;
     -- A run from the future would silence all that come after it.
     v_now     TIMESTAMPTZ := bounded_now(p_now);
 BEGIN
@@ -304,29 +305,30 @@ BEGIN
     ON CONFLICT (scope, name) DO UPDATE
     SET ran_at = excluded.ran_at, ours = excluded.ours, theirs = excluded.theirs, breaks = excluded.breaks;
 
-    SELECT coalesce(array_agg(f.body ->> 'break_id' ORDER BY f.body ->> 'break_id'), '{}') INTO v_new
-    FROM jsonb_array_elements(p_breaks) AS f (body)
-    WHERE NOT EXISTS (SELECT FROM reconciliation_breaks b
-                      WHERE b.break_id = f.body ->> 'break_id' AND b.resolved_at IS NULL);
-    INSERT INTO reconciliation_breaks (break_id, scope, name, reason, body, first_seen_at, last_seen_at)
-    SELECT f.body ->> 'break_id', p_scope, p_name, f.body ->> 'reason', f.body, v_now, v_now
-    FROM jsonb_array_elements(p_breaks) AS f (body)
-    ON CONFLICT (break_id) DO UPDATE
-    SET body = excluded.body, last_seen_at = excluded.last_seen_at, resolved_at = NULL;
-    UPDATE reconciliation_breaks b SET resolved_at = v_now
-    WHERE b.scope = p_scope AND b.name = p_name AND b.resolved_at IS NULL
-      AND NOT EXISTS (SELECT FROM jsonb_array_elements(p_breaks) AS f (body) WHERE f.body ->> 'break_id' = b.break_id);
-
     SELECT coalesce(max(n.seq), 0) INTO v_seq FROM notices n WHERE n.subject = v_subject;
-    PERFORM add_notices(v_subject, jsonb_agg(jsonb_build_object(
+    SELECT coalesce(array_agg(f.id ORDER BY f.n), '{}'), jsonb_agg(jsonb_build_object(
         'seq', v_seq + f.n, 'to', 'operator', 'name', 'break_found', 'at', v_now,
         'facts', jsonb_strip_nulls(jsonb_build_object(
             'reason', f.body ->> 'reason', 'kind', f.body ->> 'kind', 'key', f.body ->> 'key',
             'about', f.body ->> 'subject', 'ours_minor', f.body ->> 'ours_minor',
             'theirs_minor', f.body ->> 'theirs_minor',
-            'currency', coalesce(f.body ->> 'theirs_currency', f.body ->> 'ours_currency'))))))
-    FROM (SELECT b.body, row_number() OVER (ORDER BY b.body ->> 'break_id') AS n
-          FROM jsonb_array_elements(p_breaks) AS b (body) WHERE b.body ->> 'break_id' = ANY (v_new)) AS f
-    HAVING count(*) > 0;
+            'currency', coalesce(f.body ->> 'theirs_currency', f.body ->> 'ours_currency')))) ORDER BY f.n)
+    INTO v_new, v_notices
+    FROM (SELECT k.body, k.body ->> 'break_id' AS id, row_number() OVER (ORDER BY k.body ->> 'break_id') AS n
+          FROM jsonb_array_elements(p_breaks) AS k (body)
+          WHERE NOT EXISTS (SELECT FROM reconciliation_breaks b
+                            WHERE b.break_id = k.body ->> 'break_id' AND b.resolved_at IS NULL)) AS f;
+    INSERT INTO reconciliation_breaks (break_id, scope, name, reason, body, first_seen_at, last_seen_at)
+    SELECT f.body ->> 'break_id', p_scope, p_name, f.body ->> 'reason', f.body, v_now, v_now
+    FROM jsonb_array_elements(p_breaks) AS f (body)
+    ON CONFLICT (break_id) DO UPDATE
+    SET body = excluded.body, last_seen_at = excluded.last_seen_at, resolved_at = NULL;
+    -- NOT IN is a look into a hash. After an outage there are tens of thousands, and an anti-join may compare each with all.
+    UPDATE reconciliation_breaks b SET resolved_at = v_now
+    WHERE b.scope = p_scope AND b.name = p_name AND b.resolved_at IS NULL
+      AND b.break_id NOT IN (SELECT f.body ->> 'break_id' FROM jsonb_array_elements(p_breaks) AS f (body));
+    IF v_notices IS NOT NULL THEN
+        PERFORM add_notices(v_subject, v_notices);
+    END IF;
     RETURN v_new;
 END $$;

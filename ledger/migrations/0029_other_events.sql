@@ -103,6 +103,7 @@ DECLARE
     v_subjects  TEXT[] := '{}';
     v_merchants TEXT[] := '{}';
     v_events    JSONB[] := '{}';
+    v_of_one    JSONB[];
 BEGIN
     FOR v_notice IN
         SELECT a.subject, a.position, a.recipient = 'merchant' AS to_merchant, jsonb_build_object(
@@ -111,18 +112,22 @@ BEGIN
         FROM added a ORDER BY a.subject, a.seq
     LOOP
         IF v_last = 0 OR v_subjects[v_last] <> v_notice.subject THEN
+            IF v_last > 0 THEN
+                v_events[v_last] := to_jsonb(v_of_one);
+            END IF;
             v_last := v_last + 1;
             v_subjects[v_last] := v_notice.subject;
             v_merchants[v_last] := NULL;
-            v_events[v_last] := '[]';
+            v_of_one := '{}';
         END IF;
         IF v_notice.to_merchant AND v_merchants[v_last] IS NULL THEN
             v_merchants[v_last] := merchant_of_subject(v_notice.subject);
         END IF;
-        v_events[v_last] := v_events[v_last] || v_notice.event;
+        v_of_one := array_append(v_of_one, v_notice.event); -- in place; a JSONB is copied whole at each
         v_position := v_notice.position; -- one transaction has one
     END LOOP;
     IF v_last > 0 THEN -- a notice that was there before is no event
+        v_events[v_last] := to_jsonb(v_of_one);
         PERFORM add_events_of(v_position, v_subjects, v_merchants, NULL, NULL, v_events);
     END IF;
     RETURN NULL;
@@ -210,22 +215,39 @@ CREATE TRIGGER a_required_deposit_is_an_event AFTER INSERT ON deposit_moves
     FOR EACH ROW EXECUTE FUNCTION add_merchant_events();
 
 -- A break that is found, comes back, or is gone.
+-- Once a statement: numbering thousands of events one by one makes as many versions of the row that holds the last number,
+-- and each is looked for behind all those before it.
 CREATE FUNCTION add_break_events() RETURNS TRIGGER
-LANGUAGE plpgsql SET search_path = pg_catalog, dakuan, pg_temp AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, dakuan, pg_temp SET enable_nestloop = off AS $$
+DECLARE
+    v_changed reconciliation_breaks[];
+    v_told    RECORD;
 BEGIN
-    PERFORM add_events(
-        concat_ws('/', 'reconciliation', NEW.scope, NEW.name), NULL, coalesce(NEW.resolved_at, NEW.last_seen_at),
-        jsonb_build_array(jsonb_build_object(
-            'type', 'reconciliation.break_' || CASE WHEN NEW.resolved_at IS NULL THEN 'found' ELSE 'resolved' END,
-            'data', jsonb_strip_nulls(jsonb_build_object(
-                'scope', NEW.scope, 'name', NEW.name, 'break_id', NEW.break_id, 'reason', NEW.reason,
-                'kind', NEW.body -> 'kind', 'about', NEW.body -> 'subject', 'ours_minor', NEW.body -> 'ours_minor',
-                'theirs_minor', NEW.body -> 'theirs_minor', 'currency', coalesce(
-                    nullif(NEW.body -> 'theirs_currency', 'null'), NEW.body -> 'ours_currency'))))));
+    IF TG_OP = 'INSERT' THEN
+        SELECT array_agg(ROW(a.*)::reconciliation_breaks) INTO v_changed FROM after a;
+    ELSE
+        SELECT array_agg(ROW(a.*)::reconciliation_breaks) INTO v_changed
+        FROM after a JOIN before b USING (break_id) WHERE a.resolved_at IS DISTINCT FROM b.resolved_at;
+    END IF;
+    FOR v_told IN
+        SELECT concat_ws('/', 'reconciliation', c.scope, c.name) AS subject,
+               max(coalesce(c.resolved_at, c.last_seen_at)) AS at,
+               jsonb_agg(jsonb_build_object(
+                   'type', 'reconciliation.break_' || CASE WHEN c.resolved_at IS NULL THEN 'found' ELSE 'resolved' END,
+                   'data', jsonb_strip_nulls(jsonb_build_object(
+                       'scope', c.scope, 'name', c.name, 'break_id', c.break_id, 'reason', c.reason,
+                       'kind', c.body -> 'kind', 'about', c.body -> 'subject', 'ours_minor', c.body -> 'ours_minor',
+                       'theirs_minor', c.body -> 'theirs_minor', 'currency', coalesce(
+                           nullif(c.body -> 'theirs_currency', 'null'), c.body -> 'ours_currency'))))
+                   ORDER BY c.break_id) AS events
+        FROM unnest(v_changed) AS c GROUP BY 1 ORDER BY 1
+    LOOP
+        PERFORM add_events(v_told.subject, NULL, v_told.at, v_told.events);
+    END LOOP;
     RETURN NULL;
 END $$;
 
 CREATE TRIGGER a_new_break_is_an_event AFTER INSERT ON reconciliation_breaks
-    FOR EACH ROW EXECUTE FUNCTION add_break_events();
-CREATE TRIGGER a_break_that_comes_back_or_goes_is_an_event AFTER UPDATE OF resolved_at ON reconciliation_breaks
-    FOR EACH ROW WHEN (NEW.resolved_at IS DISTINCT FROM OLD.resolved_at) EXECUTE FUNCTION add_break_events();
+    REFERENCING NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION add_break_events();
+CREATE TRIGGER a_break_that_comes_back_or_goes_is_an_event AFTER UPDATE ON reconciliation_breaks
+    REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION add_break_events();
