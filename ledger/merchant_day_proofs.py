@@ -44,8 +44,10 @@ OTHER_DAYS_THAN_BALANCES = """
     FROM (
         SELECT m.merchant_id, m.currency, m.part, sum(m.balance_minor)::BIGINT AS balance_minor
         FROM (
-            SELECT CASE WHEN a.path LIKE 'merchant/%' THEN split_part(a.path, '/', 2) ELSE o.merchant_id END
-                       AS merchant_id, a.currency, split_part(a.path, '/', 3) AS part, a.balance_minor
+            -- A path is compared by bytes. A merchant's id is found through an index in the collation of its column.
+            SELECT CASE WHEN a.path LIKE 'merchant/%' THEN split_part(a.path, '/', 2) COLLATE "default"
+                        ELSE o.merchant_id END AS merchant_id,
+                   a.currency, split_part(a.path, '/', 3) AS part, a.balance_minor
             FROM accounts a LEFT JOIN orders o ON o.order_id = split_part(a.path, '/', 2)
             WHERE a.path LIKE 'merchant/%' OR a.path LIKE 'order/%/proceeds' OR a.path LIKE 'order/%/frozen'
         ) AS m

@@ -17,6 +17,7 @@ from core.merchant_statement import Held
 from core.movements import Leg, Movement, adjustment
 from ledger.book import Book
 from ledger.long_reads import long_reads
+from ledger.merchant_day_proofs import OTHER_DAYS_THAN_BALANCES
 from ledger.merchant_statements import OPENING, StatementPosition, merchant_statement_page, merchant_statements
 from ledger.proofs import prove
 from ledger.proving import Proven, prove_part
@@ -99,6 +100,16 @@ async def test_a_statement_of_any_time_is_the_sum_of_the_whole_history(
     assert {name: (one.pending_minor, one.available_minor) for name, one in balances.items()} == {
         name: (one.pending_minor, one.available_minor) for name, one in now.items()
     }
+
+
+@pytest.mark.parametrize("table", ["merchant_days", "merchant_transfers"])
+async def test_the_proof_of_a_part_finds_each_merchant_through_an_index(database: Database, table: str) -> None:
+    """Compared in another collation than the index's, all days of all merchants were read for each merchant."""
+    async with long_reads(database.pool) as reads:
+        await reads.connection.execute("SET LOCAL enable_seqscan = off")
+        [row] = await reads.fetch(f"EXPLAIN (FORMAT JSON) {OTHER_DAYS_THAN_BALANCES}")
+    conditions = index_conditions(json.loads(row[0])[0], table)
+    assert any("merchant_id" in condition for condition in conditions), conditions
 
 
 @pytest.mark.parametrize("limit", [1, 3, 50])
