@@ -33,13 +33,23 @@ class ComparedTo(Message):
     """Of a rail or channel: what the next one looks at again."""
 
 
-STANDING = "SELECT max(number) AS seal, events_end() AS position FROM seals"
+STANDING = (
+    "SELECT max(number) AS seal, coalesce(max(last_movement), 0) AS movement, events_end() AS position FROM seals"
+)
 """What a comparison in this snapshot has seen."""
+PART_MOST = 100_000
+"""Movements that are looked up one by one, where they are more than half of all: one pass over all takes less."""
 COMPARED = (
     "SELECT c.seal, s.last_movement AS movement, c.position FROM reconciled c JOIN seals s ON s.number = c.seal"
     # Events are purged after 30 days at the earliest.
     " WHERE c.scope = $1 AND c.name = $2 AND c.ran_at > clock_timestamp() - INTERVAL '25 days'"
 )
+
+
+def is_too_long(first: int, last: int) -> bool:
+    """Whether the movements after the first of these are so many that the whole books are read with less work."""
+    return last - first > max(PART_MOST, last // 2)
+
 
 _NOUNS = {"orders": "order", "withdrawals": "withdrawal"}
 

@@ -14,7 +14,7 @@ from core.reconciliation.breaks import MAY_BE_AHEAD, breaks
 from core.reconciliation.lines import Covered, OurLine, Scope, TheirLine
 from core.reconciliation.policy import ReconciliationPolicy
 from ledger import stated_scope
-from ledger.compared_scope import COMPARED, STANDING, ComparedTo, Open, part_of
+from ledger.compared_scope import COMPARED, STANDING, ComparedTo, Open, is_too_long, part_of
 from ledger.long_reads import long_reads
 from ledger.pool import Connected
 from ledger.reconciling import ours, theirs
@@ -118,6 +118,8 @@ async def differing(
         compared = stated_scope.COMPARED if stated else COMPARED
         known = [] if whole else await connection.fetch(compared, scope, name)
         since = ComparedTo.model_validate(dict(known[0])) if known else None
+        if since is not None and is_too_long(since.movement, standing["movement"]):
+            since = None  # an old period was loaded, or very much was booked since
         # What is under way with another party is looked at from its first second on: it is what stays open.
         limits = (None, None) if stated else (now - waits.stuck_after, now - waits.overdue_after)
         query = _query(scope, *_parts(scope, since))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from ledger import stated_scope
-from ledger.compared_scope import rows_of, table_part
+from ledger.compared_scope import is_too_long, rows_of, table_part
 from ledger.long_reads import LongReads
 from ledger.pool import SCHEMA
 
@@ -207,7 +207,7 @@ async def against_since(reads: LongReads, movement: int, position: int, most: in
         position: of the first event that the proof may not have seen.
     """
     beginnings = await reads.fetch(_BEGINNINGS, movement, position)
-    if any(one["withdrawn"] or not one["movement"] for one in beginnings):
+    if any(one["withdrawn"] or not one["movement"] or is_too_long(one["movement"], movement) for one in beginnings):
         whole = reads.of_all()
         return [dict(row) for row in await whole.fetch(f"SELECT * FROM ({AGAINST}) AS against LIMIT {most}")]
     found: list[dict[str, Any]] = []

@@ -19,6 +19,7 @@ from core.reconciliation.breaks import breaks
 from core.reconciliation.lines import Break, Covered, Scope, Statement, TheirLine
 from ledger import stated_scope
 from ledger.book import Book
+from ledger.compared_scope import is_too_long
 from ledger.differing import Sides, differing
 from ledger.reconciling import ours
 from ledger.register import Register
@@ -176,7 +177,9 @@ async def test_a_break_stays_until_it_is_gone(long_books: Register, scope: Scope
     assert (went_on, found) == (False, []), "a load was withdrawn: everything is read"
 
 
-async def test_a_late_period_reads_what_was_booked_since_it_began(database: Database, long_books: Register) -> None:
+async def test_a_late_period_reads_what_was_booked_since_it_began(
+    database: Database, long_books: Register, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with database.owner.acquire() as connection:
         await connection.execute("UPDATE seals SET sealed_at = $1", SINCE + timedelta(days=90))
         await add_settled_orders(connection, 20, first=ORDERS + 1)
@@ -190,6 +193,18 @@ async def test_a_late_period_reads_what_was_booked_since_it_began(database: Data
         sides = await differing(long_books.pool, "rail", "sandbox", LATER + timedelta(days=2), whole=False)
         assert sides.since is not None
         assert sides.since.movement == covers
+    # Of long books it is most of them, which one pass reads with less work than a search for each.
+    monkeypatch.setattr("ledger.compared_scope.PART_MOST", 100)
+    sides = await differing(long_books.pool, "rail", "sandbox", LATER + timedelta(days=2), whole=False)
+    assert sides.since is None
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "all_is_read"),
+    [(0, 100_000, False), (0, 100_001, True), (400_000, 1_000_000, True), (900_000, 1_000_001, False)],
+)
+def test_more_than_half_of_long_books_is_not_a_part(first: int, last: int, all_is_read: bool) -> None:
+    assert is_too_long(first, last) == all_is_read
 
 
 async def test_one_that_began_before_a_withdrawal_of_lines_does_not_hide_it(long_books: Register) -> None:
