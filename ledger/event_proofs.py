@@ -24,10 +24,16 @@ LAST_EVENTS = """
 GAPS = """
     SELECT e.subject, e.first, e.last, e.there, s.seq
     FROM (
-        SELECT subject, min(seq) AS first, max(seq) AS last, count(*) AS there, max(position) AS position
-        FROM events GROUP BY subject
+        SELECT subject, min(first) AS first, max(last) AS last, sum(there)::BIGINT AS there, max(position) AS position,
+               bool_or(there <> last - first + 1 OR NOT begins AND (first - 1) % 1000000 <> 0) AS has_gap
+        FROM (
+            -- After a restore the numbers go on beyond the next million.
+            SELECT subject, min(seq) AS first, max(seq) AS last, count(*) AS there, max(position) AS position,
+                   row_number() OVER (PARTITION BY subject ORDER BY (seq - 1) / 1000000) = 1 AS begins
+            FROM events GROUP BY subject, (seq - 1) / 1000000
+        ) AS part GROUP BY subject
     ) AS e
     LEFT JOIN event_subjects s ON s.subject = e.subject
-    WHERE e.there <> e.last - e.first + 1 OR s.seq IS DISTINCT FROM e.last OR s.position IS DISTINCT FROM e.position
+    WHERE e.has_gap OR s.seq IS DISTINCT FROM e.last OR s.position IS DISTINCT FROM e.position
     ORDER BY e.subject
 """

@@ -45,6 +45,7 @@ _OF_KEYS = ("add_api_key", "end_api_key")
 _OF_PEOPLE = ("add_person", "end_person")
 _OF_EVENTS = (
     *("add_events", "add_events_of", "add_merchant_event", "follow_event_clock"),
+    *("set_event_clock", "leave_lost_numbers"),
     *("keep_verdicts", "keep_reviews"),
 )
 _OF_ENDPOINTS = ("tell_of_disabled", "reseal_endpoint")
@@ -76,8 +77,12 @@ def migrations() -> list[Migration]:
     return [Migration(entry.name, entry.read_text(encoding="utf-8")) for entry in sorted(found, key=lambda e: e.name)]
 
 
-async def migrate(owner_dsn: str, *, worker: str = WORKER) -> list[str]:
+async def migrate(owner_dsn: str, *, worker: str = WORKER, restored: bool = False) -> list[str]:
     """Apply the missing migrations as the owner and grant the worker's role its rights; returns the names applied.
+
+    Args:
+        restored: the database was restored to an earlier moment, and nothing else runs: events and notices go on under
+            numbers that none had before.
 
     Raises:
         Unavailable: the database does not answer; a retry helps.
@@ -93,6 +98,8 @@ async def migrate(owner_dsn: str, *, worker: str = WORKER) -> list[str]:
             applied = await _apply(connection, worker)
             await _write_chart(connection)
             await connection.execute("SELECT follow_event_clock()")
+            if restored:
+                await connection.execute("SELECT leave_lost_numbers()")
             return applied
     finally:
         await connection.close()

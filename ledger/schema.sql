@@ -203,6 +203,7 @@ CREATE INDEX endpoints_by_merchant ON endpoints USING btree (merchant_id, create
 
 CREATE TABLE event_clock (
     ahead bigint NOT NULL,
+    base integer NOT NULL DEFAULT 0,
     CONSTRAINT event_clock_goes_forward CHECK (ahead > 0)
 );
 
@@ -1354,21 +1355,22 @@ AS $function$
 DECLARE
     v_lasts     INT[];
     v_positions BIGINT[];
+    v_base      INT := coalesce((SELECT max(c.base) FROM event_clock c), 0);
 BEGIN
     -- Two transactions may reach these locks in another order than they began in: the position never goes back.
     IF cardinality(p_subjects) = 1 THEN -- mostly
         INSERT INTO event_subjects AS s (subject, seq, position)
-        VALUES (p_subjects[1], jsonb_array_length(p_events[1]), p_position)
+        VALUES (p_subjects[1], v_base + jsonb_array_length(p_events[1]), p_position)
         ON CONFLICT (subject) DO UPDATE
-        SET seq = s.seq + excluded.seq, position = greatest(s.position, excluded.position)
+        SET seq = greatest(s.seq, v_base) + excluded.seq - v_base, position = greatest(s.position, excluded.position)
         RETURNING ARRAY[s.seq], ARRAY[s.position] INTO v_lasts, v_positions;
     ELSE
         WITH numbered AS (
             INSERT INTO event_subjects AS s (subject, seq, position)
-            SELECT g.subject, jsonb_array_length(g.events), p_position
+            SELECT g.subject, v_base + jsonb_array_length(g.events), p_position
             FROM unnest(p_subjects, p_events) AS g (subject, events) ORDER BY g.subject COLLATE "C"
             ON CONFLICT (subject) DO UPDATE
-            SET seq = s.seq + excluded.seq, position = greatest(s.position, excluded.position)
+            SET seq = greatest(s.seq, v_base) + excluded.seq - v_base, position = greatest(s.position, excluded.position)
             RETURNING s.subject, s.seq, s.position
         )
         SELECT array_agg(k.seq ORDER BY g.n), array_agg(k.position ORDER BY g.n) INTO v_lasts, v_positions
@@ -2543,9 +2545,7 @@ BEGIN
     IF v_last IS NULL OR v_last < v_next + coalesce((SELECT max(c.ahead) FROM event_clock c), 0) THEN
         RETURN FALSE;
     END IF;
-    LOCK TABLE event_clock IN EXCLUSIVE MODE;
-    DELETE FROM event_clock;
-    INSERT INTO event_clock (ahead) VALUES (v_last - pg_snapshot_xmin(pg_current_snapshot())::TEXT::BIGINT + 1);
+    PERFORM set_event_clock(v_last - pg_snapshot_xmin(pg_current_snapshot())::TEXT::BIGINT + 1, 0);
     RETURN TRUE;
 END $function$;
 
@@ -3067,6 +3067,18 @@ BEGIN
         ) AS a
     ) AS t
     WHERE v.parcel_id IS NOT NULL;
+END $function$;
+
+CREATE FUNCTION leave_lost_numbers()
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+DECLARE
+    v_notices TEXT := pg_get_serial_sequence('dakuan.notices', 'id');
+BEGIN
+    PERFORM set_event_clock(coalesce((SELECT max(c.ahead) FROM event_clock c), 0) + 1000000000000, 1000000);
+    PERFORM setval(v_notices, nextval(v_notices) + 1000000);
 END $function$;
 
 CREATE FUNCTION load_statement(
@@ -6312,6 +6324,19 @@ BEGIN
         v_events := v_events || event_of('order.money_thawed', '{}');
     END IF;
     RETURN v_events;
+END $function$;
+
+CREATE FUNCTION set_event_clock(p_ahead bigint, p_later integer)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+DECLARE
+    v_base INT := coalesce((SELECT max(c.base) FROM event_clock c), 0);
+BEGIN
+    LOCK TABLE event_clock IN EXCLUSIVE MODE;
+    DELETE FROM event_clock;
+    INSERT INTO event_clock (ahead, base) VALUES (p_ahead, v_base + p_later);
 END $function$;
 
 CREATE FUNCTION set_safeguard(p_name text, p_value interval, p_who text, p_why text)

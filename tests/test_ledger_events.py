@@ -10,6 +10,7 @@ from ledger_samples import NOW
 
 from core.events import START, Cursor, read_cursor
 from core.reasons import Refusal
+from ledger.event_proofs import GAPS
 from ledger.events import fits
 from ledger.pool import Connected
 from ledger.register import Register
@@ -159,6 +160,37 @@ async def test_events_of_a_restored_database_come_before_the_new_ones(database: 
     await _add(database.owner, "order/A1", "order.credited")
     page = await register.events.after(_cursor(restored.next))
     assert [e.event_id for e in page.events] == ["evt_order_A2_1", "evt_order_A1_2"]
+
+
+async def test_after_a_restore_no_event_and_no_notice_has_the_number_of_one_that_is_lost(
+    database: Database, register: Register
+) -> None:
+    """A reader drops what has a number that it has seen, and goes on at a place that it has seen."""
+    note = "SELECT add_notices($1, $2)"
+    notice = {"seq": 1, "to": "operator", "name": "slow", "at": NOW.isoformat(), "facts": {}}
+    await _add(database.owner, "order/A1", "order.opened")
+    await database.owner.execute(note, "order/A1", [notice])
+    restored, (read,) = await register.events.after(), await register.notices.read()
+    for subject in ("order/A1", "order/A2"):  # these are lost
+        await _add(database.owner, subject, "order.held")
+    lost = (await register.events.after(_cursor(restored.next))).events
+    await database.owner.execute("DELETE FROM events WHERE id > $1", restored.events[-1].id)
+    await database.owner.execute("DELETE FROM event_subjects WHERE subject = 'order/A2'")
+    await database.owner.execute("UPDATE event_subjects SET seq = 2 WHERE subject = 'order/A1'")
+    await database.owner.execute("SELECT leave_lost_numbers()")
+    for subject in ("order/A1", "order/A2", "order/A1"):
+        await _add(database.owner, subject, "order.cancelled")
+    await database.owner.execute(note, "order/A2", [notice])
+    page = await register.events.after(_cursor(restored.next))
+    ours = [e for e in page.events if e.type == "order.cancelled"]
+    assert [e.event_id for e in ours] == ["evt_order_A1_1000001", "evt_order_A2_1000001", "evt_order_A1_1000002"]
+    assert not {e.event_id for e in lost} & {e.event_id for e in ours}
+    assert ours[0].position > lost[-1].position + 10**11
+    assert await register.events.has_place(restored.events[-1].cursor)
+    assert not await register.events.has_place(lost[-1].cursor)
+    (later,) = await register.notices.read(after_id=read.notice_id + 2)
+    assert (later.subject, later.notice_id > read.notice_id + 999_999) == ("order/A2", True)
+    assert await database.owner.fetch(GAPS) == []
 
 
 async def test_what_is_too_large_for_an_event_is_left_out_of_it(database: Database, register: Register) -> None:

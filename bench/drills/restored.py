@@ -77,6 +77,8 @@ async def _restore_database(drill: Drill, server: Archived, everyone: Sequence[L
         for life in start:
             if life.withdrawal_id is not None:
                 await bind(life)
+    with drill.steps.step("starter.py migrate --restored"):
+        await drill.cli("migrate", "--restored")
     await _set_back(drill, moment)
     async with drill.worker():
         await drill.until_polled()

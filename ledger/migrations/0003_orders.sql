@@ -77,9 +77,12 @@ CREATE INDEX orders_by_payment ON orders (payment, channel);
 -- oldest transaction that still runs.
 
 -- How far the clock of positions is ahead of the server's transactions. No row: not at all. A restore into another
--- server begins to count transactions again; `follow_event_clock` moves the clock beyond all that was restored.
+-- server begins to count transactions again; `follow_event_clock` moves the clock beyond all that was restored, and
+-- `leave_lost_numbers` beyond all that was lost.
 CREATE TABLE event_clock (
     ahead BIGINT NOT NULL,
+    -- The events of each subject are numbered from beyond this.
+    base  INT NOT NULL DEFAULT 0,
     CONSTRAINT event_clock_goes_forward CHECK (ahead > 0)
 );
 

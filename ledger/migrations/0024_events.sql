@@ -36,7 +36,7 @@ CREATE FUNCTION cut_data(p_data JSONB) RETURNS JSONB LANGUAGE sql IMMUTABLE AS $
 $$;
 
 -- Add events of several subjects, each named once: `p_events` has `[{type, data}]` of each, at least one, in this order, which
--- are numbered by subject without gaps. One with an `at` or a `merchant_id` of its own has these. `p_facts` are, where they
+-- are numbered by subject without gaps, but for those that a restore leaves. One with an `at` or a `merchant_id` of its own has these. `p_facts` are, where they
 -- are not null, what each event of the subject says beside its data. `p_position` is that of this transaction. What would
 -- make an event larger than 4 KB is left out: no event may stop the money that it reports.
 --
@@ -49,21 +49,22 @@ SET enable_nestloop = on AS $$
 DECLARE
     v_lasts     INT[];
     v_positions BIGINT[];
+    v_base      INT := coalesce((SELECT max(c.base) FROM event_clock c), 0);
 BEGIN
     -- Two transactions may reach these locks in another order than they began in: the position never goes back.
     IF cardinality(p_subjects) = 1 THEN -- mostly
         INSERT INTO event_subjects AS s (subject, seq, position)
-        VALUES (p_subjects[1], jsonb_array_length(p_events[1]), p_position)
+        VALUES (p_subjects[1], v_base + jsonb_array_length(p_events[1]), p_position)
         ON CONFLICT (subject) DO UPDATE
-        SET seq = s.seq + excluded.seq, position = greatest(s.position, excluded.position)
+        SET seq = greatest(s.seq, v_base) + excluded.seq - v_base, position = greatest(s.position, excluded.position)
         RETURNING ARRAY[s.seq], ARRAY[s.position] INTO v_lasts, v_positions;
     ELSE
         WITH numbered AS (
             INSERT INTO event_subjects AS s (subject, seq, position)
-            SELECT g.subject, jsonb_array_length(g.events), p_position
+            SELECT g.subject, v_base + jsonb_array_length(g.events), p_position
             FROM unnest(p_subjects, p_events) AS g (subject, events) ORDER BY g.subject COLLATE "C"
             ON CONFLICT (subject) DO UPDATE
-            SET seq = s.seq + excluded.seq, position = greatest(s.position, excluded.position)
+            SET seq = greatest(s.seq, v_base) + excluded.seq - v_base, position = greatest(s.position, excluded.position)
             RETURNING s.subject, s.seq, s.position
         )
         SELECT array_agg(k.seq ORDER BY g.n), array_agg(k.position ORDER BY g.n) INTO v_lasts, v_positions
@@ -107,10 +108,30 @@ BEGIN
     IF v_last IS NULL OR v_last < v_next + coalesce((SELECT max(c.ahead) FROM event_clock c), 0) THEN
         RETURN FALSE;
     END IF;
+    PERFORM set_event_clock(v_last - pg_snapshot_xmin(pg_current_snapshot())::TEXT::BIGINT + 1, 0);
+    RETURN TRUE;
+END $$;
+
+-- Set how far the clock is ahead, and let the numbers of events begin by so much later.
+CREATE FUNCTION set_event_clock(p_ahead BIGINT, p_later INT) RETURNS VOID
+LANGUAGE plpgsql SET search_path = pg_catalog, dakuan, pg_temp AS $$
+DECLARE
+    v_base INT := coalesce((SELECT max(c.base) FROM event_clock c), 0);
+BEGIN
     LOCK TABLE event_clock IN EXCLUSIVE MODE;
     DELETE FROM event_clock;
-    INSERT INTO event_clock (ahead) VALUES (v_last - pg_snapshot_xmin(pg_current_snapshot())::TEXT::BIGINT + 1);
-    RETURN TRUE;
+    INSERT INTO event_clock (ahead, base) VALUES (p_ahead, v_base + p_later);
+END $$;
+
+-- After a restore to an earlier moment, while nothing else runs: events and notices were read that are lost. What comes
+-- now has other numbers, and stands at other places: under the same ones a reader would drop it, or pass it over.
+CREATE FUNCTION leave_lost_numbers() RETURNS VOID
+LANGUAGE plpgsql SET search_path = pg_catalog, dakuan, pg_temp AS $$
+DECLARE
+    v_notices TEXT := pg_get_serial_sequence('dakuan.notices', 'id');
+BEGIN
+    PERFORM set_event_clock(coalesce((SELECT max(c.ahead) FROM event_clock c), 0) + 1000000000000, 1000000);
+    PERFORM setval(v_notices, nextval(v_notices) + 1000000);
 END $$;
 
 -- A time as messages write it.
