@@ -44,15 +44,15 @@ _FOR_ENTRY = {
 }
 _FOR_ORDER = "post_for_order($1, $2, $3, $4, $5, $6, $7, $8)"
 _FOR_ORDERS = """
-    SELECT p.outcome, p.account, p.short_by, (
-        SELECT o.revision <> f.follows AND NOT (o.revision = (f.record ->> 'revision')::INT
-                                                AND o.state = f.record -> 'state')
-        FROM orders o WHERE o.order_id = f.order_id
-    ) AS overtaken
-    FROM post_for_orders($1, $2, $3, $4, $5, $6, $7, $8, $9) WITH ORDINALITY AS p (outcome, account, short_by, n)
-    JOIN unnest($9::JSONB[], $10::INT[], $11::TEXT[]) WITH ORDINALITY AS f (record, follows, order_id, n) USING (n)
-    ORDER BY n
+    SELECT p.outcome, p.account, p.short_by, CASE WHEN p.order_id IS NOT NULL THEN (
+        SELECT o.revision <> p.follows AND NOT (o.revision = (p.record ->> 'revision')::INT
+                                                AND o.state = p.record -> 'state')
+        FROM orders o WHERE o.order_id = p.order_id
+    ) END AS overtaken
+    FROM ROWS FROM (post_for_orders($1, $2, $3, $4, $5, $6, $7, $8, $9), unnest($9::JSONB[], $10::INT[], $11::TEXT[]))
+        AS p (outcome, account, short_by, record, follows, order_id)
 """
+"""The answers in the order of the movements, each beside its record."""
 _WON = frozenset({"chargeback_won", "chargeback_above_won"})
 _WON_BACK = "post_chargeback_won($1, $2, $3, $5, $4)"
 

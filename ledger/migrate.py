@@ -144,8 +144,10 @@ async def _write_chart(connection: asyncpg.Connection[Any]) -> None:
     await connection.execute(
         "DELETE FROM stored_legs s WHERE NOT EXISTS (SELECT FROM legs_of_chart l WHERE (l.kind, l.reference, l.debit,"
         " l.credit) = (s.kind, s.reference, s.debit, s.credit));"
-        " INSERT INTO stored_legs (kind, reference, debit, credit) SELECT DISTINCT kind, reference, debit, credit"
-        " FROM legs_of_chart ON CONFLICT DO NOTHING"
+        " INSERT INTO stored_legs (kind, reference, debit, credit, asked, emptied)"
+        " SELECT kind, reference, debit, credit, bool_or(asked), emptied FROM legs_of_chart"
+        " GROUP BY kind, reference, debit, credit, emptied"
+        " ON CONFLICT (reference, debit, credit) DO UPDATE SET asked = EXCLUDED.asked, emptied = EXCLUDED.emptied"
     )
 
 

@@ -924,6 +924,8 @@ CREATE TABLE stored_legs (
     reference text COLLATE "C" NOT NULL,
     debit text COLLATE "C" NOT NULL,
     credit text COLLATE "C" NOT NULL,
+    asked boolean NOT NULL,
+    emptied text,
     CONSTRAINT stored_legs_pkey PRIMARY KEY (reference, debit, credit),
     CONSTRAINT stored_legs_kind_fkey FOREIGN KEY (kind) REFERENCES movement_kinds(kind)
 );
@@ -2655,33 +2657,37 @@ CREATE FUNCTION held_by_merchants(p_references text[], p_leg_of integer[], p_cre
  SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
 AS $function$
 DECLARE
-    v_waits BOOLEAN[] := (
+    v_waits     BOOLEAN[] := (
         SELECT array_agg(waits_for_merchant(r.reference, CASE WHEN r.reference LIKE 'order/%/claim\_back/%' THEN ARRAY(
                    SELECT g.credit FROM unnest(p_leg_of, p_credits) AS g (leg_of, credit) WHERE g.leg_of = r.n) END)
                ORDER BY r.n)
         FROM unnest(p_references) WITH ORDINALITY AS r (reference, n));
+    v_merchants TEXT[];
+    v_locks     INT;
 BEGIN
     IF NOT TRUE = ANY (v_waits) THEN
         RETURN v_waits;
     END IF;
-    PERFORM pg_advisory_xact_lock_shared(k.key) FROM (
-        SELECT DISTINCT hashtextextended('merchant/' || o.merchant_id, 0) AS key
+    SELECT array_agg(k.merchant_id), count(pg_advisory_xact_lock_shared(k.key)) INTO v_merchants, v_locks FROM (
+        SELECT DISTINCT hashtextextended('merchant/' || o.merchant_id, 0) AS key, o.merchant_id
         FROM unnest(p_references, v_waits) AS r (reference, waits)
         CROSS JOIN LATERAL (
             SELECT n.merchant_id FROM orders n WHERE r.waits AND n.order_id = split_part(r.reference, '/', 2) OFFSET 0
         ) AS o
         ORDER BY 1
     ) AS k;
+    -- First whether any of them ever was: few are.
+    IF NOT EXISTS (SELECT FROM unnest(v_merchants) AS k (merchant_id) JOIN merchant_moves f USING (merchant_id)
+                   WHERE f.what = 'frozen') THEN
+        RETURN array_fill(FALSE, ARRAY[cardinality(v_waits)]);
+    END IF;
     -- No EXISTS: for many references the planner would make a table of all movements.
     RETURN (
         SELECT array_agg(
             r.waits
             AND CASE WHEN (SELECT m.id FROM movements m WHERE m.reference = r.reference) IS NOT NULL
                 THEN is_kept_frozen(r.reference)
-                -- First whether its merchant ever was, which takes no function call.
-                ELSE (SELECT f.id FROM orders o JOIN merchant_moves f USING (merchant_id)
-                      WHERE o.order_id = split_part(r.reference, '/', 2) AND f.what = 'frozen' LIMIT 1) IS NOT NULL
-                    AND merchant_value(
+                ELSE merchant_value(
                     (SELECT o.merchant_id FROM orders o WHERE o.order_id = split_part(r.reference, '/', 2)),
                     'frozen') IS NOT NULL END ORDER BY r.n)
         FROM unnest(p_references, v_waits) WITH ORDINALITY AS r (reference, waits, n));
@@ -3475,6 +3481,15 @@ BEGIN
     INSERT INTO policy_moves (name, to_hash, who, why) VALUES (p_name, p_content_hash, p_who, p_why);
     RETURN TRUE;
 END $function$;
+
+CREATE FUNCTION named_in(p_pattern text, p_subject text, p_reference text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$
+    SELECT replace(replace(replace(p_pattern, '{order}', p_subject), '{withdrawal}', p_subject),
+                   '{cause}', split_part(p_reference, '/', 4))
+$function$;
 
 CREATE FUNCTION new_verdicts(p_old jsonb, p_new jsonb)
  RETURNS TABLE(parcel_id text, parcel jsonb, judged_at text, outcome text, decided_by text, decision text)
@@ -4731,7 +4746,8 @@ DECLARE
     v_shorts   BIGINT[];
     v_records  JSONB[];
 BEGIN
-    PERFORM refuse_unless_an_orders(r.reference) FROM unnest(p_references) AS r (reference);
+    PERFORM refuse_unless_an_orders(r.reference) FROM unnest(p_references) AS r (reference)
+    WHERE r.reference NOT LIKE 'order/%' OR r.reference LIKE 'order/%/won'; -- a call each, and few are refused
     v_held := held_by_merchants(p_references, p_leg_of, p_credits);
     IF TRUE = ANY (v_held) THEN
         RETURN QUERY SELECT CASE WHEN h THEN 'held' END, NULL::TEXT, NULL::BIGINT FROM unnest(v_held) AS h;
@@ -5579,55 +5595,46 @@ BEGIN
     SELECT array_agg(c.of ORDER BY c.id COLLATE "C", c.reference COLLATE "C"),
            array_agg(c.fault ORDER BY c.id COLLATE "C", c.reference COLLATE "C") INTO v_of, v_faults
     FROM (
-        SELECT m.of, m.id, m.reference, f.fault
+        SELECT m.of, m.id, m.reference, CASE
+                WHEN f.fault = 'its subject is not registered' OR NOT m.moves AND (
+                    (m.reference LIKE 'order/%' AND (SELECT 1 FROM orders o WHERE o.order_id = m.id) IS NULL)
+                    OR (m.reference LIKE 'withdrawal/%'
+                        AND (SELECT 1 FROM withdrawals w WHERE w.withdrawal_id = m.id) IS NULL))
+                THEN 'not registered'
+                WHEN CASE WHEN m.moves THEN m.strange OR m.kind <> m.other_kind
+                                            OR m.emptied IS DISTINCT FROM named_in(m.empties, m.id, m.reference)
+                          ELSE NOT EXISTS (SELECT FROM movement_kinds k
+                                           WHERE k.shape = shape_of(m.reference) AND m.emptied IS NOT DISTINCT FROM
+                                                 named_in(k.emptied, m.id, m.reference)) END
+                THEN 'no kind of movement has these legs'
+                WHEN f.fault IS NOT NULL THEN f.fault || ': ' || f.debit || ' to ' || f.credit
+                -- An order that ended with nothing for anybody is still credited and settled, with nothing.
+                WHEN NOT m.moves AND m.reference NOT LIKE 'order/%/credit' AND m.reference NOT LIKE 'order/%/settle'
+                THEN 'it moves nothing'
+            END AS fault
         FROM (
             SELECT g.of, p_references[g.of] AS reference, split_part(p_references[g.of], '/', 2) AS id,
-                   p_emptied[g.of] AS emptied,
-                   coalesce(array_agg(g.debit) FILTER (WHERE g.amount IS NOT NULL), '{}') AS debits,
-                   coalesce(array_agg(g.credit) FILTER (WHERE g.amount IS NOT NULL), '{}') AS credits,
-                   coalesce(array_agg(g.amount) FILTER (WHERE g.amount IS NOT NULL), '{}') AS amounts
+                   p_emptied[g.of] AS emptied, coalesce(bool_or(g.amount <> 0), FALSE) AS moves,
+                   bool_or(g.amount <> 0 AND l.kind IS NULL) AS strange,
+                   min(l.kind) FILTER (WHERE g.amount <> 0) AS kind, max(l.kind) FILTER (WHERE g.amount <> 0) AS other_kind,
+                   min(l.emptied) FILTER (WHERE g.amount <> 0) AS empties
             FROM (
                 SELECT * FROM unnest(p_leg_of, p_debits, p_credits, p_amounts) AS l (of, debit, credit, amount)
                 -- Also a movement without legs is one.
                 UNION ALL SELECT n, NULL, NULL, NULL FROM generate_series(1, cardinality(p_references)) AS n
+                          WHERE n <> ALL (p_leg_of)
             ) AS g
+            LEFT JOIN LATERAL (
+                SELECT s.kind, s.emptied FROM stored_legs s
+                WHERE s.reference = shape_of(p_references[g.of]) AND s.debit = shape_of(g.debit)
+                  AND s.credit = shape_of(g.credit) AND s.asked OFFSET 0
+            ) AS l ON TRUE
             WHERE p_outcomes[g.of] = 'posted'
             GROUP BY g.of
         ) AS m
-        CROSS JOIN LATERAL (
-            -- No EXISTS: for many movements the planner would make a table of all orders.
-            SELECT CASE
-                WHEN (m.reference LIKE 'order/%' AND (SELECT 1 FROM orders o WHERE o.order_id = m.id) IS NULL)
-                  OR (m.reference LIKE 'withdrawal/%'
-                      AND (SELECT 1 FROM withdrawals w WHERE w.withdrawal_id = m.id) IS NULL)
-                THEN 'not registered'
-                WHEN NOT EXISTS (
-                    SELECT FROM movement_kinds k
-                    WHERE k.shape = shape_of(m.reference)
-                      AND m.emptied IS NOT DISTINCT FROM
-                          replace(replace(replace(k.emptied, '{order}', m.id), '{withdrawal}', m.id),
-                                  '{cause}', split_part(m.reference, '/', 4))
-                      AND NOT EXISTS (
-                          -- A join, because of NOT EXISTS the planner makes a table of all legs of all kinds.
-                          SELECT FROM unnest(m.debits, m.credits, m.amounts) AS g (debit, credit, amount)
-                          LEFT JOIN movement_legs l ON l.kind = k.kind AND l.debit_shape = shape_of(g.debit)
-                              AND l.credit_shape = shape_of(g.credit)
-                          WHERE g.amount <> 0 AND l.kind IS NULL))
-                THEN 'no kind of movement has these legs'
-                ELSE coalesce(
-                    (SELECT f.fault || ': ' || f.debit || ' to ' || f.credit
-                     FROM movement_faults f WHERE f.reference = m.reference LIMIT 1),
-                    -- An order that ended with nothing for anybody is still credited and settled, with nothing.
-                    CASE WHEN NOT 0 <> ANY (m.amounts) AND m.reference NOT LIKE 'order/%/credit'
-                              AND m.reference NOT LIKE 'order/%/settle' THEN 'it moves nothing'
-                         -- First whether its merchant ever was frozen, which takes no function call.
-                         WHEN waits_for_merchant(m.reference, m.credits) AND (
-                             SELECT f.id FROM orders o JOIN merchant_moves f USING (merchant_id)
-                             WHERE o.order_id = m.id AND f.what = 'frozen' LIMIT 1) IS NOT NULL AND merchant_value(
-                             (SELECT o.merchant_id FROM orders o WHERE o.order_id = m.id), 'frozen') IS NOT NULL
-                         THEN 'its merchant is frozen' END)
-            END AS fault
-        ) AS f
+        LEFT JOIN LATERAL (
+            SELECT f.fault, f.debit, f.credit FROM movement_faults f WHERE f.reference = m.reference LIMIT 1
+        ) AS f ON TRUE
         OFFSET 0 -- so that each fault is looked for once
     ) AS c
     WHERE c.fault IS NOT NULL OR depends_on_others(c.reference);
@@ -7099,26 +7106,31 @@ CREATE VIEW legs_of_chart AS
  SELECT k.kind,
     k.shape AS reference,
     d.shape AS debit,
-    c.shape AS credit
+    c.shape AS credit,
+    d.asked AND c.asked AS asked,
+    k.emptied
    FROM movement_kinds k
      JOIN movement_legs l USING (kind)
-     CROSS JOIN LATERAL ( SELECT l.debit_shape AS shape
+     CROSS JOIN LATERAL ( SELECT l.debit_shape AS shape,
+            true AS asked
         UNION ALL
-         SELECT 'suspense'::text AS shape
+         SELECT 'suspense'::text AS shape,
+            false AS asked
           WHERE k.kind = ANY (ARRAY['pay'::text, 'void'::text])
         UNION ALL
-         SELECT shape_of(t.path) AS shape
+         SELECT shape_of(t.path) AS shape,
+            false AS asked
            FROM ( VALUES ('order/{order}/frozen'::text), ('merchant/{merchant}/available'::text), ('merchant/{merchant}/deposit'::text)) t(path)
           WHERE k.subject = 'order'::text AND l.debit = 'merchant/{merchant}/receivable'::text) d
-     CROSS JOIN LATERAL ( VALUES (l.credit_shape), (
+     CROSS JOIN LATERAL ( VALUES (l.credit_shape,true), (
                 CASE
                     WHEN l.credit = 'merchant/{merchant}/available'::text THEN shape_of('merchant/{merchant}/receivable'::text)
                     ELSE NULL::text
-                END), (
+                END,false), (
                 CASE
                     WHEN k.kind = 'settle'::text THEN shape_of('merchant/{merchant}/deposit'::text)
                     ELSE NULL::text
-                END)) c(shape)
+                END,false)) c(shape, asked)
   WHERE d.shape IS NOT NULL AND c.shape IS NOT NULL;
 
 CREATE VIEW movement_faults AS
@@ -7130,8 +7142,8 @@ CREATE VIEW movement_faults AS
     t.amount_minor,
     m.currency,
         CASE
-            WHEN l.kind IS NULL THEN 'not a leg of its kind'::text
             WHEN (split_part(m.reference::text, '/'::text, 1) = ANY (ARRAY['order'::text, 'withdrawal'::text])) AND o.order_id IS NULL AND w.withdrawal_id IS NULL THEN 'its subject is not registered'::text
+            WHEN l.kind IS NULL THEN 'not a leg of its kind'::text
             WHEN m.currency::text <> COALESCE(o.currency, w.currency, m.currency::text) THEN 'another currency'::text
             WHEN l.kind = 'fund'::text AND t.amount_minor::bigint <> o.total_minor::bigint THEN 'not what was paid'::text
             WHEN d.path = 'expense/discount'::text AND t.amount_minor::bigint >
@@ -7439,6 +7451,7 @@ GRANT EXECUTE ON FUNCTION move_licence TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION movement_hashes TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION name_merchant TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION name_payment TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION named_in TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION new_verdicts TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION newest_scan TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION note_attempt TO dakuan_worker;

@@ -47,27 +47,34 @@ CREATE TABLE movement_legs (
 -- before that, and a close takes money out
 -- of suspense if it is there.
 CREATE VIEW legs_of_chart AS
-SELECT k.kind, k.shape AS reference, d.shape AS debit, c.shape AS credit
+SELECT k.kind, k.shape AS reference, d.shape AS debit, c.shape AS credit, d.asked AND c.asked AS asked, k.emptied
 FROM movement_kinds k JOIN movement_legs l USING (kind)
 CROSS JOIN LATERAL (
-    SELECT l.debit_shape AS shape
-    UNION ALL SELECT 'suspense' AS shape WHERE k.kind IN ('pay', 'void')
-    UNION ALL SELECT shape_of(t.path) AS shape FROM (VALUES ('order/{order}/frozen'), ('merchant/{merchant}/available'),
-                                                   ('merchant/{merchant}/deposit')) AS t (path)
+    SELECT l.debit_shape AS shape, TRUE AS asked
+    UNION ALL SELECT 'suspense' AS shape, FALSE AS asked WHERE k.kind IN ('pay', 'void')
+    UNION ALL SELECT shape_of(t.path) AS shape, FALSE AS asked
+              FROM (VALUES ('order/{order}/frozen'), ('merchant/{merchant}/available'),
+                           ('merchant/{merchant}/deposit')) AS t (path)
               WHERE k.subject = 'order' AND l.debit = 'merchant/{merchant}/receivable'
 ) AS d
-CROSS JOIN LATERAL (VALUES (l.credit_shape), (CASE WHEN l.credit = 'merchant/{merchant}/available'
-                                                   THEN shape_of('merchant/{merchant}/receivable') END),
-                           (CASE WHEN k.kind = 'settle' THEN shape_of('merchant/{merchant}/deposit') END)) AS c (shape)
+CROSS JOIN LATERAL (VALUES (l.credit_shape, TRUE),
+                           (CASE WHEN l.credit = 'merchant/{merchant}/available'
+                                 THEN shape_of('merchant/{merchant}/receivable') END, FALSE),
+                           (CASE WHEN k.kind = 'settle' THEN shape_of('merchant/{merchant}/deposit') END, FALSE)
+) AS c (shape, asked)
 WHERE d.shape IS NOT NULL AND c.shape IS NOT NULL;
 
--- The same as rows, which `migrate` writes after the chart: each transfer looks one up. From the view it read all legs of
--- all kinds. No two kinds of one reference (pay and void) have a leg in common.
+-- The same as rows, which `migrate` writes after the chart: each leg looks one up, as it is asked for and as it is stored.
+-- From the view it read all legs of all kinds. No two kinds of one reference (pay and void) have a leg in common.
 CREATE TABLE stored_legs (
     kind      TEXT NOT NULL REFERENCES movement_kinds (kind),
     reference TEXT COLLATE "C" NOT NULL,
     debit     TEXT COLLATE "C" NOT NULL,
     credit    TEXT COLLATE "C" NOT NULL,
+    -- Whether a caller may ask for it, or only the database puts it in a leg's place.
+    asked     BOOLEAN NOT NULL,
+    -- What its kind empties.
+    emptied   TEXT,
     PRIMARY KEY (reference, debit, credit)
 );
 
@@ -92,9 +99,9 @@ $$;
 CREATE VIEW movement_faults AS
 SELECT m.id AS movement_id, m.reference, t.leg, d.path AS debit, c.path AS credit, t.amount_minor, m.currency,
        CASE
-           WHEN l.kind IS NULL THEN 'not a leg of its kind'
            WHEN split_part(m.reference, '/', 1) IN ('order', 'withdrawal') AND o.order_id IS NULL
                 AND w.withdrawal_id IS NULL THEN 'its subject is not registered'
+           WHEN l.kind IS NULL THEN 'not a leg of its kind'
            WHEN m.currency <> coalesce(o.currency, w.currency, m.currency) THEN 'another currency'
            WHEN l.kind = 'fund' AND t.amount_minor <> o.total_minor THEN 'not what was paid'
            WHEN d.path = 'expense/discount' AND t.amount_minor > CASE o.body ->> 'discount_funded_by' WHEN 'platform'
@@ -254,9 +261,17 @@ CREATE FUNCTION depends_on_others(p_reference TEXT) RETURNS BOOLEAN LANGUAGE sql
         OR p_reference LIKE 'order/%' AND split_part(p_reference, '/', 3) IN ('refund', 'chargeback', 'claim_back')
 $$;
 
+-- An account's pattern with the names of a movement's subject.
+CREATE FUNCTION named_in(p_pattern TEXT, p_subject TEXT, p_reference TEXT) RETURNS TEXT LANGUAGE sql IMMUTABLE AS $$
+    SELECT replace(replace(replace(p_pattern, '{order}', p_subject), '{withdrawal}', p_subject),
+                   '{cause}', split_part(p_reference, '/', 4))
+$$;
+
 -- Refuse what was just posted, and undo it with the whole transaction, where it is not what its kind allows. The legs as
 -- they were asked for must be one kind's, all of them, and empty what that kind empties. One query checks an array; what
 -- also depends on other movements of its subject is checked one by one, subjects in the order of their ids.
+--
+-- Whether a merchant is frozen is asked before, under a lock that is still held.
 CREATE FUNCTION refuse_unlawful_of(
     p_references TEXT[], p_emptied TEXT[], p_outcomes TEXT[],
     p_leg_of INT[], p_debits TEXT[], p_credits TEXT[], p_amounts BIGINT[]
@@ -276,55 +291,46 @@ BEGIN
     SELECT array_agg(c.of ORDER BY c.id COLLATE "C", c.reference COLLATE "C"),
            array_agg(c.fault ORDER BY c.id COLLATE "C", c.reference COLLATE "C") INTO v_of, v_faults
     FROM (
-        SELECT m.of, m.id, m.reference, f.fault
+        SELECT m.of, m.id, m.reference, CASE
+                WHEN f.fault = 'its subject is not registered' OR NOT m.moves AND (
+                    (m.reference LIKE 'order/%' AND (SELECT 1 FROM orders o WHERE o.order_id = m.id) IS NULL)
+                    OR (m.reference LIKE 'withdrawal/%'
+                        AND (SELECT 1 FROM withdrawals w WHERE w.withdrawal_id = m.id) IS NULL))
+                THEN 'not registered'
+                WHEN CASE WHEN m.moves THEN m.strange OR m.kind <> m.other_kind
+                                            OR m.emptied IS DISTINCT FROM named_in(m.empties, m.id, m.reference)
+                          ELSE NOT EXISTS (SELECT FROM movement_kinds k
+                                           WHERE k.shape = shape_of(m.reference) AND m.emptied IS NOT DISTINCT FROM
+                                                 named_in(k.emptied, m.id, m.reference)) END
+                THEN 'no kind of movement has these legs'
+                WHEN f.fault IS NOT NULL THEN f.fault || ': ' || f.debit || ' to ' || f.credit
+                -- An order that ended with nothing for anybody is still credited and settled, with nothing.
+                WHEN NOT m.moves AND m.reference NOT LIKE 'order/%/credit' AND m.reference NOT LIKE 'order/%/settle'
+                THEN 'it moves nothing'
+            END AS fault
         FROM (
             SELECT g.of, p_references[g.of] AS reference, split_part(p_references[g.of], '/', 2) AS id,
-                   p_emptied[g.of] AS emptied,
-                   coalesce(array_agg(g.debit) FILTER (WHERE g.amount IS NOT NULL), '{}') AS debits,
-                   coalesce(array_agg(g.credit) FILTER (WHERE g.amount IS NOT NULL), '{}') AS credits,
-                   coalesce(array_agg(g.amount) FILTER (WHERE g.amount IS NOT NULL), '{}') AS amounts
+                   p_emptied[g.of] AS emptied, coalesce(bool_or(g.amount <> 0), FALSE) AS moves,
+                   bool_or(g.amount <> 0 AND l.kind IS NULL) AS strange,
+                   min(l.kind) FILTER (WHERE g.amount <> 0) AS kind, max(l.kind) FILTER (WHERE g.amount <> 0) AS other_kind,
+                   min(l.emptied) FILTER (WHERE g.amount <> 0) AS empties
             FROM (
                 SELECT * FROM unnest(p_leg_of, p_debits, p_credits, p_amounts) AS l (of, debit, credit, amount)
                 -- Also a movement without legs is one.
                 UNION ALL SELECT n, NULL, NULL, NULL FROM generate_series(1, cardinality(p_references)) AS n
+                          WHERE n <> ALL (p_leg_of)
             ) AS g
+            LEFT JOIN LATERAL (
+                SELECT s.kind, s.emptied FROM stored_legs s
+                WHERE s.reference = shape_of(p_references[g.of]) AND s.debit = shape_of(g.debit)
+                  AND s.credit = shape_of(g.credit) AND s.asked OFFSET 0
+            ) AS l ON TRUE
             WHERE p_outcomes[g.of] = 'posted'
             GROUP BY g.of
         ) AS m
-        CROSS JOIN LATERAL (
-            -- No EXISTS: for many movements the planner would make a table of all orders.
-            SELECT CASE
-                WHEN (m.reference LIKE 'order/%' AND (SELECT 1 FROM orders o WHERE o.order_id = m.id) IS NULL)
-                  OR (m.reference LIKE 'withdrawal/%'
-                      AND (SELECT 1 FROM withdrawals w WHERE w.withdrawal_id = m.id) IS NULL)
-                THEN 'not registered'
-                WHEN NOT EXISTS (
-                    SELECT FROM movement_kinds k
-                    WHERE k.shape = shape_of(m.reference)
-                      AND m.emptied IS NOT DISTINCT FROM
-                          replace(replace(replace(k.emptied, '{order}', m.id), '{withdrawal}', m.id),
-                                  '{cause}', split_part(m.reference, '/', 4))
-                      AND NOT EXISTS (
-                          -- A join, because of NOT EXISTS the planner makes a table of all legs of all kinds.
-                          SELECT FROM unnest(m.debits, m.credits, m.amounts) AS g (debit, credit, amount)
-                          LEFT JOIN movement_legs l ON l.kind = k.kind AND l.debit_shape = shape_of(g.debit)
-                              AND l.credit_shape = shape_of(g.credit)
-                          WHERE g.amount <> 0 AND l.kind IS NULL))
-                THEN 'no kind of movement has these legs'
-                ELSE coalesce(
-                    (SELECT f.fault || ': ' || f.debit || ' to ' || f.credit
-                     FROM movement_faults f WHERE f.reference = m.reference LIMIT 1),
-                    -- An order that ended with nothing for anybody is still credited and settled, with nothing.
-                    CASE WHEN NOT 0 <> ANY (m.amounts) AND m.reference NOT LIKE 'order/%/credit'
-                              AND m.reference NOT LIKE 'order/%/settle' THEN 'it moves nothing'
-                         -- First whether its merchant ever was frozen, which takes no function call.
-                         WHEN waits_for_merchant(m.reference, m.credits) AND (
-                             SELECT f.id FROM orders o JOIN merchant_moves f USING (merchant_id)
-                             WHERE o.order_id = m.id AND f.what = 'frozen' LIMIT 1) IS NOT NULL AND merchant_value(
-                             (SELECT o.merchant_id FROM orders o WHERE o.order_id = m.id), 'frozen') IS NOT NULL
-                         THEN 'its merchant is frozen' END)
-            END AS fault
-        ) AS f
+        LEFT JOIN LATERAL (
+            SELECT f.fault, f.debit, f.credit FROM movement_faults f WHERE f.reference = m.reference LIMIT 1
+        ) AS f ON TRUE
         OFFSET 0 -- so that each fault is looked for once
     ) AS c
     WHERE c.fault IS NOT NULL OR depends_on_others(c.reference);
