@@ -109,6 +109,7 @@ CREATE TABLE callbacks (
 CREATE INDEX callbacks_by_age ON callbacks USING btree (received_at) WHERE body IS NOT NULL;
 CREATE INDEX callbacks_by_event ON callbacks USING btree (provider, event_id) WHERE event_id IS NOT NULL;
 CREATE INDEX callbacks_by_key ON callbacks USING btree (key) WHERE key IS NOT NULL;
+CREATE INDEX callbacks_refused ON callbacks USING btree (received_at) WHERE outcome = ANY (ARRAY['wrong_signature'::text, 'too_large'::text]);
 
 CREATE TABLE carrier_answers (
     carrier text NOT NULL,
@@ -5137,7 +5138,7 @@ AS $function$
 DECLARE
     v_gone BIGINT;
 BEGIN
-    DELETE FROM attempts WHERE at < least(p_before, clock_timestamp() - INTERVAL '7 days');
+    DELETE FROM attempts WHERE at < least(p_before, now() - INTERVAL '7 days');
     GET DIAGNOSTICS v_gone = ROW_COUNT;
     RETURN v_gone;
 END $function$;
@@ -5171,7 +5172,7 @@ DECLARE
     v_gone BIGINT;
 BEGIN
     DELETE FROM events e
-    WHERE e.recorded_at < least(p_before, clock_timestamp() - INTERVAL '30 days')
+    WHERE e.recorded_at < least(p_before, now() - INTERVAL '30 days')
       -- One that is disabled and forgotten must not keep everyone's events without end.
       AND e.position < ALL (SELECT n.position FROM endpoints n
                             WHERE n.echoed_at IS NOT NULL
@@ -5246,7 +5247,7 @@ AS $function$
 DECLARE
     v_gone BIGINT;
 BEGIN
-    DELETE FROM requests WHERE status IS NOT NULL AND received_at < least(p_before, clock_timestamp() - INTERVAL '30 days');
+    DELETE FROM requests WHERE status IS NOT NULL AND received_at < least(p_before, now() - INTERVAL '30 days');
     GET DIAGNOSTICS v_gone = ROW_COUNT;
     RETURN v_gone;
 END $function$;
@@ -5261,7 +5262,7 @@ DECLARE
     v_gone BIGINT;
 BEGIN
     UPDATE verdicts SET traces = NULL
-    WHERE traces IS NOT NULL AND recorded_at < least(p_before, clock_timestamp() - INTERVAL '30 days');
+    WHERE traces IS NOT NULL AND recorded_at < least(p_before, now() - INTERVAL '30 days');
     GET DIAGNOSTICS v_gone = ROW_COUNT;
     RETURN v_gone;
 END $function$;

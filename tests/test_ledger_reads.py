@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from itertools import combinations, product
@@ -9,7 +11,7 @@ from typing import Any
 
 import pytest
 from databases import Database
-from explained import Explained
+from explained import Explained, index_conditions
 from order_samples import an_order
 
 from bench.settled import add_settled_orders
@@ -203,3 +205,25 @@ async def test_what_reads_the_whole_books_has_more_time_than_a_part_of_them(
     for whole in (prove(database.pool), differing(database.pool, "orders", "books", MIDDLE.at)):
         with pytest.raises(Unavailable):
             await whole
+
+
+PURGES = {
+    "events": ("purge_events", 1),
+    "requests": ("purge_requests", 1),
+    "attempts": ("purge_attempts", 1),
+    "verdicts": ("purge_verdict_traces", 1),
+    "callbacks": ("purge_callbacks", 2),
+}
+
+
+@pytest.mark.parametrize("table", PURGES)
+async def test_a_purge_finds_what_is_old_through_an_index(database: Database, table: str) -> None:
+    """Compared with a clock that goes on during the query, no index serves: all that was ever kept is read each day."""
+    name, statements = PURGES[table]
+    source = await database.owner.fetchval("SELECT prosrc FROM pg_proc WHERE proname = $1", name)
+    [query] = re.findall(r"(?:DELETE|UPDATE|WITH) [^;]*", source, re.DOTALL)
+    async with database.owner.acquire() as connection, connection.transaction():
+        await connection.execute("SET LOCAL enable_seqscan = off")  # of no rows a scan would be the cheapest
+        text = await connection.fetchval(f"EXPLAIN (FORMAT JSON) {query.replace('p_before', '$1::TIMESTAMPTZ')}", NOW)
+    conditions = index_conditions(json.loads(text)[0], table)
+    assert sum("_at <" in one or "(at <" in one for one in conditions) == statements, conditions

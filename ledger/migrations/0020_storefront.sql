@@ -141,7 +141,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp 
 DECLARE
     v_gone BIGINT;
 BEGIN
-    DELETE FROM requests WHERE status IS NOT NULL AND received_at < least(p_before, clock_timestamp() - INTERVAL '30 days');
+    DELETE FROM requests WHERE status IS NOT NULL AND received_at < least(p_before, now() - INTERVAL '30 days');
     GET DIAGNOSTICS v_gone = ROW_COUNT;
     RETURN v_gone;
 END $$;

@@ -389,7 +389,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp 
 DECLARE
     v_gone BIGINT;
 BEGIN
-    DELETE FROM attempts WHERE at < least(p_before, clock_timestamp() - INTERVAL '7 days');
+    DELETE FROM attempts WHERE at < least(p_before, now() - INTERVAL '7 days');
     GET DIAGNOSTICS v_gone = ROW_COUNT;
     RETURN v_gone;
 END $$;

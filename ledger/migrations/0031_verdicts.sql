@@ -98,7 +98,7 @@ DECLARE
     v_gone BIGINT;
 BEGIN
     UPDATE verdicts SET traces = NULL
-    WHERE traces IS NOT NULL AND recorded_at < least(p_before, clock_timestamp() - INTERVAL '30 days');
+    WHERE traces IS NOT NULL AND recorded_at < least(p_before, now() - INTERVAL '30 days');
     GET DIAGNOSTICS v_gone = ROW_COUNT;
     RETURN v_gone;
 END $$;
@@ -111,7 +111,7 @@ DECLARE
     v_gone BIGINT;
 BEGIN
     DELETE FROM events e
-    WHERE e.recorded_at < least(p_before, clock_timestamp() - INTERVAL '30 days')
+    WHERE e.recorded_at < least(p_before, now() - INTERVAL '30 days')
       -- One that is disabled and forgotten must not keep everyone's events without end.
       AND e.position < ALL (SELECT n.position FROM endpoints n
                             WHERE n.echoed_at IS NOT NULL
