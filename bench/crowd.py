@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -27,6 +28,10 @@ from local.stack import LocalStack
 POLLS_WITHIN = 60.0
 TRIES = 5
 LOOK_EVERY = 0.05
+LOOKS_TAKE = 0.02
+"""The part of the time that a look at the books may take: it reads all movements, which are many in the end."""
+TELL_EVERY = 10.0
+"""Seconds between two lines of progress."""
 WORKER = ("worker.py",)
 """The product's worker."""
 
@@ -71,11 +76,18 @@ class Crowd:
         Raises:
             TimeoutError: they have not by then.
         """
-        began = time.perf_counter()
+        began = told = time.perf_counter()
         async with asyncio.timeout(within):
-            while await self.moved(what) < orders:  # noqa: ASYNC110  # it happens in another process
-                await asyncio.sleep(LOOK_EVERY)
-        return time.perf_counter() - began
+            while True:
+                looked = time.perf_counter()
+                moved = await self.moved(what)
+                now = time.perf_counter()
+                if moved >= orders:
+                    return now - began
+                if now - told >= TELL_EVERY:
+                    print(f"  {what}: {moved:,} of {orders:,} after {now - began:.0f} s", file=sys.stderr)
+                    told = now
+                await asyncio.sleep(max(LOOK_EVERY, (now - looked) / LOOKS_TAKE))
 
     async def until_polled(self, check: Callable[[], None]) -> None:
         """Wait until a worker, which is another process, begins to poll; `check` raises if it has ended.

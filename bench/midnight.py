@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,6 +22,9 @@ from bench.clones import Connection, add_credited_orders, let_settle_at
 from bench.crowd import WORKER, Crowd, crowd
 from bench.engines import bench_order, until
 from bench.figures import FigureFile, Figures, show, write
+from bench.programs import WorkerProgram
+from bench.rounds import trees_cpu_seconds
+from core.errors import Unavailable
 from core.policy import policy_hash
 from ledger.book import Book
 from ledger.proofs import prove
@@ -50,29 +53,53 @@ def midnight(
     alone: Annotated[int, typer.Option(min=20, help="Orders that are posted one by one, for the comparison.")] = 2_000,
     json: FigureFile = None,
 ) -> None:
-    """Settlements a second when all fall due in one minute: before and after gathering."""
+    """Settlements a second, and their CPU, when all fall due in one minute: posted one by one and gathered."""
     asyncio.run(_compare(orders, min(alone, orders), json))
 
 
 async def _compare(orders: int, alone: int, file: Path | None) -> None:
-    rates, lasts = {}, {}
-    for name, program, count in (("alone", ALONE, alone), ("gathered", WORKER, orders)):
-        rates[name], lasts[name] = await _one_night(count, program)
+    nights = {
+        name: await _one_night(count, program)
+        for name, program, count in (("alone", ALONE, alone), ("gathered", WORKER, orders))
+    }
+    one_by_one, gathered = nights["alone"], nights["gathered"]
     figures: Figures = {
         "midnight_orders": float(orders),
         "midnight_alone_orders": float(alone),
-        "midnight_alone_per_s": rates["alone"],
-        "midnight_gathered_per_s": rates["gathered"],
-        "midnight_ratio_alone": rates["gathered"] / rates["alone"],
-        "midnight_last_after_s": lasts["gathered"],
+        "midnight_alone_per_s": one_by_one.per_s,
+        "midnight_gathered_per_s": gathered.per_s,
+        "midnight_ratio_alone": gathered.per_s / one_by_one.per_s,
+        "midnight_last_after_s": gathered.last_after_s,
+        **{f"midnight_{program}_cpu_ms": cpu_ms for program, cpu_ms in gathered.cpu_ms.items()},
     }
-    rows = [(name, f"{rates[name]:.1f}", f"{lasts[name]:.1f}") for name in rates]
-    show(f"{orders:,} orders settle in one minute", ("posted", "settled/s", "all settled after s"), rows, figures)
+    columns = ("posted", "orders", "settled/s", "all settled after s", *(f"{name} CPU ms" for name in gathered.cpu_ms))
+    rows = [
+        (
+            *(name, f"{night.orders:,}", f"{night.per_s:.1f}", f"{night.last_after_s:.1f}"),
+            *(f"{cpu_ms:.1f}" for cpu_ms in night.cpu_ms.values()),
+        )
+        for name, night in nights.items()
+    ]
+    show("Orders that settle in one minute", columns, rows, figures)
     write(figures, file)
 
 
-async def _one_night(orders: int, program: tuple[str, ...]) -> tuple[float, float]:
-    """Settlements a second, and the seconds until the last one."""
+@dataclass(frozen=True)
+class Night:
+    """How the orders of one night were settled.
+
+    Attributes:
+        last_after_s: after the deadline.
+        cpu_ms: what each program used for one settlement.
+    """
+
+    orders: int
+    per_s: float
+    last_after_s: float
+    cpu_ms: Mapping[str, float]
+
+
+async def _one_night(orders: int, program: tuple[str, ...]) -> Night:
     async with crowd() as people, people.worker(program) as worker, _owner(people) as owner:
         await Register(people.pool).policies.keep("midnight", policy_hash(POLICY), POLICY)
         await _credit(people, TEMPLATE)
@@ -86,12 +113,23 @@ async def _one_night(orders: int, program: tuple[str, ...]) -> tuple[float, floa
         worker.check()
         early = await people.moved("settle")
         await asyncio.sleep(max(0.0, (due - datetime.now(UTC)).total_seconds()))
-        began = time.perf_counter()
-        await people.until_moved("settle", orders, GIVES_UP_AFTER)
-        took = time.perf_counter() - began
+        programs = _programs(people, worker)
+        used = {name: trees_cpu_seconds([pid]) for name, pid in programs.items()}
+        took = await people.until_moved("settle", orders, GIVES_UP_AFTER)
+        settled = orders - early
+        if not settled:
+            raise Unavailable("the minute passed before the orders waited for it: the machine became slower")
+        cpu_ms = {name: (trees_cpu_seconds([pid]) - used[name]) * 1000 / settled for name, pid in programs.items()}
         broken = [proof.name for proof in await prove(people.pool) if not proof.holds]
         assert not broken, broken
-    return (orders - early) / took, took
+    return Night(orders, settled / took, took, cpu_ms)
+
+
+def _programs(people: Crowd, worker: WorkerProgram) -> dict[str, int]:
+    temporal, postgres = people.stack.temporal.pid, people.stack.postgres.pid
+    assert temporal is not None
+    assert postgres is not None
+    return {"worker": worker.pid, "temporal": temporal, "postgres": postgres}
 
 
 @asynccontextmanager
