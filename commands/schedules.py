@@ -41,7 +41,7 @@ def spec_of(every: str | None, cron: str | None, timezone: str | None) -> Schedu
     """When it is due: at an interval, or at the times of a cron expression in a time zone.
 
     Raises:
-        Refused: `malformed`: both or neither is given, or the interval is no length of time.
+        Refused: `malformed`: both or neither is given, the interval is no length of time, or has a time zone.
     """
     from temporalio.client import ScheduleIntervalSpec, ScheduleSpec  # loaded when it is used: half a second
 
@@ -51,6 +51,8 @@ def spec_of(every: str | None, cron: str | None, timezone: str | None) -> Schedu
         length = duration_of(every, "every")
         if length < MOST_OFTEN:
             raise Refused("malformed", "every: must be a minute at least", "every")
+        if timezone is not None:
+            raise Refused("malformed", "timezone: goes with --cron; an interval has none", "timezone")
         return ScheduleSpec(intervals=[ScheduleIntervalSpec(every=length)])
     return ScheduleSpec(cron_expressions=[str(cron)], time_zone_name=timezone)
 

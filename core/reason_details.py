@@ -37,6 +37,8 @@ DETAILS: dict[str, str] = {
     "where: {} stands twice": "条件 {} 重复",
     "where: no {} is called {}; there is {}": "条件 {} 没有取值 {}；可用：{}",
     "where: {} is two letters, such as CN, not {}": "条件 {} 须为两位大写字母的国家代码，不能是 {}",
+    "{}: {} never comes.": "{}：{} 永远不会到来。",
+    "{}: {} is no time zone, such as {}.": "{}：没有时区 {}，格式如 {}。",
     # orders
     "Another order with the id {} exists.": "订单号为 {}。",
     "The workflow of order {} has completed.": "订单 {} 的工作流已结束。",

@@ -21,6 +21,7 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
+from core.durations import format_duration
 from core.errors import Refused, Unavailable
 from core.ids import AUTO_WITHDRAWAL_WORKFLOW, TASK_QUEUE, auto_withdrawal_schedule_id
 from core.messages import AutomaticWithdrawals
@@ -35,7 +36,8 @@ async def create_schedule(client: Client, plan: AutomaticWithdrawals, spec: Sche
     """Create the schedule. A repeated call changes nothing.
 
     Raises:
-        Refused: `schedule_exists`: the merchant has another one; `malformed`: such times do not exist.
+        Refused: `schedule_exists`: the merchant has another one; `malformed`: such times or such a time zone do not
+            exist, or the times never come (30 February).
         Unavailable: Temporal did not answer; a retry helps.
     """
     schedule_id = auto_withdrawal_schedule_id(plan.merchant_id, plan.currency)
@@ -51,13 +53,19 @@ async def create_schedule(client: Client, plan: AutomaticWithdrawals, spec: Sche
     schedule = Schedule(action=action, spec=spec, policy=policy, state=ScheduleState(paused=paused))
     memo = {"plan": plan.model_dump(mode="json"), "times": times_of(spec)}
     try:
-        await client.create_schedule(schedule_id, schedule, memo=memo)
+        handle = await client.create_schedule(schedule_id, schedule, memo=memo)
+        if not (await handle.describe()).info.next_action_times:
+            await handle.delete()
+            raise Refused("malformed", f"cron: {spec.cron_expressions[0]} never comes.", "cron")
     except ScheduleAlreadyRunningError:
         known = await client.get_schedule_handle(schedule_id).describe()
         if await known.memo() != memo:
             message = f"{SENTENCES['schedule_exists']} Delete it first: `schedules delete {plan.merchant_id}`."
             raise Refused("schedule_exists", message, "merchant") from None
     except RPCError as error:
+        if error.status == RPCStatusCode.INVALID_ARGUMENT and "time zone" in error.message:
+            why = f"timezone: {spec.time_zone_name!r} is no time zone, such as Asia/Shanghai."
+            raise Refused("malformed", why, "timezone") from None
         if error.status == RPCStatusCode.INVALID_ARGUMENT:
             raise Refused("malformed", f"{SENTENCES['malformed']} {error.message}", "cron") from None
         raise Unavailable(f"Temporal did not answer: {error.message}") from None
@@ -82,7 +90,7 @@ async def schedule_of(client: Client, merchant_id: str, currency: str) -> AsyncI
 
 def times_of(spec: ScheduleSpec) -> str:
     if spec.intervals:
-        return f"every {spec.intervals[0].every}"
+        return f"every {format_duration(spec.intervals[0].every)}"
     return " ".join(filter(None, (spec.cron_expressions[0], spec.time_zone_name)))
 
 

@@ -227,6 +227,7 @@ def test_a_malformed_command_is_refused_before_anything_is_asked(
         (("withdraw", "m-7", "9223372036854775808", "--account", "a1", "--estimate"), "more than can be moved"),
         (("schedules", "create", "m-7", "--every", "0s"), "every"),
         (("schedules", "create", "m 7", "--every", "1d"), "merchant"),
+        (("schedules", "create", "m-7", "--every", "1d", "--timezone", "Asia/Shanghai"), "goes with --cron"),
         (("policy", "check", "missing.toml"), "cannot be read"),
         (("orders", "--merchant", "m 7"), "merchant"),
         (("show", "\udcff"), "id"),

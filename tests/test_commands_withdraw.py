@@ -19,7 +19,7 @@ import gateway
 from config import load
 from screens import Shown, width_of
 
-LATER = "2999-01-01T00:00:00+00:00"
+LATER = "2199-01-01T00:00:00Z"
 """Seconds; a schedule starts at once, unless the machine is busy."""
 pytestmark = pytest.mark.usefixtures("up")
 BY = ("--by", "operator:ann", "--reason", "papers seen")
@@ -87,6 +87,15 @@ def test_a_schedule_is_created_triggered_paused_and_deleted(earner: tuple[str, s
     table = run("schedules", "list", "--merchant", merchant).stdout
     assert "skipped:" in table
     assert ask("schedules", "delete", merchant)["deleted"] is True
+    for cron, zone, said in (
+        ("0 9 30 2 *", "UTC", "0 9 30 2 * never comes"),
+        ("0 9 * * MON", "Mars/Base", "'Mars/Base' is no time zone"),
+        ("99 9 * * MON", "UTC", "not in range"),
+    ):
+        assert said in run(*create, "--cron", cron, "--timezone", zone).stderr
+    assert refusal("schedules", "delete", merchant) == "unknown_schedule", "one that never comes is not kept"
+    assert ask(*create, "--every", "36h", "--paused")["schedules"][0]["when"] == "every 36h"
+    ask("schedules", "delete", merchant)
     assert refusal("schedules", "delete", merchant) == "unknown_schedule"
     assert refusal("schedules", "pause", merchant) == "unknown_schedule"
 
