@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import signal
 import subprocess
 import sys
 import time
@@ -55,7 +56,13 @@ def growth(
     sizes = [size for size in NAMES if size <= orders]
     if not sizes:
         raise typer.BadParameter("at least 30000", param_hint="--orders")
+    signal.signal(signal.SIGTERM, interrupt)
     asyncio.run(_measure(sizes, json, chart))
+
+
+def interrupt(*_: object) -> None:
+    """End as at Ctrl-C: the server and its tens of gigabytes go, too."""
+    raise KeyboardInterrupt
 
 
 async def _measure(sizes: Sequence[int], file: Path | None, chart: Path | None) -> None:
@@ -63,19 +70,24 @@ async def _measure(sizes: Sequence[int], file: Path | None, chart: Path | None) 
         postgres = GrowingPostgres(Path(folder), durable=False)
         await asyncio.to_thread(postgres.start)
         try:
-            found = await _of_sizes(postgres, sizes)
+            found = await _of_sizes(postgres, sizes, lambda so_far: _keep(so_far, file, chart))
         finally:
             await asyncio.to_thread(postgres.remove)
-    figures = {f"{name}_{NAMES[size]}": of[name] for name in MEASURED for size, of in found.items()}
-    write(figures, file)
-    if chart is not None:
-        await asyncio.to_thread(chart.write_text, picture(found), encoding="utf-8")
     names = list(next(iter(found.values())))
     rows = [[name, *(f"{of[name]:,.3f}" for of in found.values()), slope(name, found)] for name in names]
     show("As the books grow", ("", *(f"{size:,}" for size in found), "slope"), rows, {})
 
 
-async def _of_sizes(postgres: GrowingPostgres, sizes: Sequence[int]) -> dict[int, Figures]:
+def _keep(found: dict[int, Figures], file: Path | None, chart: Path | None) -> None:
+    write({f"{name}_{NAMES[size]}": of[name] for name in MEASURED for size, of in found.items()}, file)
+    if chart is not None:
+        chart.write_text(picture(found), encoding="utf-8")
+
+
+async def _of_sizes(
+    postgres: GrowingPostgres, sizes: Sequence[int], keep: Callable[[dict[int, Figures]], None]
+) -> dict[int, Figures]:
+    """The figures by size; `keep` hears them after each: the last may take an hour."""
     await migrate(postgres.owner_dsn)
     settings = {"search_path": "dakuan"}
     owner = await asyncpg.connect(postgres.owner_dsn, server_settings=settings)
@@ -94,6 +106,7 @@ async def _of_sizes(postgres: GrowingPostgres, sizes: Sequence[int]) -> dict[int
             await grow(owner, size - DAY + 1, DAY, lambda there: None)
             await Register(pool).seals.seal()
             found[size] = figures | await _figures(pool, size)
+            keep(found)
         return found
     finally:
         await pool.close()

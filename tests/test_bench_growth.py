@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import signal
 from datetime import UTC, datetime
 
+import pytest
 from databases import Database
 
 from bench.growing import EVENTS, grow
-from bench.growth import MEASURED, picture, slope
+from bench.growth import MEASURED, interrupt, picture, slope
 from core.reconciliation.breaks import breaks
 from ledger.differing import differing
 from ledger.proofs import prove
@@ -48,3 +52,22 @@ def test_a_figure_that_grows_as_the_books_do_has_the_slope_one() -> None:
     drawn = picture(found)
     assert all(f">{name}</text>" in drawn for name in MEASURED)
     assert drawn.count("<polyline") == len(MEASURED)
+
+
+def test_a_bench_that_is_ended_removes_its_server() -> None:
+    removed = []
+
+    async def measure() -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            await asyncio.sleep(60)
+        finally:
+            removed.append(await asyncio.to_thread(lambda: "server"))
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            asyncio.run(measure())
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert removed == ["server"]
