@@ -13,6 +13,7 @@ from commands.restore_findings import look_for_restore
 from commands.service import ANSWER_WITHIN
 from core.addresses import shown_url, split_login
 from core.errors import DakuanError
+from core.texts import clock
 from screens import Cell, Listing, table
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from wiring.addresses import ProviderCheck
 
 NAMED_AT_MOST = 20
+SIGNS_ON = timedelta(days=2)
+"""A signing key that ends sooner must be replaced now."""
 PORTS = {"payment channel": "channel_url", "bank": "bank_url"}
 
 
@@ -35,6 +38,7 @@ async def doctor(as_json: JsonFlag = False) -> None:
         _settings(settings),
         _account_keys(settings),
         _codec(settings),
+        *_signing(settings, datetime.now(UTC)),
         *await _temporal(settings),
         *await look_at_database(settings),
         *await _providers(settings),
@@ -68,6 +72,24 @@ def _codec(settings: Settings) -> DoctorFinding:
         return DoctorFinding("codec", False, "off: payloads in Temporal are plain", helps, required=False)
     gone = f", {len(keys.gone)} gone" if keys.gone else ""
     return DoctorFinding("codec", True, f"on: {keys.sealing} seals, {len(keys.keys)} open{gone}")
+
+
+def _signing(settings: Settings, now: datetime) -> list[DoctorFinding]:
+    """The key that signs what is sent, where one is set. From its end on every command is refused as `unproven`."""
+    if settings.signing_key is None:
+        return []
+    from gateway.signing import read_signer
+
+    helps = "`keys certify` a new one, put it in the place of the old, and start the process anew"
+    try:
+        known = read_signer(settings.signing_key).certificate
+    except DakuanError as error:
+        return [DoctorFinding("signing key", False, str(error), helps)]
+    whom = f"{known.role}:{known.speaks_for}" if known.role else "everyone that this process has identified"
+    word = "ended" if known.not_after <= now else "ends"
+    lasts = known.not_after > now + SIGNS_ON
+    found = f"speaks for {whom}, {word} {clock(known.not_after)}"
+    return [DoctorFinding("signing key", lasts, found, "" if lasts else helps)]
 
 
 # --- Temporal --------------------------------------------------------------------------------------------

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import stat
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from command_line import ask, refusal
 
 import gateway
+from commands.doctor import _signing
 from config import Settings
 from core.command import Actor
 from core.errors import Misconfigured
@@ -86,3 +87,18 @@ def test_a_file_that_is_no_signing_key_is_named(tmp_path: Path, content: str) ->
     (tmp_path / "key.json").write_text(content)
     with pytest.raises(Misconfigured, match="DAKUAN_SIGNING_KEY"):
         read_signer(tmp_path / "key.json")
+
+
+def test_the_doctor_says_when_a_key_ends_before_everything_is_refused(tmp_path: Path) -> None:
+    root, file = str(tmp_path / "root.pem"), tmp_path / "ann.json"
+    ask("keys", "root", root)
+    ask("keys", "certify", str(file), "--root", root, "--for", "operator:ann", "--days", "7")
+    settings, now = Settings(signing_key=file), datetime.now(UTC)
+    for later, ok, said in ((0, True, "ends"), (6, False, "ends"), (8, False, "ended")):
+        (finding,) = _signing(settings, now + timedelta(days=later))
+        assert finding.ok is ok
+        assert finding.found.startswith(f"speaks for operator:ann, {said} 20")
+        assert ("keys certify" in finding.helps) is not ok
+    (finding,) = _signing(Settings(signing_key=Path(root)), now)
+    assert (finding.ok, "keys certify" in finding.found) == (False, True)
+    assert _signing(Settings(), now) == []
