@@ -13,7 +13,7 @@ from typing import Literal
 
 from pydantic import SecretStr
 from stdnum import bic, iban, luhn
-from stdnum.exceptions import ValidationError
+from stdnum.exceptions import InvalidChecksum, InvalidComponent, ValidationError
 
 from core.errors import Refused
 from core.messages import Actor
@@ -93,8 +93,14 @@ def _iban(text: str) -> tuple[str, str]:
     number = _DASHES.sub("", text).upper()
     try:
         iban.validate(number)
-    except ValidationError as error:
-        raise _invalid(f"As an IBAN: {error}") from None
+    except InvalidChecksum:
+        raise _invalid("Its check digits are wrong: a character is mistyped or missing, or two are swapped.") from None
+    except InvalidComponent:
+        raise _invalid(f"No country's IBANs begin with {number[:2]}.") from None
+    except ValidationError:  # its length, or letters where this country has digits
+        raise _invalid(
+            f"IBANs that begin with {number[:2]} have another form; this one has {len(number)} characters."
+        ) from None
     return number, f"IBAN {number[:2]}"
 
 

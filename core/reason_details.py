@@ -150,7 +150,13 @@ DETAILS: dict[str, str] = {
     "A wallet is a WeChat openid (28 characters from o) or an Alipay user id (16 digits from 2088).": (
         "钱包账号为微信 openid（以 o 开头共 28 位）或支付宝用户号（以 2088 开头共 16 位数字）。"
     ),
-    "As an IBAN: {}": "按 IBAN 校验：{}",
+    "Its check digits are wrong: a character is mistyped or missing, or two are swapped.": (
+        "校验位错误：有字符输错或缺失，或有两位颠倒。"
+    ),
+    "No country's IBANs begin with {}.": "没有以 {} 开头的 IBAN。",
+    "IBANs that begin with {} have another form; this one has {} characters.": (
+        "以 {} 开头的 IBAN 格式不同；该账号有 {} 个字符。"
+    ),
     "{} of its characters are not digits, spaces or dashes.": "有 {} 个字符不是数字、空格或连字符。",
     "It has {} digits; {} has {} to {}.": "共 {} 位数字；{}应为 {} 至 {} 位。",
     "{}:{} may not do this to the account, only {}.": "{}:{} 不能对该账户执行此操作，仅限：{}。",

@@ -114,6 +114,15 @@ def test_an_account_that_its_rail_can_never_pay_is_refused(
 
 
 @pytest.mark.usefixtures("wechatpay")
+def test_a_misspelt_rail_is_not_paid_by_the_bank_that_takes_all_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAKUAN_BANK_URL", "http://127.0.0.1:9/bank")
+    named(name="茶店")
+    given = ("bind", "m-1", "acc", "--holder", "茶店", "--kind", "wallet")
+    assert refusal(*given, "--rail", "wechatpay_transferr", stdin=OPENID) == ("rail_cannot_pay", "rail")
+    ask(*given, "--rail", "our_bank", stdin=OPENID)
+
+
+@pytest.mark.usefixtures("wechatpay")
 def test_an_account_that_its_rail_can_pay_is_bound_and_not_replaced_by_one_that_it_cannot() -> None:
     named(name="茶店")
     wallet = ("--kind", "wallet", "--rail", "wechatpay_transfer")

@@ -26,6 +26,7 @@ from core.payout_accounts import (
     name_key,
     network_of,
 )
+from core.reasons import in_chinese
 
 T = TypeVar("T")
 OPENID = "oUpF8uMuAJO_M2pxb1Q9zNjWeS6o"
@@ -307,3 +308,18 @@ def test_an_answer_without_a_number_stays_as_it_is() -> None:
     text = "The daily limit of card …4242 is used up; reference 20261123000000001"
     assert masked(text, "4242") == text
     assert masked(f"openid {OPENID} is not known", "eS6o") == "openid …eS6o is not known"
+
+
+@pytest.mark.parametrize(
+    ("number", "chinese"),
+    [
+        ("DE89370400440532013001", "校验位错误：有字符输错或缺失，或有两位颠倒。"),
+        ("DE8937040044053201300", "校验位错误：有字符输错或缺失，或有两位颠倒。"),
+        ("XX46370400440532013000", "没有以 XX 开头的 IBAN。"),
+        ("DE03WEST12345698765432", "以 DE 开头的 IBAN 格式不同；该账号有 22 个字符。"),
+    ],
+)
+def test_what_is_wrong_with_an_iban_is_said_in_chinese(number: str, chinese: str) -> None:
+    with pytest.raises(Refused) as refused:
+        judge_number("iban", number)
+    assert in_chinese(refused.value.code, refused.value.message) == f"账号有误。{chinese}"
