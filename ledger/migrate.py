@@ -23,7 +23,7 @@ _CHECKED = (
     "open_accounts",
     "add_notices",
     "add_notices_of",
-    "refuse_unlawful",
+    "write_movements",
     "refuse_unlawful_of",
     "fault_beside_others",
     "fault_of_withdrawal",

@@ -220,8 +220,8 @@ CALLABLE = {
     **dict.fromkeys(
         ("account_guarded", "account_kind", "bounded_now", "correctable_legs", "given_back", "is_own",
          "may_be_corrected", "may_be_one_place", "named_in", "newest_scan", "number_in_use", "safeguard", "shape_of",
-         "told_lines", "merchant_value", "merchant_stop", "deposit_required", "events_end", "event_position",
-         "disputed_debt", "person_of", "refuse_in_one_breath", "refuse_unless_an_orders",
+         "told_lines", "transfer_fault", "merchant_value", "merchant_stop", "deposit_required", "events_end",
+         "event_position", "disputed_debt", "person_of", "refuse_in_one_breath", "refuse_unless_an_orders",
          "refuse_one_persons_word", "waits_for_merchant", "holds_to_let_go", "depends_on_others",
          "reasons_to_act", "holds_in", "event_time", "event_cause", "event_of", "cut_data", "parcels_in",
          "earlier_parcel", "journey_events", "parcel_events", "clock_events", "deadline_events", "hold_events",

@@ -17,11 +17,16 @@
 -- order, then references in their own order.
 -- Then the movements are decided one by one in memory, so that one that cannot be posted does not stop the others.
 -- Those that can are written at once.
-CREATE FUNCTION post(
+--
+-- By movement: what became of it. By transfer that was written, in order: its movement, the leg that asked for it, from and to
+-- which path it moves how much. What checks whether that was lawful reads it from here, and not from the tables again.
+CREATE FUNCTION write_movements(
     p_references TEXT[], p_currencies TEXT[], p_occurred_at TIMESTAMPTZ[], p_linked_to TEXT[], p_emptied TEXT[],
-    p_leg_of INT[], p_debits TEXT[], p_credits TEXT[], p_amounts BIGINT[]
-) RETURNS TABLE (outcome TEXT, account TEXT, short_by BIGINT)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp
+    p_leg_of INT[], p_debits TEXT[], p_credits TEXT[], p_amounts BIGINT[],
+    OUT outcomes TEXT[], OUT accounts TEXT[], OUT shorts BIGINT[],
+    OUT moved_of INT[], OUT moved_for INT[], OUT moved_from TEXT[], OUT moved_to TEXT[], OUT moved BIGINT[]
+)
+LANGUAGE plpgsql SET search_path = pg_catalog, dakuan, pg_temp
 -- A session keeps its plans: one that was made on short books must still serve on long ones. Without sequential scans
 -- the planner still chose hash and merge joins over a whole index of `movements`: after 100,000 movements one posting
 -- took ten times as long. Nested loops look up only the rows that are asked for. A session that planned right after
@@ -36,6 +41,7 @@ DECLARE
     -- and the positions by key; balances only of the guarded ones.
     v_wanted     TEXT[];
     v_keys       TEXT[];
+    v_paths      TEXT[];
     v_at         JSONB;
     v_ids        BIGINT[];
     v_signs      INT[];
@@ -45,23 +51,19 @@ DECLARE
     v_required   BIGINT[];
     v_deposits   BOOLEAN; -- whether a deposit was ever required of anybody
     -- The movements in the order of their references. By movement: its first leg, what its legs ask for, the hash that
-    -- is stored, the answer.
+    -- is stored, its id.
     v_order      INT[];
     v_first      INT[];
     v_requests   TEXT[];
     v_stored     BYTEA[];
-    v_outcomes   TEXT[];
-    v_accounts   TEXT[];
-    v_shorts     BIGINT[];
+    v_ids_of     BIGINT[];
     -- What will be written: movements, and their transfers.
     w_ids        BIGINT[];
     w_indexes    INT[];
     w_hashes     BYTEA[];
-    t_movements  BIGINT[];
     t_legs       INT[];
     t_debits     INT[];
     t_credits    INT[];
-    t_amounts    BIGINT[] := '{}';
     -- The current movement.
     v_i          INT;
     v_k          INT;
@@ -70,7 +72,6 @@ DECLARE
     v_hash       BYTEA;
     v_last       TEXT;
     v_last_hash  BYTEA;
-    v_id         BIGINT;
     v_amount     BIGINT;
     v_part       BIGINT;
     v_debit      INT;
@@ -86,6 +87,9 @@ DECLARE
     v_owed_at    INT;
     v_topup_at   INT;
 BEGIN
+    accounts := array_fill(NULL::TEXT, ARRAY[v_movements]);
+    shorts := array_fill(NULL::BIGINT, ARRAY[v_movements]);
+    moved := '{}';
     IF v_movements = 0 THEN
         RETURN;
     END IF;
@@ -137,9 +141,9 @@ BEGIN
     -- The accounts are on the inner side, and looked up one by one. The currency is hidden from the planner: on empty
     -- books it chose the index of ids and currencies, and a session that kept that plan read every account of the currency.
     FOR v_n IN 1..2 LOOP
-        SELECT array_agg(w.key), array_agg(w.id), array_agg(w.sign) INTO v_keys, v_ids, v_signs
+        SELECT array_agg(w.key), array_agg(w.path), array_agg(w.id), array_agg(w.sign) INTO v_keys, v_paths, v_ids, v_signs
         FROM (
-            SELECT k.key, a.id, a.sign
+            SELECT k.key, split_part(k.key, ' ', 1) AS path, a.id, a.sign
             FROM (SELECT DISTINCT u.key COLLATE "C" AS key FROM unnest(v_wanted) AS u (key)) AS k
             LEFT JOIN LATERAL (
                 SELECT c.id, CASE WHEN c.kind IN ('liability', 'income') THEN 1 ELSE -1 END AS sign FROM accounts c
@@ -170,12 +174,12 @@ BEGIN
             v_stored[v_i] := v_last_hash;
         END IF;
         IF v_stored[v_i] IS NOT NULL THEN
-            v_outcomes[v_i] := CASE WHEN v_stored[v_i] = v_hash THEN 'exists' ELSE 'conflict' END;
+            outcomes[v_i] := CASE WHEN v_stored[v_i] = v_hash THEN 'exists' ELSE 'conflict' END;
             CONTINUE;
         END IF;
 
-        v_mark := cardinality(t_amounts);
-        v_id := nextval('movements_id_seq');
+        v_mark := cardinality(moved);
+        v_ids_of[v_i] := nextval('movements_id_seq');
         v_n := 0;
         v_currency := ' ' || p_currencies[v_i];
         v_k := v_first[v_i];
@@ -198,9 +202,9 @@ BEGIN
             IF p_credits[v_k] LIKE 'order/%/frozen' OR p_debits[v_k] LIKE 'order/%/frozen' THEN
                 v_amount := least(v_amount, v_balances[v_debit_at]);
                 IF v_amount = 0 AND p_amounts[v_k] > 0 THEN
-                    v_outcomes[v_i] := 'insufficient_funds';
-                    v_accounts[v_i] := p_debits[v_k];
-                    v_shorts[v_i] := p_amounts[v_k];
+                    outcomes[v_i] := 'insufficient_funds';
+                    accounts[v_i] := p_debits[v_k];
+                    shorts[v_i] := p_amounts[v_k];
                 END IF;
             END IF;
             -- One transfer for each place that the money comes from, or goes to.
@@ -225,11 +229,14 @@ BEGIN
                     v_part := least(v_part, v_required[v_k] - v_balances[v_credit]);
                 END IF;
                 v_n := v_n + 1;
-                t_movements := array_append(t_movements, v_id);
+                moved_of := array_append(moved_of, v_i);
                 t_legs := array_append(t_legs, v_n);
                 t_debits := array_append(t_debits, v_debit);
                 t_credits := array_append(t_credits, v_credit);
-                t_amounts := array_append(t_amounts, v_part);
+                moved_for := array_append(moved_for, v_k);
+                moved_from := array_append(moved_from, v_paths[v_debit]);
+                moved_to := array_append(moved_to, v_paths[v_credit]);
+                moved := array_append(moved, v_part);
                 v_balances[v_debit] := v_balances[v_debit] - v_signs[v_debit] * v_part;
                 v_balances[v_credit] := v_balances[v_credit] + v_signs[v_credit] * v_part;
                 v_amount := v_amount - v_part;
@@ -237,35 +244,38 @@ BEGIN
             v_k := v_k + 1;
         END LOOP;
 
-        v_outcomes[v_i] := coalesce(v_outcomes[v_i], 'posted');
-        FOR v_k IN v_mark + 1..cardinality(t_amounts) LOOP
+        outcomes[v_i] := coalesce(outcomes[v_i], 'posted');
+        FOR v_k IN v_mark + 1..cardinality(moved) LOOP
             IF v_balances[t_debits[v_k]] < 0 OR v_balances[t_credits[v_k]] < 0 THEN
                 v_debit := CASE WHEN v_balances[t_debits[v_k]] < 0 THEN t_debits[v_k] ELSE t_credits[v_k] END;
-                v_outcomes[v_i] := 'insufficient_funds';
-                v_accounts[v_i] := split_part(v_keys[v_debit], ' ', 1);
-                v_shorts[v_i] := -v_balances[v_debit];
+                outcomes[v_i] := 'insufficient_funds';
+                accounts[v_i] := v_paths[v_debit];
+                shorts[v_i] := -v_balances[v_debit];
                 EXIT;
-            ELSIF v_balances[t_debits[v_k]] > 0 AND split_part(v_keys[t_debits[v_k]], ' ', 1) = p_emptied[v_i] THEN
-                v_outcomes[v_i] := 'conflict';
-                v_accounts[v_i] := p_emptied[v_i];
-                v_shorts[v_i] := v_balances[t_debits[v_k]];
+            ELSIF v_balances[t_debits[v_k]] > 0 AND v_paths[t_debits[v_k]] = p_emptied[v_i] THEN
+                outcomes[v_i] := 'conflict';
+                accounts[v_i] := p_emptied[v_i];
+                shorts[v_i] := v_balances[t_debits[v_k]];
             END IF;
         END LOOP;
-        IF v_outcomes[v_i] <> 'posted' THEN
-            FOR v_k IN v_mark + 1..cardinality(t_amounts) LOOP
+        IF outcomes[v_i] <> 'posted' THEN
+            FOR v_k IN v_mark + 1..cardinality(moved) LOOP
                 v_debit := t_debits[v_k];
                 v_credit := t_credits[v_k];
-                v_balances[v_debit] := v_balances[v_debit] + v_signs[v_debit] * t_amounts[v_k];
-                v_balances[v_credit] := v_balances[v_credit] - v_signs[v_credit] * t_amounts[v_k];
+                v_balances[v_debit] := v_balances[v_debit] + v_signs[v_debit] * moved[v_k];
+                v_balances[v_credit] := v_balances[v_credit] - v_signs[v_credit] * moved[v_k];
             END LOOP;
-            t_movements := t_movements[1:v_mark];
+            moved_of := moved_of[1:v_mark];
             t_legs := t_legs[1:v_mark];
             t_debits := t_debits[1:v_mark];
             t_credits := t_credits[1:v_mark];
-            t_amounts := t_amounts[1:v_mark];
+            moved_for := moved_for[1:v_mark];
+            moved_from := moved_from[1:v_mark];
+            moved_to := moved_to[1:v_mark];
+            moved := moved[1:v_mark];
             CONTINUE;
         END IF;
-        w_ids := array_append(w_ids, v_id);
+        w_ids := array_append(w_ids, v_ids_of[v_i]);
         w_indexes := array_append(w_indexes, v_i);
         w_hashes := array_append(w_hashes, v_hash);
         v_last := p_references[v_i];
@@ -285,15 +295,21 @@ BEGIN
             RAISE EXCEPTION 'a reference was posted meanwhile' USING ERRCODE = 'serialization_failure';
         END IF;
         INSERT INTO transfers (movement_id, leg, debit_account, credit_account, currency, amount_minor)
-        SELECT t.movement, t.leg, v_ids[t.debit], v_ids[t.credit], split_part(v_keys[t.debit], ' ', 2), t.amount
-        FROM unnest(t_movements, t_legs, t_debits, t_credits, t_amounts) AS t (movement, leg, debit, credit, amount);
+        SELECT v_ids_of[t.of], t.leg, v_ids[t.debit], v_ids[t.credit], split_part(v_keys[t.debit], ' ', 2), t.amount
+        FROM unnest(moved_of, t_legs, t_debits, t_credits, moved) AS t (of, leg, debit, credit, amount);
         UPDATE accounts a SET balance_minor = v_balances[width_bucket(a.id, v_ids)]
         WHERE a.id = ANY (v_ids) AND a.balance_minor <> v_balances[width_bucket(a.id, v_ids)];
     END IF;
-    FOR v_i IN 1..v_movements LOOP
-        outcome := v_outcomes[v_i];
-        account := v_accounts[v_i];
-        short_by := v_shorts[v_i];
-        RETURN NEXT;
-    END LOOP;
 END $$;
+
+-- The same for the owner: an answer for each movement.
+CREATE FUNCTION post(
+    p_references TEXT[], p_currencies TEXT[], p_occurred_at TIMESTAMPTZ[], p_linked_to TEXT[], p_emptied TEXT[],
+    p_leg_of INT[], p_debits TEXT[], p_credits TEXT[], p_amounts BIGINT[]
+) RETURNS TABLE (outcome TEXT, account TEXT, short_by BIGINT)
+LANGUAGE sql SET search_path = pg_catalog, dakuan, pg_temp AS $$
+    SELECT a.outcome, a.account, a.short_by
+    FROM write_movements(p_references, p_currencies, p_occurred_at, p_linked_to, p_emptied, p_leg_of, p_debits, p_credits,
+                         p_amounts) AS w
+    CROSS JOIN LATERAL unnest(w.outcomes, w.accounts, w.shorts) AS a (outcome, account, short_by)
+$$;

@@ -320,6 +320,9 @@ CREATE FUNCTION post_for_order(
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off
 SET random_page_cost = 4 SET plan_cache_mode = force_generic_plan AS $$
+DECLARE
+    v_leg_of  INT[] := array_fill(1, ARRAY[cardinality(p_debits)]);
+    v_written RECORD;
 BEGIN
     PERFORM refuse_unless_an_orders(p_reference);
     IF waits_for_merchant(p_reference, p_credits) AND is_held_by_merchant(p_reference) THEN
@@ -327,11 +330,16 @@ BEGIN
         RETURN NEXT;
         RETURN;
     END IF;
-    SELECT p.outcome, p.account, p.short_by INTO outcome, account, short_by
-    FROM post(ARRAY[p_reference], ARRAY[p_currency], ARRAY[p_occurred_at], ARRAY[NULL::TEXT], ARRAY[p_emptied],
-              array_fill(1, ARRAY[cardinality(p_debits)]), p_debits, p_credits, p_amounts) AS p;
+    SELECT * INTO v_written
+    FROM write_movements(ARRAY[p_reference], ARRAY[p_currency], ARRAY[p_occurred_at], ARRAY[NULL::TEXT], ARRAY[p_emptied],
+                         v_leg_of, p_debits, p_credits, p_amounts);
+    outcome := v_written.outcomes[1];
+    account := v_written.accounts[1];
+    short_by := v_written.shorts[1];
     IF outcome = 'posted' THEN
-        PERFORM refuse_unlawful(p_reference, p_emptied, p_debits, p_credits, p_amounts);
+        PERFORM refuse_unlawful_of(
+            ARRAY[p_reference], ARRAY[p_currency], ARRAY[p_emptied], v_written.outcomes, v_leg_of, p_debits, p_credits,
+            p_amounts, v_written.moved_of, v_written.moved_for, v_written.moved_from, v_written.moved_to, v_written.moved);
         PERFORM refuse_one_persons_word(p_reference, p_record);
     END IF;
     IF outcome IN ('posted', 'exists') AND p_record IS NOT NULL THEN
@@ -354,11 +362,9 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off
 SET random_page_cost = 4 SET plan_cache_mode = force_generic_plan SET lock_timeout = '1s' AS $$
 DECLARE
-    v_held     BOOLEAN[];
-    v_outcomes TEXT[];
-    v_accounts TEXT[];
-    v_shorts   BIGINT[];
-    v_records  JSONB[];
+    v_held    BOOLEAN[];
+    v_written RECORD;
+    v_records JSONB[];
 BEGIN
     PERFORM refuse_unless_an_orders(r.reference) FROM unnest(p_references) AS r (reference)
     WHERE r.reference NOT LIKE 'order/%' OR r.reference LIKE 'order/%/won'; -- a call each, and few are refused
@@ -367,26 +373,27 @@ BEGIN
         RETURN QUERY SELECT CASE WHEN h THEN 'held' END, NULL::TEXT, NULL::BIGINT FROM unnest(v_held) AS h;
         RETURN;
     END IF;
-    SELECT array_agg(p.outcome ORDER BY p.n), array_agg(p.account ORDER BY p.n), array_agg(p.short_by ORDER BY p.n)
-    INTO v_outcomes, v_accounts, v_shorts
-    FROM post(p_references, p_currencies, p_occurred_at, array_fill(NULL::TEXT, ARRAY[cardinality(p_references)]),
-              p_emptied, p_leg_of, p_debits, p_credits, p_amounts) WITH ORDINALITY AS p (outcome, account, short_by, n);
+    SELECT * INTO v_written
+    FROM write_movements(p_references, p_currencies, p_occurred_at, array_fill(NULL::TEXT, ARRAY[cardinality(p_references)]),
+                         p_emptied, p_leg_of, p_debits, p_credits, p_amounts);
     IF array_to_string(p_references, ' ') ~ '/(refund|chargeback|claim_back)/' THEN
         -- Such a movement's check locks its order, and each record does: all of them now, in one order. Otherwise an array
         -- that checks a refund of one order and keeps a record of another could wait for one that does the reverse.
         PERFORM FROM orders o WHERE o.order_id = ANY (ARRAY(SELECT split_part(r, '/', 2) FROM unnest(p_references) AS r))
         ORDER BY o.order_id COLLATE "C" FOR NO KEY UPDATE;
     END IF;
-    PERFORM refuse_unlawful_of(p_references, p_emptied, v_outcomes, p_leg_of, p_debits, p_credits, p_amounts);
+    PERFORM refuse_unlawful_of(
+        p_references, p_currencies, p_emptied, v_written.outcomes, p_leg_of, p_debits, p_credits, p_amounts,
+        v_written.moved_of, v_written.moved_for, v_written.moved_from, v_written.moved_to, v_written.moved);
     PERFORM refuse_one_persons_word(r.reference, r.record)
-    FROM unnest(p_references, p_records, v_outcomes) AS r (reference, record, outcome)
+    FROM unnest(p_references, p_records, v_written.outcomes) AS r (reference, record, outcome)
     WHERE r.outcome = 'posted' AND r.record IS NOT NULL AND depends_on_others(r.reference);
-    v_records := ARRAY(SELECT r.record FROM unnest(p_records, v_outcomes) AS r (record, outcome)
+    v_records := ARRAY(SELECT r.record FROM unnest(p_records, v_written.outcomes) AS r (record, outcome)
                        WHERE r.outcome IN ('posted', 'exists') AND r.record IS NOT NULL);
     IF v_records <> '{}' THEN
         PERFORM record_orders(v_records);
     END IF;
-    RETURN QUERY SELECT * FROM unnest(v_outcomes, v_accounts, v_shorts);
+    RETURN QUERY SELECT * FROM unnest(v_written.outcomes, v_written.accounts, v_written.shorts);
 END $$;
 
 -- Register an order: `registered` · `same_run` (a retry) · `taken_over` (its first run was lost before money moved) ·

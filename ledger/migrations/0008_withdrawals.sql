@@ -265,6 +265,8 @@ CREATE FUNCTION post_for_withdrawal(
 ) RETURNS TABLE (outcome TEXT, account TEXT, short_by BIGINT)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
 DECLARE
+    v_leg_of  INT[] := array_fill(1, ARRAY[cardinality(p_debits)]);
+    v_written RECORD;
     v_base      TEXT := 'withdrawal/' || p_withdrawal_id;
     v_reserved  TEXT := v_base || '/reserved';
     v_debits    TEXT[] := p_debits;
@@ -339,11 +341,16 @@ BEGIN
             RETURN;
         END IF;
     END IF;
-    SELECT p.outcome, p.account, p.short_by INTO outcome, account, short_by
-    FROM post(ARRAY[p_reference], ARRAY[p_currency], ARRAY[p_occurred_at], ARRAY[NULL::TEXT], ARRAY[v_emptied],
-              array_fill(1, ARRAY[cardinality(p_debits)]), v_debits, p_credits, p_amounts) AS p;
+    SELECT * INTO v_written
+    FROM write_movements(ARRAY[p_reference], ARRAY[p_currency], ARRAY[p_occurred_at], ARRAY[NULL::TEXT], ARRAY[v_emptied],
+                         v_leg_of, v_debits, p_credits, p_amounts);
+    outcome := v_written.outcomes[1];
+    account := v_written.accounts[1];
+    short_by := v_written.shorts[1];
     IF outcome = 'posted' THEN
-        PERFORM refuse_unlawful(p_reference, p_emptied, p_debits, p_credits, p_amounts);
+        PERFORM refuse_unlawful_of(
+            ARRAY[p_reference], ARRAY[p_currency], ARRAY[p_emptied], v_written.outcomes, v_leg_of, p_debits, p_credits,
+            p_amounts, v_written.moved_of, v_written.moved_for, v_written.moved_from, v_written.moved_to, v_written.moved);
     END IF;
     IF outcome IN ('posted', 'exists') AND p_record IS NOT NULL THEN
         PERFORM record_withdrawal(p_record);

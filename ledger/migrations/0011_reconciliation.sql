@@ -213,6 +213,8 @@ DECLARE
     v_left     BIGINT;
     v_currency TEXT;
     v_row      RECORD;
+    v_given    RECORD;
+    v_written  RECORD;
 BEGIN
     FOR v_row IN SELECT r.reference FROM unnest(p_references) AS r (reference)
                  WHERE starts_with(r.reference, v_path || '/settlement/') IS NOT TRUE LOOP
@@ -258,27 +260,30 @@ BEGIN
         END IF;
     END LOOP;
 
-    FOR v_row IN
-        SELECT p.* FROM (
-            SELECT array_agg(p_references[i.i] ORDER BY i.n) AS refs, array_agg(p_currencies[i.i] ORDER BY i.n) AS codes,
-                   array_agg(p_occurred_at[i.i] ORDER BY i.n) AS times, array_fill(NULL::TEXT, ARRAY[count(*)::INT]) AS none
-            FROM unnest(v_indexes) WITH ORDINALITY AS i (i, n)
-        ) AS m CROSS JOIN (
-            SELECT coalesce(array_agg(v_at[l.of] ORDER BY l.n), '{}') AS of,
-                   array_agg(l.debit ORDER BY l.n) AS debits, array_agg(l.credit ORDER BY l.n) AS credits,
-                   array_agg(l.amount ORDER BY l.n) AS amounts
-            FROM unnest(p_leg_of, p_debits, p_credits, p_amounts) WITH ORDINALITY AS l (of, debit, credit, amount, n)
-            WHERE v_at[l.of] IS NOT NULL
-        ) AS g CROSS JOIN LATERAL post(m.refs, m.codes, m.times, m.none, m.none, g.of, g.debits, g.credits, g.amounts)
-                                  WITH ORDINALITY AS p (outcome, account, short_by, n)
-        WHERE m.refs IS NOT NULL
-    LOOP
-        v_outcomes[v_indexes[v_row.n]] := v_row.outcome;
-        v_accounts[v_indexes[v_row.n]] := v_row.account;
-        v_shorts[v_indexes[v_row.n]] := v_row.short_by;
-    END LOOP;
-    PERFORM refuse_unlawful_of(p_references, array_fill(NULL::TEXT, ARRAY[v_count]), v_outcomes, p_leg_of, p_debits,
-                               p_credits, p_amounts);
+    SELECT * INTO v_given FROM (
+        SELECT array_agg(p_references[i.i] ORDER BY i.n) AS refs, array_agg(p_currencies[i.i] ORDER BY i.n) AS codes,
+               array_agg(p_occurred_at[i.i] ORDER BY i.n) AS times, array_fill(NULL::TEXT, ARRAY[count(*)::INT]) AS none
+        FROM unnest(v_indexes) WITH ORDINALITY AS i (i, n)
+    ) AS m CROSS JOIN (
+        SELECT coalesce(array_agg(v_at[l.of] ORDER BY l.n), '{}') AS leg_of,
+               array_agg(l.debit ORDER BY l.n) AS debits, array_agg(l.credit ORDER BY l.n) AS credits,
+               array_agg(l.amount ORDER BY l.n) AS amounts
+        FROM unnest(p_leg_of, p_debits, p_credits, p_amounts) WITH ORDINALITY AS l (of, debit, credit, amount, n)
+        WHERE v_at[l.of] IS NOT NULL
+    ) AS g;
+    IF v_given.refs IS NOT NULL THEN
+        SELECT * INTO v_written
+        FROM write_movements(v_given.refs, v_given.codes, v_given.times, v_given.none, v_given.none, v_given.leg_of,
+                             v_given.debits, v_given.credits, v_given.amounts);
+        FOR v_n IN 1..cardinality(v_indexes) LOOP
+            v_outcomes[v_indexes[v_n]] := v_written.outcomes[v_n];
+            v_accounts[v_indexes[v_n]] := v_written.accounts[v_n];
+            v_shorts[v_indexes[v_n]] := v_written.shorts[v_n];
+        END LOOP;
+        PERFORM refuse_unlawful_of(
+            v_given.refs, v_given.codes, v_given.none, v_written.outcomes, v_given.leg_of, v_given.debits, v_given.credits,
+            v_given.amounts, v_written.moved_of, v_written.moved_for, v_written.moved_from, v_written.moved_to, v_written.moved);
+    END IF;
     RETURN QUERY SELECT * FROM unnest(v_outcomes, v_accounts, v_shorts);
 END $$;
 

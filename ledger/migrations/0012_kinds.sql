@@ -78,36 +78,49 @@ CREATE TABLE stored_legs (
     PRIMARY KEY (reference, debit, credit)
 );
 
--- Whether an account is the subject's own: its order or withdrawal, its cause, its merchant, its channel. Rails are
--- checked apart.
-CREATE FUNCTION is_own(p_path TEXT, p_reference TEXT, p_merchant TEXT, p_channel TEXT) RETURNS BOOLEAN
-LANGUAGE sql IMMUTABLE AS $$
+-- Whether an account is the subject's own: its order or withdrawal, its cause, its merchant, its channel; a merchant pays in
+-- through any channel, which is that of the leg's debit. Rails are checked apart.
+CREATE FUNCTION is_own(p_path TEXT, p_reference TEXT, p_order orders, p_withdrawal withdrawals, p_debit TEXT)
+RETURNS BOOLEAN LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE split_part(p_path, '/', 1)
         WHEN 'order' THEN p_path LIKE 'order/%' AND p_reference LIKE 'order/%'
             AND split_part(p_path, '/', 2) = split_part(p_reference, '/', 2)
             AND split_part(p_path, '/', 4) IN ('', split_part(p_reference, '/', 4))
         WHEN 'withdrawal' THEN p_reference LIKE 'withdrawal/%'
             AND split_part(p_path, '/', 2) = split_part(p_reference, '/', 2)
-        WHEN 'merchant' THEN split_part(p_path, '/', 2) IS NOT DISTINCT FROM p_merchant
-        WHEN 'psp' THEN split_part(p_path, '/', 2) IS NOT DISTINCT FROM p_channel
+        WHEN 'merchant' THEN split_part(p_path, '/', 2) IS NOT DISTINCT FROM coalesce(
+            p_order.merchant_id, p_withdrawal.merchant_id,
+            CASE WHEN p_reference LIKE 'merchant/%' THEN split_part(p_reference, '/', 2) END)
+        WHEN 'psp' THEN split_part(p_path, '/', 2) IS NOT DISTINCT FROM coalesce(
+            p_order.channel, CASE WHEN p_reference LIKE 'psp/%' THEN split_part(p_reference, '/', 2)
+                                  WHEN p_reference LIKE 'merchant/%' THEN split_part(p_debit, '/', 2) END)
         ELSE TRUE
+    END
+$$;
+
+-- What is wrong with a transfer of a movement, beside the register; null: nothing. `p_kind` is that of its row in
+-- `stored_legs`, and null where it has none.
+CREATE FUNCTION transfer_fault(
+    p_reference TEXT, p_currency TEXT, p_debit TEXT, p_credit TEXT, p_amount BIGINT, p_kind TEXT,
+    p_order orders, p_withdrawal withdrawals
+) RETURNS TEXT LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE
+        WHEN split_part(p_reference, '/', 1) IN ('order', 'withdrawal') AND p_order.order_id IS NULL
+             AND p_withdrawal.withdrawal_id IS NULL THEN 'its subject is not registered'
+        WHEN p_kind IS NULL THEN 'not a leg of its kind'
+        WHEN p_currency <> coalesce(p_order.currency, p_withdrawal.currency, p_currency) THEN 'another currency'
+        WHEN p_kind = 'fund' AND p_amount <> p_order.total_minor THEN 'not what was paid'
+        WHEN p_debit = 'expense/discount' AND p_amount > CASE p_order.body ->> 'discount_funded_by' WHEN 'platform'
+             THEN coalesce((p_order.body ->> 'discount_minor')::BIGINT, 0) ELSE 0 END THEN 'more than the discount'
+        WHEN NOT is_own(p_debit, p_reference, p_order, p_withdrawal, p_debit)
+             OR NOT is_own(p_credit, p_reference, p_order, p_withdrawal, p_debit) THEN 'another subject''s account'
     END
 $$;
 
 -- Transfers of movements of orders, withdrawals, channels and payout accounts that are not what their kind allows.
 -- A movement under another reference is an adjustment, which only the owner can post.
 CREATE VIEW movement_faults AS
-SELECT m.id AS movement_id, m.reference, t.leg, d.path AS debit, c.path AS credit, t.amount_minor, m.currency,
-       CASE
-           WHEN split_part(m.reference, '/', 1) IN ('order', 'withdrawal') AND o.order_id IS NULL
-                AND w.withdrawal_id IS NULL THEN 'its subject is not registered'
-           WHEN l.kind IS NULL THEN 'not a leg of its kind'
-           WHEN m.currency <> coalesce(o.currency, w.currency, m.currency) THEN 'another currency'
-           WHEN l.kind = 'fund' AND t.amount_minor <> o.total_minor THEN 'not what was paid'
-           WHEN d.path = 'expense/discount' AND t.amount_minor > CASE o.body ->> 'discount_funded_by' WHEN 'platform'
-                THEN coalesce((o.body ->> 'discount_minor')::BIGINT, 0) ELSE 0 END THEN 'more than the discount'
-           ELSE 'another subject''s account'
-       END AS fault
+SELECT m.id AS movement_id, m.reference, t.leg, d.path AS debit, c.path AS credit, t.amount_minor, m.currency, f.fault
 FROM movements m
 JOIN transfers t ON t.movement_id = m.id
 JOIN accounts d ON d.id = t.debit_account
@@ -124,21 +137,9 @@ CROSS JOIN LATERAL (
 ) AS s
 LEFT JOIN stored_legs l ON l.reference = s.reference AND l.debit = s.debit AND l.credit = s.credit
 CROSS JOIN LATERAL (
-    SELECT coalesce(o.merchant_id, w.merchant_id,
-                    CASE WHEN m.reference LIKE 'merchant/%' THEN split_part(m.reference, '/', 2) END) AS merchant,
-           -- A merchant pays in through any channel.
-           coalesce(o.channel, CASE WHEN m.reference LIKE 'psp/%' THEN split_part(m.reference, '/', 2)
-                                    WHEN m.reference LIKE 'merchant/%' THEN split_part(d.path, '/', 2) END) AS channel
-) AS own
-WHERE split_part(m.reference, '/', 1) IN ('order', 'withdrawal', 'psp', 'account', 'merchant')
-  AND (l.kind IS NULL
-       OR (split_part(m.reference, '/', 1) IN ('order', 'withdrawal') AND o.order_id IS NULL AND w.withdrawal_id IS NULL)
-       OR m.currency <> coalesce(o.currency, w.currency, m.currency)
-       OR (l.kind = 'fund' AND t.amount_minor <> o.total_minor)
-       OR (d.path = 'expense/discount' AND t.amount_minor > CASE o.body ->> 'discount_funded_by' WHEN 'platform'
-               THEN coalesce((o.body ->> 'discount_minor')::BIGINT, 0) ELSE 0 END)
-       OR NOT is_own(d.path, m.reference, own.merchant, own.channel)
-       OR NOT is_own(c.path, m.reference, own.merchant, own.channel));
+    SELECT transfer_fault(m.reference, m.currency, d.path, c.path, t.amount_minor, l.kind, o, w) AS fault OFFSET 0
+) AS f
+WHERE split_part(m.reference, '/', 1) IN ('order', 'withdrawal', 'psp', 'account', 'merchant') AND f.fault IS NOT NULL;
 
 -- What an order gave back to the buyer in all, refunds and chargebacks that were not won back; and what of its
 -- commission and of the platform's discount stands after that; what channels took in all, also above what was left;
@@ -268,13 +269,15 @@ CREATE FUNCTION named_in(p_pattern TEXT, p_subject TEXT, p_reference TEXT) RETUR
 $$;
 
 -- Refuse what was just posted, and undo it with the whole transaction, where it is not what its kind allows. The legs as
--- they were asked for must be one kind's, all of them, and empty what that kind empties. One query checks an array; what
--- also depends on other movements of its subject is checked one by one, subjects in the order of their ids.
+-- they were asked for must be one kind's, all of them, and empty what that kind empties; the transfers as `write_movements`
+-- wrote them must be of that kind and of their subject. One query checks an array; what also depends on other movements of
+-- its subject is checked one by one, subjects in the order of their ids.
 --
 -- Whether a merchant is frozen is asked before, under a lock that is still held.
 CREATE FUNCTION refuse_unlawful_of(
-    p_references TEXT[], p_emptied TEXT[], p_outcomes TEXT[],
-    p_leg_of INT[], p_debits TEXT[], p_credits TEXT[], p_amounts BIGINT[]
+    p_references TEXT[], p_currencies TEXT[], p_emptied TEXT[], p_outcomes TEXT[],
+    p_leg_of INT[], p_debits TEXT[], p_credits TEXT[], p_amounts BIGINT[],
+    p_moved_of INT[], p_moved_for INT[], p_moved_from TEXT[], p_moved_to TEXT[], p_moved BIGINT[]
 ) RETURNS VOID
 -- One plan a session, as for `post`. With joins switched off a plan for these very values looks cheaper each time, so
 -- that every posting planned all of this again.
@@ -292,7 +295,7 @@ BEGIN
            array_agg(c.fault ORDER BY c.id COLLATE "C", c.reference COLLATE "C") INTO v_of, v_faults
     FROM (
         SELECT m.of, m.id, m.reference, CASE
-                WHEN f.fault = 'its subject is not registered' OR NOT m.moves AND (
+                WHEN m.fault LIKE 'its subject is not registered:%' OR NOT m.moves AND (
                     (m.reference LIKE 'order/%' AND (SELECT 1 FROM orders o WHERE o.order_id = m.id) IS NULL)
                     OR (m.reference LIKE 'withdrawal/%'
                         AND (SELECT 1 FROM withdrawals w WHERE w.withdrawal_id = m.id) IS NULL))
@@ -303,34 +306,44 @@ BEGIN
                                            WHERE k.shape = shape_of(m.reference) AND m.emptied IS NOT DISTINCT FROM
                                                  named_in(k.emptied, m.id, m.reference)) END
                 THEN 'no kind of movement has these legs'
-                WHEN f.fault IS NOT NULL THEN f.fault || ': ' || f.debit || ' to ' || f.credit
+                WHEN m.fault IS NOT NULL THEN m.fault
                 -- An order that ended with nothing for anybody is still credited and settled, with nothing.
                 WHEN NOT m.moves AND m.reference NOT LIKE 'order/%/credit' AND m.reference NOT LIKE 'order/%/settle'
                 THEN 'it moves nothing'
             END AS fault
         FROM (
             SELECT g.of, p_references[g.of] AS reference, split_part(p_references[g.of], '/', 2) AS id,
-                   p_emptied[g.of] AS emptied, coalesce(bool_or(g.amount <> 0), FALSE) AS moves,
-                   bool_or(g.amount <> 0 AND l.kind IS NULL) AS strange,
-                   min(l.kind) FILTER (WHERE g.amount <> 0) AS kind, max(l.kind) FILTER (WHERE g.amount <> 0) AS other_kind,
-                   min(l.emptied) FILTER (WHERE g.amount <> 0) AS empties
+                   p_emptied[g.of] AS emptied, bool_or(g.written) AS moves, bool_or(g.asked AND l.asked IS NOT TRUE) AS strange,
+                   min(l.kind) FILTER (WHERE g.asked) AS kind, max(l.kind) FILTER (WHERE g.asked) AS other_kind,
+                   min(l.emptied) FILTER (WHERE g.asked) AS empties,
+                   min(CASE WHEN g.written THEN transfer_fault(
+                       p_references[g.of], p_currencies[g.of], g.debit, g.credit, g.amount, l.kind, o, w)
+                       || ': ' || g.debit || ' to ' || g.credit END) AS fault
             FROM (
-                SELECT * FROM unnest(p_leg_of, p_debits, p_credits, p_amounts) AS l (of, debit, credit, amount)
-                -- Also a movement without legs is one.
-                UNION ALL SELECT n, NULL, NULL, NULL FROM generate_series(1, cardinality(p_references)) AS n
-                          WHERE n <> ALL (p_leg_of)
+                SELECT t.of, t.debit, t.credit, t.amount, TRUE AS written,
+                       (t.debit, t.credit, t.amount) = (p_debits[t.leg], p_credits[t.leg], p_amounts[t.leg]) AS asked
+                FROM unnest(p_moved_of, p_moved_for, p_moved_from, p_moved_to, p_moved) AS t (of, leg, debit, credit, amount)
+                -- The leg itself where the database wrote something else in its place.
+                UNION ALL
+                SELECT t.of, p_debits[t.leg], p_credits[t.leg], p_amounts[t.leg], FALSE, TRUE
+                FROM unnest(p_moved_of, p_moved_for, p_moved_from, p_moved_to, p_moved) AS t (of, leg, debit, credit, amount)
+                WHERE (t.debit, t.credit, t.amount) <> (p_debits[t.leg], p_credits[t.leg], p_amounts[t.leg])
+                -- Also a movement that moves nothing is one.
+                UNION ALL SELECT n, NULL, NULL, NULL, FALSE, FALSE FROM generate_series(1, cardinality(p_references)) AS n
+                          WHERE (n = ANY (p_moved_of)) IS NOT TRUE
             ) AS g
             LEFT JOIN LATERAL (
-                SELECT s.kind, s.emptied FROM stored_legs s
+                SELECT s.kind, s.emptied, s.asked FROM stored_legs s
                 WHERE s.reference = shape_of(p_references[g.of]) AND s.debit = shape_of(g.debit)
-                  AND s.credit = shape_of(g.credit) AND s.asked OFFSET 0
+                  AND s.credit = shape_of(g.credit) OFFSET 0
             ) AS l ON TRUE
+            LEFT JOIN orders o ON o.order_id = CASE WHEN g.written AND p_references[g.of] LIKE 'order/%'
+                                                    THEN split_part(p_references[g.of], '/', 2) END
+            LEFT JOIN withdrawals w ON w.withdrawal_id = CASE WHEN g.written AND p_references[g.of] LIKE 'withdrawal/%'
+                                                              THEN split_part(p_references[g.of], '/', 2) END
             WHERE p_outcomes[g.of] = 'posted'
             GROUP BY g.of
         ) AS m
-        LEFT JOIN LATERAL (
-            SELECT f.fault, f.debit, f.credit FROM movement_faults f WHERE f.reference = m.reference LIMIT 1
-        ) AS f ON TRUE
         OFFSET 0 -- so that each fault is looked for once
     ) AS c
     WHERE c.fault IS NOT NULL OR depends_on_others(c.reference);
@@ -356,14 +369,6 @@ BEGIN
     END LOOP;
 END $$;
 
--- The same for one movement that was posted.
-CREATE FUNCTION refuse_unlawful(p_reference TEXT, p_emptied TEXT, p_debits TEXT[], p_credits TEXT[], p_amounts BIGINT[])
-RETURNS VOID LANGUAGE plpgsql SET search_path = pg_catalog, dakuan, pg_temp AS $$
-BEGIN
-    PERFORM refuse_unlawful_of(ARRAY[p_reference], ARRAY[p_emptied], ARRAY['posted'],
-                               array_fill(1, ARRAY[cardinality(p_debits)]), p_debits, p_credits, p_amounts);
-END $$;
-
 -- As `post`, for a worker: movements of orders, each as its kind allows. Withdrawals and channels have
 -- functions of their own, which know attempts, locks and what is held.
 CREATE FUNCTION post_movements(
@@ -374,10 +379,8 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off
 SET random_page_cost = 4 SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
-    v_held     INT;
-    v_outcomes TEXT[];
-    v_accounts TEXT[];
-    v_shorts   BIGINT[];
+    v_held    INT;
+    v_written RECORD;
 BEGIN
     FOR v_n IN 1..cardinality(p_references) LOOP
         IF split_part(p_references[v_n], '/', 1) <> 'order' OR p_linked_to[v_n] IS NOT NULL
@@ -391,10 +394,11 @@ BEGIN
         RAISE EXCEPTION 'movement % is refused: its merchant is frozen', p_references[v_held]
             USING ERRCODE = 'insufficient_privilege';
     END IF;
-    SELECT array_agg(p.outcome ORDER BY p.n), array_agg(p.account ORDER BY p.n), array_agg(p.short_by ORDER BY p.n)
-    INTO v_outcomes, v_accounts, v_shorts
-    FROM post(p_references, p_currencies, p_occurred_at, p_linked_to, p_emptied, p_leg_of, p_debits, p_credits,
-              p_amounts) WITH ORDINALITY AS p (outcome, account, short_by, n);
-    PERFORM refuse_unlawful_of(p_references, p_emptied, v_outcomes, p_leg_of, p_debits, p_credits, p_amounts);
-    RETURN QUERY SELECT * FROM unnest(v_outcomes, v_accounts, v_shorts);
+    SELECT * INTO v_written
+    FROM write_movements(p_references, p_currencies, p_occurred_at, p_linked_to, p_emptied, p_leg_of, p_debits, p_credits,
+                         p_amounts);
+    PERFORM refuse_unlawful_of(
+        p_references, p_currencies, p_emptied, v_written.outcomes, p_leg_of, p_debits, p_credits, p_amounts,
+        v_written.moved_of, v_written.moved_for, v_written.moved_from, v_written.moved_to, v_written.moved);
+    RETURN QUERY SELECT * FROM unnest(v_written.outcomes, v_written.accounts, v_written.shorts);
 END $$;

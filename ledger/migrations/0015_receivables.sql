@@ -22,16 +22,24 @@ CREATE FUNCTION post_paid_in(
     p_reference TEXT, p_currency TEXT, p_occurred_at TIMESTAMPTZ, p_debits TEXT[], p_credits TEXT[], p_amounts BIGINT[]
 ) RETURNS TABLE (outcome TEXT, account TEXT, short_by BIGINT)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
+DECLARE
+    v_leg_of  INT[] := array_fill(1, ARRAY[cardinality(p_debits)]);
+    v_written RECORD;
 BEGIN
     IF p_reference !~ '^merchant/[^/]+/paid_in/[^/]+$' THEN
         RAISE EXCEPTION 'movement % is refused: it is no payment of a merchant', p_reference
             USING ERRCODE = 'insufficient_privilege';
     END IF;
-    SELECT p.outcome, p.account, p.short_by INTO outcome, account, short_by
-    FROM post(ARRAY[p_reference], ARRAY[p_currency], ARRAY[p_occurred_at], ARRAY[NULL::TEXT], ARRAY[NULL::TEXT],
-              array_fill(1, ARRAY[cardinality(p_debits)]), p_debits, p_credits, p_amounts) AS p;
+    SELECT * INTO v_written
+    FROM write_movements(ARRAY[p_reference], ARRAY[p_currency], ARRAY[p_occurred_at], ARRAY[NULL::TEXT], ARRAY[NULL::TEXT],
+                         v_leg_of, p_debits, p_credits, p_amounts);
+    outcome := v_written.outcomes[1];
+    account := v_written.accounts[1];
+    short_by := v_written.shorts[1];
     IF outcome = 'posted' THEN
-        PERFORM refuse_unlawful(p_reference, NULL, p_debits, p_credits, p_amounts);
+        PERFORM refuse_unlawful_of(
+            ARRAY[p_reference], ARRAY[p_currency], ARRAY[NULL::TEXT], v_written.outcomes, v_leg_of, p_debits, p_credits,
+            p_amounts, v_written.moved_of, v_written.moved_for, v_written.moved_from, v_written.moved_to, v_written.moved);
     END IF;
     RETURN NEXT;
 END $$;

@@ -8,6 +8,8 @@ CREATE FUNCTION post_chargeback_won(
 ) RETURNS TABLE (outcome TEXT, account TEXT, short_by BIGINT)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
 DECLARE
+    v_leg_of  INT[];
+    v_written RECORD;
     v_order   TEXT := split_part(p_reference, '/', 2);
     v_taken   TEXT := left(p_reference, -4);
     v_debits  TEXT[];
@@ -43,11 +45,17 @@ BEGIN
         RAISE EXCEPTION 'movement % is refused: its lines give back more than was taken', p_reference
             USING ERRCODE = 'insufficient_privilege';
     END IF;
-    SELECT p.outcome, p.account, p.short_by INTO outcome, account, short_by
-    FROM post(ARRAY[p_reference], ARRAY[p_currency], ARRAY[p_occurred_at], ARRAY[v_taken], ARRAY[NULL::TEXT],
-              array_fill(1, ARRAY[cardinality(v_debits)]), v_debits, v_credits, v_amounts) AS p;
+    v_leg_of := array_fill(1, ARRAY[cardinality(v_debits)]);
+    SELECT * INTO v_written
+    FROM write_movements(ARRAY[p_reference], ARRAY[p_currency], ARRAY[p_occurred_at], ARRAY[v_taken], ARRAY[NULL::TEXT],
+                         v_leg_of, v_debits, v_credits, v_amounts);
+    outcome := v_written.outcomes[1];
+    account := v_written.accounts[1];
+    short_by := v_written.shorts[1];
     IF outcome = 'posted' THEN
-        PERFORM refuse_unlawful(p_reference, NULL, v_debits, v_credits, v_amounts);
+        PERFORM refuse_unlawful_of(
+            ARRAY[p_reference], ARRAY[p_currency], ARRAY[NULL::TEXT], v_written.outcomes, v_leg_of, v_debits, v_credits,
+            v_amounts, v_written.moved_of, v_written.moved_for, v_written.moved_from, v_written.moved_to, v_written.moved);
         -- The constraint refuses a line that gave less than that.
         UPDATE refunded_lines r SET refunded_minor = r.refunded_minor - l.amount_minor
         FROM jsonb_to_recordset(p_lines) AS l (line_id TEXT, amount_minor BIGINT)
