@@ -25,7 +25,7 @@ from core.errors import BadInput, Unavailable, UnreadableAnswer
 from core.order.dividing import reports_of
 from core.reasons import Refusal, refuse
 from core.reconciliation.breaks import by_reason
-from core.reconciliation.lines import Break, Comparison, Covered, Scope, Statement
+from core.reconciliation.lines import KINDS, Break, Comparison, Covered, Scope, Statement
 from core.reconciliation.reporting import ChargebackFound, chargeback_in, reports, withdrawal_in
 from core.texts import clock
 from inbound.chargebacks import orders_charged, send_reports
@@ -175,14 +175,16 @@ async def _apply(register: Register, found: Sequence[Break]) -> list[dict[str, s
     """Report to each withdrawal what it missed, and to orders the chargebacks of their payment; returns the reports."""
     reported = []
     heard = [(one, withdrawal) for one in found if (withdrawal := withdrawal_in(one)) is not None]
-    lines = {one.key: await register.statements.lines(one.scope, one.name, one.key) for one in found}
-    taken = [(one, news) for one in found if (news := chargeback_in(one, lines[one.key])) is not None]
+    # One key may stand in several comparisons, and what our own books differ in stands in no statement.
+    stated = [one for one in found if one.scope in KINDS]
+    lines = {one.break_id: await register.statements.lines(one.scope, one.name, one.key) for one in stated}
+    taken = [(one, news) for one in stated if (news := chargeback_in(one, lines[one.break_id])) is not None]
     if not heard and not taken:
         return []
     async with temporal() as client:
         for one, withdrawal in heard:
             counted = {event["event_id"] for event in await register.payouts.events(withdrawal)}
-            for report in reports(one, lines[one.key], counted):
+            for report in reports(one, lines[one.break_id], counted):
                 await gateway.report_payout(client, withdrawal, report)
                 reported.append({"withdrawal_id": withdrawal, "key": one.key, "outcome": report.outcome})
         for one, news in taken:

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import re
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from databases import Database
 from reconciliation_stage import ask, own_world, paid, run, stage
+from statement_lines import line
 from withdrawal_stage import WithdrawalStage
+
+from commands import reconcile
+from core.reconciliation.lines import Break, TheirLine
+from core.reconciliation.reporting import ChargebackFound
+from ledger.register import Register
 
 __all__ = ["own_world", "stage"]
 
@@ -192,3 +201,34 @@ async def test_a_statement_that_was_loaded_by_mistake_is_taken_back_by_two_peopl
     assert (await ask("reconcile"))["ok"] is True
     missing = ("loads", "--withdraw", "999999", "--reason", "x", "--as", "operator:o-1")
     assert (await ask(*missing, code=1))["error"]["code"] == "unknown_load"
+
+
+async def test_a_break_is_told_by_the_lines_of_its_own_statement_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dispute may have the id of an order. After an outage, no statement is asked for thousands of deadlines."""
+    asked, told = [], []
+
+    class Statements:
+        async def lines(self, scope: str, name: str, key: str) -> list[TheirLine]:
+            asked.append((scope, name, key))
+            return [line("chargeback", key, 700, reference="p-1")] if scope == "channel" else []
+
+    async def report(register: Any, _client: Any, found: Break, news: ChargebackFound) -> list[dict[str, str]]:
+        told.append((found.scope, news.payments))
+        return []
+
+    monkeypatch.setattr(reconcile, "temporal", nullcontext)
+    monkeypatch.setattr(reconcile, "_report_chargeback", report)
+    of_one_key = {"key": "A1", "since": datetime.now(UTC)}
+    await reconcile._apply(
+        cast("Register", SimpleNamespace(statements=Statements())),
+        [
+            Break.model_validate({**of_one_key, **fields})
+            for fields in (
+                {"scope": "channel", "name": "card", "reason": "extra", "kind": "chargeback"},
+                {"scope": "orders", "name": "books", "reason": "stuck", "kind": "deadline"},
+                {"scope": "rail", "name": "sandbox", "reason": "extra", "kind": "payout"},
+            )
+        ],
+    )
+    assert asked == [("channel", "card", "A1"), ("rail", "sandbox", "A1")]
+    assert told == [("channel", ("p-1",))]
