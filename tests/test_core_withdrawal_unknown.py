@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from withdrawal_driver import T0, answered, desk, names, reasons, resolution, stuck_desk, unknown_desk
 
+from core.money import format_minor
 from core.withdrawal.views import holds_of
 
 # --- unknown -----------------------------------------------------------------------------------------------
@@ -76,7 +77,14 @@ def test_another_amount_than_told_is_unknown_and_a_person_is_asked() -> None:
     made = desk(answered("paid", amount_minor=9_999))
     assert made.phase == "unknown"
     assert "amount_disagrees" in reasons(made)
+    assert [hold.facts["told"] for hold in made.state.holds if hold.name == "amount_disagrees"] == ["99.99 CNY"]
     assert made.books.reserved == 10_000
+
+
+def test_another_currency_alone_is_told_with_the_amount_of_the_instruction() -> None:
+    made = desk(answered("paid", currency="USD"))
+    told = [hold.facts["told"] for hold in made.state.holds if hold.name == "amount_disagrees"]
+    assert told == [format_minor(made.state.net_minor, "USD")]
 
 
 # --- people resolve ----------------------------------------------------------------------------------------

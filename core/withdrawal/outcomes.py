@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from core.merchants import MERCHANT_FROZEN
+from core.money import format_minor
 from core.withdrawal.calendar import after_working_days, next_day_starts
 from core.withdrawal.payouts import Attempt, Failure, PayoutEvent, PayoutResult
 from core.withdrawal.state import GIVEN_BACK, Phase, WithdrawalState
@@ -24,7 +25,9 @@ def learn(state: WithdrawalState, number: int, result: PayoutResult, now: dateti
     if result.outcome in {"paid", "returned"}:
         if disagrees(state, result):
             state = mark_unknown(state, attempt, now)
-            paid = f"{result.amount_minor} {result.currency or ''}".strip()
+            told = state.net_minor if result.amount_minor is None else result.amount_minor
+            # A rail that names no currency means that of its instruction.
+            paid = format_minor(told, result.currency or state.withdrawal.currency)
             return state.stop_for("amount_disagrees", "operator", now, key=attempt.key, told=paid)
         state = mark_paid(state, attempt.changed(reference=result.reference), now)
         return _learn_after_paid(state, state.attempt(number), result, now)
