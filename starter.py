@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from commands.group import LANGUAGE, group_of
+from commands.group import LANGUAGE, LOCALE, group_of, language_of_locale
 from ending import end_with
 
 COMMANDS = {
@@ -90,10 +90,13 @@ def main(
     shows_version: Annotated[
         bool, typer.Option("--version", help="Show the version and end.", is_eager=True, callback=_show_version)
     ] = False,
-    lang: Annotated[Literal["en", "zh"], typer.Option(help="Say in this language why something is refused.")] = "en",
+    lang: Annotated[
+        Literal["en", "zh"] | None, typer.Option(help="The language for people; that of the terminal unless given.")
+    ] = None,
+    locale: Annotated[str | None, typer.Option(envvar=LOCALE, hidden=True)] = None,
 ) -> None:
     """The options before a command."""
-    LANGUAGE.set(lang)
+    LANGUAGE.set(lang or language_of_locale(locale))
 
 
 def cli() -> None:

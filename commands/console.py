@@ -62,7 +62,7 @@ def command(main: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
     @functools.wraps(main)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
         _as_json.set(bool(kwargs.get("as_json")))
-        _in_chinese.set("zh" in (kwargs.get("lang"), LANGUAGE.get()))
+        _in_chinese.set((kwargs.get("lang") or LANGUAGE.get()) == "zh")
         _write_anything()
         code = _outcome(main(*args, **kwargs))
         if code:

@@ -19,7 +19,16 @@ _ARGUMENTS = "dakuan.arguments"
 LONGEST = 1_000
 """Characters of a sentence of help."""
 LANGUAGE: ContextVar[str] = ContextVar("language", default="en")
-"""The language in which a refusal is said: the `--lang` before a command's name."""
+"""The language in which a refusal is said: the `--lang` before a command's name, else that of the person's terminal."""
+
+
+LOCALE = ["LC_ALL", "LC_MESSAGES", "LANG"]
+"""Where a terminal says its language: the first of these that is set."""
+
+
+def language_of_locale(locale: str | None) -> str:
+    """The language of a locale such as `zh_CN.UTF-8`; `en` where it is none of ours."""
+    return "zh" if (locale or "").lower().startswith("zh") else "en"
 
 
 class Unloaded(TyperCommand):
@@ -61,6 +70,7 @@ def group_of(sentences: Mapping[str, str]) -> type[TyperGroup]:
 
         def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
             """The context of a run; see `_said_in`."""
+            LANGUAGE.set("en")  # until the options before the command are read
             with _said_in(args):
                 found = super().make_context(info_name, list(args), parent=parent, **extra)
             found.meta[_ARGUMENTS] = list(args)

@@ -99,6 +99,12 @@ CHINESE: Mapping[str, str] = {
     "after": "间隔",
     "place": "地点",
     "what it says": "内容描述",
+    "withdrawal": "提现",
+    "held by": "扣留",
+    "refunded": "已退款",
+    "opened": "下单时间",
+    "requested by": "申请人",
+    "requested": "申请时间",
     # in titles
     "not asked yet": "尚未查询",
     "polled": "查询于",
@@ -113,6 +119,8 @@ _TITLES: tuple[tuple[str, str], ...] = (
     (r"Order (\S+)", r"订单 \1"),
     (r"Withdrawal (\S+)", r"提现 \1"),
     (r"(\d+) reviews?", r"\1 项待审核"),
+    (r"(\d+) orders?", r"\1 个订单"),
+    (r"(\d+) withdrawals?", r"\1 笔提现"),
     (r"What the carriers say of parcel (\S+) \((.*)\)", r"快递公司关于包裹 \1 的轨迹（\2）"),
     (r"What the carriers say of parcel (\S+) of (\S+) \((.*)\)", r"快递公司关于订单 \2 包裹 \1 的轨迹（\3）"),
 )

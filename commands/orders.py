@@ -7,15 +7,18 @@ from typing import Annotated
 import typer
 
 from commands.console import JsonFlag, command, print_answer
+from commands.headings import print_in
 from commands.link import copies
 from commands.reading import id_of
+from commands.reviews import language_of
+from commands.views import due_line, worded
 from core.audit.normalising import normalise
 from core.codes import likely_holds
 from core.errors import BadInput
 from core.money import format_minor
 from core.order.state import Phase
 from core.parcels import AuditStage
-from core.texts import clock
+from core.texts import Language, clock, listed
 from ledger.orders import OrderRow
 from screens import counted, table
 
@@ -64,21 +67,23 @@ async def orders(
     if not rows and hold is not None and (likely := likely_holds(hold)):
         raise BadInput(f"--hold: {hold!r} is the name of no hold. Did you mean {', '.join(map(repr, likely))}?")
     view = {"orders": [row.model_dump(mode="json") for row in rows]}
-    title, cells = counted(len(rows), "order"), [_cells(row) for row in rows]
-    print_answer(view, lambda console: console.print(table(title, COLUMNS, cells, numbers=AMOUNTS, spare=SPARE)))
+    language = language_of(None)
+    title, cells = counted(len(rows), "order"), [_cells(row, language) for row in rows]
+    print_answer(
+        view, lambda console: print_in(console, table(title, COLUMNS, cells, numbers=AMOUNTS, spare=SPARE), language)
+    )
 
 
-def _cells(row: OrderRow) -> tuple[str, ...]:
-    due = f"{row.next_deadline_name} {clock(row.next_deadline_at)}" if row.next_deadline_name else ""
+def _cells(row: OrderRow, language: Language) -> tuple[str, ...]:
     return (
         row.order_id,
         row.merchant_id,
         format_minor(row.total_minor, row.currency),
-        row.phase,
-        row.audit,
-        row.receipt,
-        due,
-        ", ".join(row.holds),
+        worded("phase", row.phase, language),
+        worded("audit", row.audit, language),
+        worded("receipt", row.receipt, language),
+        due_line(row.next_deadline_name, row.next_deadline_at, language),
+        listed((worded("hold", hold, language) for hold in row.holds), language),
         format_minor(row.refunded_minor, row.currency) if row.refunded_minor else "",
         clock(row.opened_at),
     )

@@ -172,16 +172,18 @@ def _show(console: Console, about: Subject, view: dict[str, Any], money: Money, 
     state = view["state"]
     for line in _warnings(about, view):
         console.print(line, style="yellow")
-    print_in(console, withdrawal_facts(state, language) if about.is_withdrawal else order_facts(state), language)
+    print_in(
+        console, withdrawal_facts(state, language) if about.is_withdrawal else order_facts(state, language), language
+    )
     parcels = state.get("parcels", ())
     findings = findings_table(parcels, language)
     for shown in (
-        parcels_table(parcels) if parcels else None,
+        parcels_table(parcels, language) if parcels else None,
         findings,
         *(trace_table(parcel, sources) for parcel, sources in view["traces"].items()),
         late_table(parcels, state.get("cases", ()), language),
         refunds_table(state, language) if state.get("refunds") else None,
-        cases_table(state["cases"], state["order"]["currency"]) if state.get("cases") else None,
+        cases_table(state["cases"], state["order"]["currency"], language) if state.get("cases") else None,
         payouts_table(state["attempts"]) if state.get("attempts") else None,
         holds_table(view["holds"], language) if view["holds"] else None,
         retries_table(view["retries"]) if view.get("retries") else None,

@@ -9,6 +9,7 @@ from typing import Any
 import typer
 from pydantic import ValidationError
 
+from commands.group import LANGUAGE
 from core.field_faults import said_plainly
 from core.forms import Forms
 from core.reason_details import field_zh
@@ -68,8 +69,13 @@ def say_plainly(error: Any) -> None:
 
 
 def wants_chinese(arguments: Sequence[str]) -> bool:
-    """Whether these say `--lang zh`, before or after a command's name: where one is wrong, none of them is read."""
-    return "--lang=zh" in arguments or ("--lang", "zh") in pairwise(arguments)
+    """Whether these ask for Chinese, before or after a command's name, or the terminal does and they say nothing.
+
+    They are looked at as they are: where one is wrong, none of them is read.
+    """
+    said = {two[1] for two in pairwise(arguments) if two[0] == "--lang"}
+    said |= {one.removeprefix("--lang=") for one in arguments if one.startswith("--lang=")}
+    return "zh" in said or ("en" not in said and LANGUAGE.get() == "zh")
 
 
 def show_in_chinese(error: Any) -> None:

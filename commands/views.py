@@ -4,21 +4,35 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from core.audit.explain import advice, sentence
 from core.money import format_minor
-from core.texts import Language, clock
+from core.names import name_of
+from core.texts import Language, clock, listed
 from screens import Facts, Listing, facts, table
 
 if TYPE_CHECKING:
     from ledger.balances import AccountBalance, TransferRow
 
 
-def deadline_line(state: Mapping[str, Any]) -> str:
+def deadline_line(state: Mapping[str, Any], language: Language = "en") -> str:
     """`ship_by at 2026-11-24 16:00 UTC`; empty where nothing is waited for."""
     due = state.get("next_deadline")
-    return f"{due['name']} at {clock(due['at'])}" if due else ""
+    if not due:
+        return ""
+    return f"{worded('deadline', due['name'], language)}{' at ' if language == 'en' else ' '}{clock(due['at'])}"
+
+
+def due_line(name: str | None, at: datetime | None, language: Language) -> str:
+    """`ship_by 2026-11-24 16:00 UTC`; empty where nothing is waited for."""
+    return f"{worded('deadline', name, language)} {clock(at)}" if name else ""
+
+
+def worded(section: str, code: str | None, language: Language) -> str:
+    """A code as a table says it: in Chinese by its name, in English as filters and scripts know it."""
+    return (code or "") if language == "en" or not code else name_of(section, code, language)
 
 
 def answer_facts(title: str, answer: Mapping[str, Any]) -> Facts:
@@ -26,7 +40,7 @@ def answer_facts(title: str, answer: Mapping[str, Any]) -> Facts:
     return facts(title, {**answer, "next_deadline": deadline_line(answer)})
 
 
-def order_facts(state: Mapping[str, Any]) -> Facts:
+def order_facts(state: Mapping[str, Any], language: Language = "en") -> Facts:
     """An order at a glance."""
     order = state.get("order") or {}
     receipt = state.get("receipt") or {}
@@ -37,14 +51,25 @@ def order_facts(state: Mapping[str, Any]) -> Facts:
             "merchant": order.get("merchant_id"),
             "buyer": order.get("buyer_id"),
             "total": format_minor(total, currency) if total is not None else None,
-            "phase": state.get("phase"),
-            "audit": state.get("audit"),
-            "receipt": " by ".join(filter(None, (receipt.get("status"), receipt.get("by")))),
-            "after-sale": state.get("after_sale"),
-            "waits for": deadline_line(state) or ("nothing, it is closed" if state.get("closed") else None),
+            "phase": worded("phase", state.get("phase"), language),
+            "audit": worded("audit", state.get("audit"), language),
+            "receipt": _receipt(receipt, language),
+            "after-sale": worded("after_sale", state.get("after_sale"), language),
+            "waits for": deadline_line(state, language) or (_CLOSED[language] if state.get("closed") else None),
             "policy": (state.get("policy") or {}).get("name"),
         },
     )
+
+
+def _receipt(receipt: Mapping[str, Any], language: Language) -> str:
+    status, by = receipt.get("status"), receipt.get("by")
+    if language == "zh":
+        whom = f"（{name_of('role', by, language)}）" if by else ""
+        return f"{worded('receipt', status, language)}{whom}"
+    return " by ".join(filter(None, (status, by)))
+
+
+_CLOSED: Mapping[Language, str] = {"en": "nothing, it is closed", "zh": "无，已关闭"}
 
 
 def withdrawal_facts(state: Mapping[str, Any], language: Language = "en") -> Facts:
@@ -65,9 +90,9 @@ def withdrawal_facts(state: Mapping[str, Any], language: Language = "en") -> Fac
             "asked by": ":".join(asked["requested_by"].values()) if asked else None,
             "approved by": ", ".join(one["actor"]["id"] for one in state.get("approvals", ())),
             "policy": asked.get("policy"),
-            "state": state.get("phase"),
+            "state": worded("phase", state.get("phase"), language),
             "because": withdrawal_reason(state.get("reason") or "", language, of_rail=state.get("phase") == "failed"),
-            "waits for": deadline_line(state) or ("nothing, it is closed" if state.get("closed") else ""),
+            "waits for": deadline_line(state, language) or (_CLOSED[language] if state.get("closed") else ""),
         },
     )
 
@@ -91,7 +116,7 @@ def holds_table(holds: Sequence[Mapping[str, Any]], language: Language = "en") -
     )
 
 
-def parcels_table(parcels: Sequence[Mapping[str, Any]]) -> Listing:
+def parcels_table(parcels: Sequence[Mapping[str, Any]], language: Language = "en") -> Listing:
     """Parcels, with the result of each audit."""
     return table(
         "Parcels",
@@ -101,7 +126,7 @@ def parcels_table(parcels: Sequence[Mapping[str, Any]]) -> Listing:
                 parcel["parcel_id"],
                 parcel["carrier"],
                 parcel["waybill"],
-                "ended" if parcel.get("ended") else parcel["audit"],
+                worded("audit", "ended" if parcel.get("ended") else parcel["audit"], language),
                 clock((parcel.get("verdict") or {}).get("first_physical_at") or parcel.get("pushed_physical_at")),
                 clock((parcel.get("verdict") or {}).get("delivered_at")),
                 _counts(parcel.get("verdict") or {}),
@@ -183,7 +208,7 @@ def refunds_table(state: Mapping[str, Any], language: Language = "en") -> Listin
             (
                 refund["cause"],
                 format_minor(refund["amount_minor"], currency),
-                refund["status"],
+                worded("refund_status", refund["status"], language),
                 clock(refund["since"]),
                 refund.get("reference"),
                 refund_reason(refund["reason"], language, hits),
@@ -194,7 +219,7 @@ def refunds_table(state: Mapping[str, Any], language: Language = "en") -> Listin
     )
 
 
-def cases_table(cases: Sequence[Mapping[str, Any]], currency: str) -> Listing:
+def cases_table(cases: Sequence[Mapping[str, Any]], currency: str, language: Language = "en") -> Listing:
     """After-sale cases: what is asked for, the stage of each, and the last statement."""
     return table(
         "After-sale cases",
@@ -202,31 +227,40 @@ def cases_table(cases: Sequence[Mapping[str, Any]], currency: str) -> Listing:
         [
             (
                 case["case_id"],
-                case["kind"],
-                _scope(case, currency),
-                case["reason"],
-                " as ".join(filter(None, (case["stage"], case.get("closed_as")))),
+                worded("case_kind", case["kind"], language),
+                _scope(case, currency, language),
+                worded("case_reason", case["reason"], language),
+                _stage(case, language),
                 clock((case.get("due") or {}).get("at")),
                 (case.get("parcel") or {}).get("waybill"),
                 (case.get("replacement") or {}).get("waybill"),
-                _said_last(case, currency),
+                _said_last(case, currency, language),
             )
             for case in cases
         ],
     )
 
 
-def _scope(case: Mapping[str, Any], currency: str) -> str:
+def _scope(case: Mapping[str, Any], currency: str, language: Language) -> str:
     if case.get("amount_minor") is not None:
         return format_minor(case["amount_minor"], currency)
-    lines = case.get("lines")
-    return ", ".join(f"{part['quantity']} of line {part['line_id']}" for part in lines) if lines else "the whole order"
+    one, whole = ("{} of line {}", "the whole order") if language == "en" else ("商品行 {1} 的 {0} 件", "整个订单")
+    lines = case.get("lines") or ()
+    return listed((one.format(part["quantity"], part["line_id"]) for part in lines), language) or whole
 
 
-def _said_last(case: Mapping[str, Any], currency: str) -> str:
+def _stage(case: Mapping[str, Any], language: Language) -> str:
+    stage, closed_as = worded("case_stage", case["stage"], language), case.get("closed_as")
+    if language == "zh" and closed_as:
+        return f"{stage}（{name_of('case_stage', closed_as, language)}）"
+    return " as ".join(filter(None, (stage, closed_as)))
+
+
+def _said_last(case: Mapping[str, Any], currency: str, language: Language) -> str:
     said = case["said"][-1]
     amount = format_minor(said["amount_minor"], currency) if said.get("amount_minor") is not None else None
-    return ": ".join(filter(None, (f"{said['by']['role']} {said['verb']}", amount, said.get("text"))))
+    who = f"{worded('role', said['by']['role'], language)} {worded('verb', said['verb'], language)}"
+    return ("：" if language == "zh" else ": ").join(filter(None, (who, amount, said.get("text"))))
 
 
 def payouts_table(attempts: Sequence[Mapping[str, Any]]) -> Listing:

@@ -7,10 +7,13 @@ from typing import Annotated
 import typer
 
 from commands.console import JsonFlag, command, print_answer
+from commands.headings import print_in
 from commands.link import copies
 from commands.reading import id_of
+from commands.reviews import language_of
+from commands.views import due_line, worded
 from core.money import format_minor
-from core.texts import clock
+from core.texts import Language, clock
 from core.withdrawal.state import Phase
 from ledger.withdrawals import WithdrawalRow
 from screens import counted, table
@@ -35,21 +38,20 @@ async def withdrawals(
             merchant_id=merchant, state_name=state, closed=closed, overdue=overdue or None, limit=limit
         )
     view = {"withdrawals": [row.model_dump(mode="json") for row in rows]}
-    title, cells = counted(len(rows), "withdrawal"), [_cells(row) for row in rows]
-    print_answer(
-        view, lambda console: console.print(table(title, COLUMNS, cells, numbers=("amount",), spare=("requested",)))
-    )
+    language = language_of(None)
+    title, cells = counted(len(rows), "withdrawal"), [_cells(row, language) for row in rows]
+    shown = table(title, COLUMNS, cells, numbers=("amount",), spare=("requested",))
+    print_answer(view, lambda console: print_in(console, shown, language))
 
 
-def _cells(row: WithdrawalRow) -> tuple[str, ...]:
-    due = f"{row.next_deadline_name} {clock(row.next_deadline_at)}" if row.next_deadline_name else ""
+def _cells(row: WithdrawalRow, language: Language) -> tuple[str, ...]:
     return (
         row.withdrawal_id,
         row.merchant_id,
         format_minor(row.amount_minor, row.currency),
         f"{row.account_id} …{row.last4}",
-        row.state_name,
-        due,
+        worded("phase", row.state_name, language),
+        due_line(row.next_deadline_name, row.next_deadline_at, language),
         row.requested_by,
         clock(row.requested_at),
     )

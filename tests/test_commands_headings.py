@@ -16,8 +16,8 @@ from core.texts import Language
 from screens import Shown, facts, table
 
 COMMANDS = Path(__file__).parents[1] / "commands"
-SPEAKING = ("views.py", "traces.py", "reviews.py", "show.py")
-"""The files whose tables commands with `--lang` show."""
+SPEAKING = ("views.py", "traces.py", "reviews.py", "show.py", "orders.py", "withdrawals.py")
+"""The files whose tables are shown in Chinese, too."""
 
 
 def _headings() -> Iterator[str]:

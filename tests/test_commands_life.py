@@ -245,6 +245,11 @@ def test_goods_that_wait_for_a_reviewer_say_why_in_both_languages() -> None:
     assert "商品命中筛查规则“药品”（第 1 行）" in output("--lang", "zh")
     assert "“药品”" in run("show", order["order_id"], "--lang", "zh").stdout
     assert "“药品”" in run("--lang", "zh", "show", order["order_id"]).stdout
+    assert "商品审核中" in run("--lang", "zh", "show", order["order_id"]).stdout
+    listed = run("--lang", "zh", "orders", "--merchant", order["merchant_id"]).stdout
+    assert "screening_held" not in listed
+    assert {"1 个订单", "阶段", "商品审核中"} <= {part.strip() for part in re.split(r"\s{2,}|\n", listed)}
+    assert "screening_held" in run("orders", "--merchant", order["merchant_id"]).stdout
 
 
 @pytest.mark.parametrize(

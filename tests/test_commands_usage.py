@@ -75,6 +75,32 @@ def test_without_it_the_parser_speaks_as_before_and_a_group_shows_its_help() -> 
         assert "Usage:" in CliRunner().invoke(app, [*before, "keys"]).output
 
 
+@pytest.mark.parametrize(
+    ("environ", "language"),
+    [
+        ({"LC_ALL": "", "LC_MESSAGES": "", "LANG": ""}, "en"),
+        ({"LC_ALL": "", "LC_MESSAGES": "", "LANG": "C.UTF-8"}, "en"),
+        ({"LC_ALL": "", "LC_MESSAGES": "", "LANG": "zh_CN.UTF-8"}, "zh"),
+        ({"LC_ALL": "", "LC_MESSAGES": "zh_TW", "LANG": "de_DE.UTF-8"}, "zh"),
+        ({"LC_ALL": "C", "LANG": "zh_CN.UTF-8"}, "en"),
+    ],
+)
+def test_the_language_is_that_of_the_terminal(environ: dict[str, str], language: str) -> None:
+    said = CliRunner().invoke(app, ["show", "--colour"], env=environ).stderr
+    assert ("错误" in said) == (language == "zh")
+
+
+def test_a_chinese_terminal_is_spoken_to_in_chinese_unless_told_otherwise() -> None:
+    def said(*arguments: str) -> str:
+        environment = {"LC_ALL": "zh_CN.UTF-8"}
+        return CliRunner().invoke(app, list(arguments), env=environment).stderr.splitlines()[-1]
+
+    assert said("show", "--colour") == "错误：没有选项 --colour。"
+    assert said("orders", "--merchant", "m 7").startswith("malformed (merchant): 内容无法识别。")
+    assert said("--lang", "en", "show", "--colour") == "Error: No such option: --colour"
+    assert said("show", "A 1", "--lang", "en").startswith("malformed (id): id: ")
+
+
 def _bad_parameters() -> Iterator[str]:
     for file in sorted((ROOT / "commands").glob("*.py")):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):

@@ -20,7 +20,7 @@ WIDE = {"COLUMNS": "240"}
 
 def run(*arguments: str, stdin: str | None = None, columns: int | None = None) -> Result:
     """A command and its result, on a wide screen or one with this many columns."""
-    environment = WIDE if columns is None else {"COLUMNS": str(columns)}
+    environment = {**(WIDE if columns is None else {"COLUMNS": str(columns)}), "LC_ALL": "C.UTF-8"}
     return CliRunner().invoke(app, list(arguments), input=stdin, env=environment)
 
 
