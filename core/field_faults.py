@@ -65,6 +65,8 @@ _PLAIN: Mapping[str, str] = {
 """By the type of pydantic's error; in braces what it knows of the case."""
 _OF_CHARACTERS = re.compile(r"\^\[([^\]^]+)\]\{(\d+)(?:,(\d+))?\}\$")
 """A pattern that asks for some characters of a kind: `^[A-Z]{2}$`."""
+_PRINTABLE = re.compile(r"\^\[\^\\x00-\\x1f\\x7f-\\x9f\]\{(\d+),(\d+)\}\$")
+"""A pattern that asks for text without control characters."""
 _LENGTH = re.compile(r"datetime\.timedelta\(([^)]*)\)")
 
 
@@ -84,6 +86,8 @@ def said_plainly(error: Mapping[str, Any]) -> str:
 
 def _form_of(pattern: str) -> str:
     """The form that a text must have."""
+    if (found := _PRINTABLE.fullmatch(pattern)) is not None:
+        return f"must be {found[1]} to {found[2]} printable characters"
     if (found := _OF_CHARACTERS.fullmatch(pattern)) is None:
         return f"must have the form {pattern}"
     kinds, least, most = found.groups()

@@ -15,6 +15,7 @@ FIELD_DETAILS: dict[str, str] = {
     "must have at most {} characters": "最多 {} 个字符",
     "must be {} characters of {}": "须为 {} 个字符，限 {}",
     "must be {} to {} characters of {}": "须为 {} 至 {} 个字符，限 {}",
+    "must be {} to {} printable characters": "须为 {} 至 {} 个可见字符",
     "must have the form {}": "须符合格式 {}",
     "contains the control character U+{}": "含有控制字符 U+{}",
     "must be the name of a region, and holds what looks like a phone number": "须为地区名称，不得含有疑似电话号码",

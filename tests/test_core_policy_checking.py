@@ -31,7 +31,7 @@ def test_nothing_is_wrong_with_the_policies_that_ship(file: Path) -> None:
 
 FORM = [
     ("name = \n", 1, "", "not TOML"),
-    ("commission_bps = 5\n", 1, "name", "required"),
+    ("commission_bps = 5\n", 1, "name", "must be given"),
     (HEAD + "\n# a comment\ncommision_bps = 5\n", 4, "commision_bps", "did you mean "),
     (HEAD + "commission_bps = 10001\n", 2, "commission_bps", "at most 10000"),
     (ORDER + 'ship_within = "2d"\nship_wihtin = "48h"\n', 4, "order.ship_wihtin", "did you mean "),
