@@ -50,7 +50,7 @@ def test_a_good_file_is_read_in_any_order_of_columns(tmp_path: Path) -> None:
         ("L1,payout,k,1,CNY,yesterday", "at", "RFC 3339"),
         ("L1,payout,k,1,CNY,9999-12-31T23:59:59Z", "at", "between"),
         (f"L1,refund,k,1,CNY,{AT}", "kind", "none of a rail's"),
-        (f",payout,k,1,CNY,{AT}", "line_id", "1 to 255 printable characters"),
+        (f",payout,k,1,CNY,{AT}", "line_id", "1 to 250 characters of A-Z"),
         (f"L1,payout,{'k' * 256},1,CNY,{AT}", "key", "1 to 255 printable characters"),
         ("L1,payout,k,1,CNY", "(whole)", "5 fields"),
         (f'L1,payout,"k,1,CNY,{AT}', "(whole)", "not CSV"),
