@@ -81,7 +81,8 @@ def said_plainly(error: Mapping[str, Any]) -> str:
         return _form_of(context["pattern"])
     if kind not in _PLAIN:
         return _with_lengths(str(error["msg"]).removeprefix("Value error, "))
-    return _PLAIN[kind].format_map({name: _shown(name, value) for name, value in context.items()} | _plurals(context))
+    known = {name: _shown(name, value) for name, value in context.items()} | _plurals(context)
+    return _with_lengths(_PLAIN[kind].format_map(known))
 
 
 def _form_of(pattern: str) -> str:
@@ -101,7 +102,7 @@ def _shown(name: str, value: Any) -> Any:
         return value.replace("' or '", "', '")
     if name == "actual_length" and value is None:
         return "more"  # it stopped counting
-    return format_duration(value) if isinstance(value, timedelta) else value
+    return value
 
 
 def _plurals(context: Mapping[str, Any]) -> dict[str, str]:
