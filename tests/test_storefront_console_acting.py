@@ -10,12 +10,14 @@ from zoneinfo import ZoneInfo
 import pytest
 from databases import Database
 from http_in_process import in_process
+from made_rows import made
 
 from core.errors import BadInput
 from ledger.people import SignedIn
+from ledger.withdrawals import WithdrawalRow
 from storefront.api.withdrawals import ESTIMATE
 from storefront.changing import KeptAnswer
-from storefront.console import merchant_page
+from storefront.console import merchant_page, withdrawals_page
 from storefront.console.acting import _read, carried_out
 from storefront.console.filling import amount_in, read_field
 from storefront.console.forms import FormField
@@ -147,3 +149,10 @@ def test_a_time_that_names_its_offset_keeps_it() -> None:
         ("2026-12-01T10:00+01:00", "2026-12-01T10:00:00+01:00"),
     ):
         assert read_field(visit, field, {"by": text}, "CNY") == read
+
+
+def test_the_file_of_withdrawals_has_what_the_page_shows_and_a_name_for_each_of_its_columns() -> None:
+    row = made(WithdrawalRow)
+    cells = withdrawals_page._cells(row)
+    assert len(cells) == len(withdrawals_page._COLUMNS)
+    assert {row.requested_at, row.next_deadline_name, row.next_deadline_at} <= set(cells)

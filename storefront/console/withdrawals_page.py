@@ -69,13 +69,26 @@ def _merchant(visit: Visit) -> str:
     return given
 
 
-_COLUMNS = ("withdrawal", "merchant", "amount", "currency", "state", "account", "last4", "asked by", "asked at")
+_COLUMNS = (
+    "withdrawal",
+    "merchant",
+    "amount",
+    "currency",
+    "state",
+    "account",
+    "last4",
+    "asked by",
+    "asked at",
+    "deadline",
+    "until",
+)
 
 
 def _cells(row: WithdrawalRow) -> tuple[Any, ...]:
     amount = decimal(row.amount_minor, row.currency)
     account = (row.state_name, row.account_id, row.last4)
-    return (row.withdrawal_id, row.merchant_id, amount, row.currency, *account, row.requested_by, row.requested_at)
+    asked, due = (row.requested_by, row.requested_at), (row.next_deadline_name, row.next_deadline_at)
+    return (row.withdrawal_id, row.merchant_id, amount, row.currency, *account, *asked, *due)
 
 
 async def withdrawal_page(visit: Visit) -> Response:
