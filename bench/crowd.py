@@ -30,6 +30,8 @@ TRIES = 5
 LOOK_EVERY = 0.05
 LOOKS_TAKE = 0.02
 """The part of the time that a look at the books may take: it reads all movements, which are many in the end."""
+LOOK_AT_LEAST = 2.0
+"""Seconds after which there is a look in any case."""
 TELL_EVERY = 10.0
 """Seconds between two lines of progress."""
 WORKER = ("worker.py",)
@@ -87,7 +89,7 @@ class Crowd:
                 if now - told >= TELL_EVERY:
                     print(f"  {what}: {moved:,} of {orders:,} after {now - began:.0f} s", file=sys.stderr)
                     told = now
-                await asyncio.sleep(max(LOOK_EVERY, (now - looked) / LOOKS_TAKE))
+                await asyncio.sleep(min(max(LOOK_EVERY, (now - looked) / LOOKS_TAKE), LOOK_AT_LEAST))
 
     async def until_polled(self, check: Callable[[], None]) -> None:
         """Wait until a worker, which is another process, begins to poll; `check` raises if it has ended.
