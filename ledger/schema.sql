@@ -2666,8 +2666,8 @@ DECLARE
     v_merchants TEXT[];
     v_locks     INT;
 BEGIN
-    IF NOT TRUE = ANY (v_waits) THEN
-        RETURN v_waits;
+    IF v_waits IS NULL OR NOT TRUE = ANY (v_waits) THEN
+        RETURN coalesce(v_waits, '{}');
     END IF;
     SELECT array_agg(k.merchant_id), count(pg_advisory_xact_lock_shared(k.key)) INTO v_merchants, v_locks FROM (
         SELECT DISTINCT hashtextextended('merchant/' || o.merchant_id, 0) AS key, o.merchant_id
@@ -5351,11 +5351,21 @@ CREATE FUNCTION refuse_unlawful_of(
  SET random_page_cost TO '4'
 AS $function$
 DECLARE
+    v_twice  TEXT;
     v_faults TEXT[];
     v_of     INT[];
     v_n      INT;
     v_fault  TEXT;
 BEGIN
+    IF cardinality(p_leg_of) > 1 THEN
+        -- Each transfer is looked at for itself: the same leg again would move the same money again.
+        SELECT p_references[l.of] INTO v_twice
+        FROM unnest(p_leg_of, p_debits, p_credits, p_amounts) AS l (of, debit, credit, amount)
+        WHERE l.amount <> 0 GROUP BY l.of, l.debit, l.credit HAVING count(*) > 1 LIMIT 1;
+        IF FOUND THEN
+            RAISE EXCEPTION 'movement % is refused: it has a leg twice', v_twice USING ERRCODE = 'insufficient_privilege';
+        END IF;
+    END IF;
     -- One row, not a cursor, which would copy its plan each time.
     SELECT array_agg(c.of ORDER BY c.id COLLATE "C", c.reference COLLATE "C"),
            array_agg(c.fault ORDER BY c.id COLLATE "C", c.reference COLLATE "C") INTO v_of, v_faults
@@ -6898,6 +6908,18 @@ BEGIN
     IF v_movements = 0 THEN
         RETURN;
     END IF;
+    -- The checks around this read the arrays as rows, which hides where an array begins: they would look at other amounts than
+    -- those that are written.
+    IF (array_lower(p_references, 1), array_lower(p_currencies, 1), array_lower(p_occurred_at, 1), array_lower(p_linked_to, 1),
+        array_lower(p_emptied, 1)) <> (1, 1, 1, 1, 1)
+       OR (cardinality(p_currencies), cardinality(p_occurred_at), cardinality(p_linked_to), cardinality(p_emptied))
+          <> (v_movements, v_movements, v_movements, v_movements)
+       OR (array_lower(p_leg_of, 1), array_lower(p_debits, 1), array_lower(p_credits, 1), array_lower(p_amounts, 1))
+          <> (1, 1, 1, 1)
+       OR (cardinality(p_debits), cardinality(p_credits), cardinality(p_amounts)) <> (v_legs, v_legs, v_legs) THEN
+        RAISE EXCEPTION 'the arrays are not of one length, or are not numbered from 1'
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
     -- Numbers are drawn before the rows are written. Without this, a seal that locks in between would take a higher number
     -- for its bound, and leave these movements out of seals and of the balances that rest on them.
     LOCK TABLE movements IN ROW EXCLUSIVE MODE;
@@ -6909,6 +6931,10 @@ BEGIN
         IF num_nulls(p_debits[v_k], p_credits[v_k], p_amounts[v_k]) > 0 THEN
             -- A NULL would take the other legs out of the hash, so that other content looked like the same movement.
             RAISE EXCEPTION 'leg % lacks an account or an amount', v_k USING ERRCODE = 'invalid_parameter_value';
+        END IF;
+        IF p_debits[v_k] || p_credits[v_k] ~ '\s' THEN
+            -- An account is known by its path and its currency, with a space between: it would have two names.
+            RAISE EXCEPTION 'leg % has a space in the path of an account', v_k USING ERRCODE = 'invalid_parameter_value';
         END IF;
         v_first[v_i] := coalesce(v_first[v_i], v_k);
         CONTINUE WHEN p_amounts[v_k] = 0; -- a leg of nothing touches none

@@ -93,6 +93,18 @@ BEGIN
     IF v_movements = 0 THEN
         RETURN;
     END IF;
+    -- The checks around this read the arrays as rows, which hides where an array begins: they would look at other amounts than
+    -- those that are written.
+    IF (array_lower(p_references, 1), array_lower(p_currencies, 1), array_lower(p_occurred_at, 1), array_lower(p_linked_to, 1),
+        array_lower(p_emptied, 1)) <> (1, 1, 1, 1, 1)
+       OR (cardinality(p_currencies), cardinality(p_occurred_at), cardinality(p_linked_to), cardinality(p_emptied))
+          <> (v_movements, v_movements, v_movements, v_movements)
+       OR (array_lower(p_leg_of, 1), array_lower(p_debits, 1), array_lower(p_credits, 1), array_lower(p_amounts, 1))
+          <> (1, 1, 1, 1)
+       OR (cardinality(p_debits), cardinality(p_credits), cardinality(p_amounts)) <> (v_legs, v_legs, v_legs) THEN
+        RAISE EXCEPTION 'the arrays are not of one length, or are not numbered from 1'
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
     -- Numbers are drawn before the rows are written. Without this, a seal that locks in between would take a higher number
     -- for its bound, and leave these movements out of seals and of the balances that rest on them.
     LOCK TABLE movements IN ROW EXCLUSIVE MODE;
@@ -104,6 +116,10 @@ BEGIN
         IF num_nulls(p_debits[v_k], p_credits[v_k], p_amounts[v_k]) > 0 THEN
             -- A NULL would take the other legs out of the hash, so that other content looked like the same movement.
             RAISE EXCEPTION 'leg % lacks an account or an amount', v_k USING ERRCODE = 'invalid_parameter_value';
+        END IF;
+        IF p_debits[v_k] || p_credits[v_k] ~ '\s' THEN
+            -- An account is known by its path and its currency, with a space between: it would have two names.
+            RAISE EXCEPTION 'leg % has a space in the path of an account', v_k USING ERRCODE = 'invalid_parameter_value';
         END IF;
         v_first[v_i] := coalesce(v_first[v_i], v_k);
         CONTINUE WHEN p_amounts[v_k] = 0; -- a leg of nothing touches none

@@ -285,11 +285,21 @@ LANGUAGE plpgsql SET search_path = pg_catalog, dakuan, pg_temp SET plan_cache_mo
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off
 SET random_page_cost = 4 AS $$
 DECLARE
+    v_twice  TEXT;
     v_faults TEXT[];
     v_of     INT[];
     v_n      INT;
     v_fault  TEXT;
 BEGIN
+    IF cardinality(p_leg_of) > 1 THEN
+        -- Each transfer is looked at for itself: the same leg again would move the same money again.
+        SELECT p_references[l.of] INTO v_twice
+        FROM unnest(p_leg_of, p_debits, p_credits, p_amounts) AS l (of, debit, credit, amount)
+        WHERE l.amount <> 0 GROUP BY l.of, l.debit, l.credit HAVING count(*) > 1 LIMIT 1;
+        IF FOUND THEN
+            RAISE EXCEPTION 'movement % is refused: it has a leg twice', v_twice USING ERRCODE = 'insufficient_privilege';
+        END IF;
+    END IF;
     -- One row, not a cursor, which would copy its plan each time.
     SELECT array_agg(c.of ORDER BY c.id COLLATE "C", c.reference COLLATE "C"),
            array_agg(c.fault ORDER BY c.id COLLATE "C", c.reference COLLATE "C") INTO v_of, v_faults

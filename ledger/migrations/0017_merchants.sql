@@ -135,8 +135,8 @@ DECLARE
     v_merchants TEXT[];
     v_locks     INT;
 BEGIN
-    IF NOT TRUE = ANY (v_waits) THEN
-        RETURN v_waits;
+    IF v_waits IS NULL OR NOT TRUE = ANY (v_waits) THEN
+        RETURN coalesce(v_waits, '{}');
     END IF;
     SELECT array_agg(k.merchant_id), count(pg_advisory_xact_lock_shared(k.key)) INTO v_merchants, v_locks FROM (
         SELECT DISTINCT hashtextextended('merchant/' || o.merchant_id, 0) AS key, o.merchant_id
