@@ -22,6 +22,20 @@ def _range(noun: str) -> str:
     return f"a.path >= '{noun}/' AND a.path < '{noun}0'"
 
 
+def _of_subject(path: str) -> str:
+    """What lies below a subject, by its range in an index.
+
+    The planner guesses half a percent of the table for such a range: of three million orders that is thirty thousand
+    accounts for each, and from there on billions of movements, for which it cuts each hash into hundreds of thousands
+    of parts. The equalities follow from the range, and bring the guess down to a few.
+    """
+    return (
+        f"{path} >= s.subject || '/' AND {path} < s.subject || '0'"
+        f" AND split_part({path}, '/', 1) = split_part(s.subject, '/', 1)"
+        f" AND split_part({path}, '/', 2) = split_part(s.subject, '/', 2)"
+    )
+
+
 _STATE = (
     "(SELECT jsonb_object_agg(s.key, s.value) FROM jsonb_each(o.state) AS s"
     " WHERE s.key IN ('funded', 'freeze', 'cases'))"
@@ -81,7 +95,7 @@ WITH fresh AS MATERIALIZED (
 ), short_accounts AS MATERIALIZED (
     SELECT a.* FROM short s CROSS JOIN LATERAL (
         SELECT a.* FROM {SCHEMA}.accounts a
-        WHERE a.path >= s.subject || '/' AND a.path < s.subject || '0' OFFSET 0) AS a
+        WHERE {_of_subject("a.path")} OFFSET 0) AS a
 ), long_accounts AS MATERIALIZED (
     SELECT a.* FROM {SCHEMA}.accounts a WHERE {_range("merchant")}
     UNION ALL SELECT a.* FROM {SCHEMA}.accounts a WHERE NOT a.guarded
@@ -91,7 +105,7 @@ WITH fresh AS MATERIALIZED (
     SELECT f.id FROM fresh f
     UNION SELECT m.id FROM short s CROSS JOIN LATERAL (
         SELECT m.id FROM {SCHEMA}.movements m
-        WHERE m.reference >= s.subject || '/' AND m.reference < s.subject || '0' OFFSET 0) AS m
+        WHERE {_of_subject("m.reference")} OFFSET 0) AS m
     UNION SELECT t.movement_id FROM short_accounts a CROSS JOIN LATERAL (
         SELECT t.movement_id FROM {SCHEMA}.transfers t WHERE t.debit_account = a.id
         UNION ALL SELECT t.movement_id FROM {SCHEMA}.transfers t WHERE t.credit_account = a.id OFFSET 0) AS t
