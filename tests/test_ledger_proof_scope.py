@@ -30,10 +30,11 @@ def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 async def test_a_subject_is_expected_to_have_few_rows(database: Database, table: str) -> None:
     """Half a percent of the table without what follows from the range: twenty here, of three million orders 45,000."""
     database.broken = True
-    await database.owner.execute(f"SET session_replication_role = replica; {BOOKS}")
     query = f"EXPLAIN (FORMAT JSON) {PART} SELECT count(*) FROM {table}"
     query = query.replace("$1", "0").replace("$2", "0").replace("$3", "1")
-    [explained] = json.loads(await database.owner.fetchval(query))
+    async with database.owner.acquire() as session, session.transaction():
+        await session.execute(f"SET LOCAL session_replication_role = replica; {BOOKS}")
+        [explained] = json.loads(await session.fetchval(query))
     looks = [
         node["Plan Rows"]
         for node in _nodes(explained["Plan"])
