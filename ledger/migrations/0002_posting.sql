@@ -117,7 +117,7 @@ BEGIN
             -- A NULL would take the other legs out of the hash, so that other content looked like the same movement.
             RAISE EXCEPTION 'leg % lacks an account or an amount', v_k USING ERRCODE = 'invalid_parameter_value';
         END IF;
-        IF p_debits[v_k] || p_credits[v_k] ~ '\s' THEN
+        IF strpos(p_debits[v_k] || p_credits[v_k], ' ') > 0 THEN
             -- An account is known by its path and its currency, with a space between: it would have two names.
             RAISE EXCEPTION 'leg % has a space in the path of an account', v_k USING ERRCODE = 'invalid_parameter_value';
         END IF;

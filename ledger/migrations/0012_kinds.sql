@@ -291,7 +291,8 @@ DECLARE
     v_n      INT;
     v_fault  TEXT;
 BEGIN
-    IF cardinality(p_leg_of) > 1 THEN
+    FOR v_k IN 2..cardinality(p_leg_of) LOOP
+        CONTINUE WHEN p_leg_of[v_k] <> p_leg_of[v_k - 1]; -- few movements have several legs, which stand together
         -- Each transfer is looked at for itself: the same leg again would move the same money again.
         SELECT p_references[l.of] INTO v_twice
         FROM unnest(p_leg_of, p_debits, p_credits, p_amounts) AS l (of, debit, credit, amount)
@@ -299,7 +300,8 @@ BEGIN
         IF FOUND THEN
             RAISE EXCEPTION 'movement % is refused: it has a leg twice', v_twice USING ERRCODE = 'insufficient_privilege';
         END IF;
-    END IF;
+        EXIT; -- that looked at all movements
+    END LOOP;
     -- One row, not a cursor, which would copy its plan each time.
     SELECT array_agg(c.of ORDER BY c.id COLLATE "C", c.reference COLLATE "C"),
            array_agg(c.fault ORDER BY c.id COLLATE "C", c.reference COLLATE "C") INTO v_of, v_faults

@@ -202,7 +202,7 @@ BEGIN
     RETURN FOUND;
 END $$;
 
--- Add a secret; the one before it ends at this time, and older ones at theirs: a consumer was told until when each
+-- Add a secret; the one before it ends at this time, and older ones at theirs: a rotation promised until when each
 -- signs. Answers the number of the secret, also where the same was asked before; null: another rotation was first.
 CREATE FUNCTION rotate_endpoint(
     p_endpoint_id TEXT, p_number INT, p_asked_as TEXT, p_key_id TEXT, p_nonce BYTEA, p_ciphertext BYTEA,
