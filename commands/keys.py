@@ -68,7 +68,12 @@ async def create_key(
     scopes = check_scopes(tuple(scope or SCOPES))
     now = datetime.now(UTC)
     async with owners_books() as register:
-        view = await _add(register, name, merchant, scopes, by, now + timedelta(days=days) if days else None)
+        key, key_id, digest = _made()
+        ends = now + timedelta(days=days) if days else None
+        await register.api_keys.add(
+            key_id, name, digest, merchant_id=merchant, scopes=scopes, by=by, expires_at=ends, now=now
+        )
+    view = _shown_once(key, key_id, name, merchant, scopes, ends)
     print_answer(view, lambda console: _show_new(console, view))
 
 
@@ -125,9 +130,10 @@ async def rotate_key(
                 "malformed", f"key: {key_id} ends {clock(old.expires_at)}: give the new one --days of its own", "key"
             )
         ends = now + timedelta(days=days) if days else old.expires_at
-        view = await _add(register, old.name, old.merchant_id, old.scopes, by, ends, old.line)
-        await register.api_keys.end(key_id, now + OVERLAP, by)
+        key, new_id, digest = _made()
+        await register.api_keys.follow(old, now + OVERLAP, new_id, digest, by=by, expires_at=ends, now=now)
         old = await _known(register, key_id)
+    view = _shown_once(key, new_id, old.name, old.merchant_id, old.scopes, ends)
     view |= {"replaces": key_id, "old_ends_at": old.expires_at.isoformat() if old.expires_at else None}
     print_answer(view, lambda console: _show_new(console, view))
 
@@ -153,22 +159,17 @@ async def _known(register: Register, key_id: str) -> ApiKey:
     return found
 
 
-async def _add(
-    register: Register,
-    name: str,
-    merchant: str | None,
-    scopes: tuple[str, ...],
-    by: str,
-    ends: datetime | None,
-    line: str | None = None,
-) -> dict[str, Any]:
+def _made() -> tuple[str, str, bytes]:
+    """A new key, its visible part, and its digest."""
     key = make_key(secrets.token_bytes(RANDOM_BYTES))
-    key_id, digest = key_id_of(key), digest_of(key, load().pepper_needed)
+    key_id = key_id_of(key)
     assert key_id is not None  # it was just made
-    now = datetime.now(UTC)
-    await register.api_keys.add(
-        key_id, name, digest, merchant_id=merchant, scopes=scopes, by=by, expires_at=ends, now=now, line=line
-    )
+    return key, key_id, digest_of(key, load().pepper_needed)
+
+
+def _shown_once(
+    key: str, key_id: str, name: str, merchant: str | None, scopes: tuple[str, ...], ends: datetime | None
+) -> dict[str, Any]:
     view = {"key": key, "key_id": key_id, "name": name, "merchant_id": merchant, "scopes": list(scopes)}
     return {**view, "expires_at": ends.isoformat() if ends else None}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 
 from temporalio.client import (
@@ -53,15 +53,17 @@ async def create_schedule(client: Client, plan: AutomaticWithdrawals, spec: Sche
     schedule = Schedule(action=action, spec=spec, policy=policy, state=ScheduleState(paused=paused))
     memo = {"plan": plan.model_dump(mode="json"), "times": times_of(spec)}
     try:
-        handle = await client.create_schedule(schedule_id, schedule, memo=memo)
-        if not (await handle.describe()).info.next_action_times:
-            await handle.delete()
-            raise Refused("malformed", f"cron: {spec.cron_expressions[0]} never comes.", "cron")
-    except ScheduleAlreadyRunningError:
-        known = await client.get_schedule_handle(schedule_id).describe()
+        with suppress(ScheduleAlreadyRunningError):
+            await client.create_schedule(schedule_id, schedule, memo=memo)
+        handle = client.get_schedule_handle(schedule_id)
+        known = await handle.describe()
         if await known.memo() != memo:
             message = f"{SENTENCES['schedule_exists']} Delete it first: `schedules delete {plan.merchant_id}`."
-            raise Refused("schedule_exists", message, "merchant") from None
+            raise Refused("schedule_exists", message, "merchant")
+        # Also where it is there already: a try before this one may have ended before it looked.
+        if spec.cron_expressions and not known.info.next_action_times:
+            await handle.delete()
+            raise Refused("malformed", f"cron: {spec.cron_expressions[0]} never comes.", "cron")
     except RPCError as error:
         if error.status == RPCStatusCode.INVALID_ARGUMENT and "time zone" in error.message:
             why = f"timezone: {spec.time_zone_name!r} is no time zone, such as Asia/Shanghai."

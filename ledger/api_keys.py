@@ -58,6 +58,28 @@ class ApiKeys(RegisterPart):
             *(key_id, name, digest, merchant_id, list(scopes), by, expires_at, now, line),
         )
 
+    async def follow(
+        self,
+        old: ApiKey,
+        old_ends: datetime,
+        key_id: str,
+        digest: bytes,
+        *,
+        by: str,
+        expires_at: datetime | None,
+        now: datetime,
+    ) -> None:
+        """Add a key like an old one, which ends by then, as the owner: both or neither.
+
+        Args:
+            digest: as for `add`.
+        """
+        await self._call(
+            "SELECT add_api_key($1, $2, $3, $4, $5, $6, $7, $8, $9), end_api_key($10, $11, $6)",
+            *(key_id, old.name, digest, old.merchant_id, list(old.scopes), by, expires_at, now, old.line),
+            *(old.key_id, old_ends),
+        )
+
     async def end(self, key_id: str, at: datetime, by: str) -> bool:
         """Let a key end by then, as the owner. False: it is not known, or ends earlier."""
         return bool(await self._call("SELECT end_api_key($1, $2, $3)", key_id, at, by))

@@ -208,6 +208,8 @@ def test_a_key_does_what_its_scopes_say_until_it_ends(shop: Http, http_client: h
     listed = str(ask("keys", "list"))
     assert old.key_id in listed
     assert old.key not in listed
+    ended = {key["key_id"]: key["ended_by"] for key in ask("keys", "list")["keys"]}
+    assert (ended[old.key_id], ended[fresh["key_id"]]) == ("ann", None)
 
 
 def test_a_key_that_ends_is_followed_by_one_with_an_end_of_its_own() -> None:
