@@ -70,7 +70,9 @@ def group_of(sentences: Mapping[str, str]) -> type[TyperGroup]:
 
         def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
             """The context of a run; see `_said_in`."""
-            LANGUAGE.set("en")  # until the options before the command are read
+            # A wrong option before the command is refused in the terminal's language: no other is known yet.
+            (locale,) = (option for option in self.params if option.name == "locale")
+            LANGUAGE.set(language_of_locale(locale.resolve_envvar_value(self.context_class(self))))
             with _said_in(args):
                 found = super().make_context(info_name, list(args), parent=parent, **extra)
             found.meta[_ARGUMENTS] = list(args)

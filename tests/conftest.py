@@ -38,6 +38,7 @@ OF_TESTS = (
 )
 """Plugins of the processes that run tests. The one that only divides a run begins without them, two seconds earlier."""
 
+os.environ["LC_ALL"] = "C.UTF-8"  # commands speak the language of the terminal
 keep_bytecode()
 keep_in_memory()
 gc.disable()  # while all files are read: what they make stays; see `sharing.pytest_collection_finish`

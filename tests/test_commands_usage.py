@@ -96,6 +96,9 @@ def test_a_chinese_terminal_is_spoken_to_in_chinese_unless_told_otherwise() -> N
         return CliRunner().invoke(app, list(arguments), env=environment).stderr.splitlines()[-1]
 
     assert said("show", "--colour") == "错误：没有选项 --colour。"
+    assert said("--colour") == "错误：没有选项 --colour。"
+    assert said("ordrs").startswith("错误：")
+    assert said("--lang", "fr", "orders").startswith("错误：")
     assert said("orders", "--merchant", "m 7").startswith("malformed (merchant): 内容无法识别。")
     assert said("--lang", "en", "show", "--colour") == "Error: No such option: --colour"
     assert said("show", "A 1", "--lang", "en").startswith("malformed (id): id: ")
