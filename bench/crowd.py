@@ -32,7 +32,7 @@ LOOKS_TAKE = 0.02
 """The part of the time that a look at the books may take: it reads all movements, which are many in the end."""
 LOOK_AT_LEAST = 2.0
 """Seconds after which there is a look in any case."""
-TELL_EVERY = 10.0
+LINE_EVERY = 10.0
 """Seconds between two lines of progress."""
 WORKER = ("worker.py",)
 """The product's worker."""
@@ -73,12 +73,12 @@ class Crowd:
         return int(await self.pool.fetchval(count, what))
 
     async def until_moved(self, what: str, orders: int, within: float) -> float:
-        """Wait until so many orders have this movement; seconds.
+        """Wait until so many orders have this movement; seconds, too many by at most `LOOK_AT_LEAST`.
 
         Raises:
             TimeoutError: they have not by then.
         """
-        began = told = time.perf_counter()
+        began = last_line = time.perf_counter()
         async with asyncio.timeout(within):
             while True:
                 looked = time.perf_counter()
@@ -86,9 +86,9 @@ class Crowd:
                 now = time.perf_counter()
                 if moved >= orders:
                     return now - began
-                if now - told >= TELL_EVERY:
+                if now - last_line >= LINE_EVERY:
                     print(f"  {what}: {moved:,} of {orders:,} after {now - began:.0f} s", file=sys.stderr)
-                    told = now
+                    last_line = now
                 await asyncio.sleep(min(max(LOOK_EVERY, (now - looked) / LOOKS_TAKE), LOOK_AT_LEAST))
 
     async def until_polled(self, check: Callable[[], None]) -> None:

@@ -67,7 +67,7 @@ _REVIEWS = """
     WHERE p.kind = 'held'
 """
 _STATEMENTS = """
-    CREATE TEMPORARY TABLE told AS
+    CREATE TEMPORARY TABLE stated AS
     SELECT 'channel' AS scope, 'wechat' AS name, 'pay-' || id AS line_id, 'payment' AS kind, 'pay-' || id AS key,
            total AS amount, at FROM plan
     UNION ALL
@@ -79,16 +79,16 @@ _STATEMENTS = """
     WITH loads AS (
         INSERT INTO statement_loads (scope, name, loaded_at, lines, moved)
         SELECT scope, name, max(at), count(*), jsonb_build_object('CNY', sum(stated_cash(kind, amount::BIGINT)))
-        FROM told GROUP BY scope, name RETURNING scope, name, load_no
+        FROM stated GROUP BY scope, name RETURNING scope, name, load_no
     )
     INSERT INTO statement_lines (scope, name, line_id, kind, key, amount_minor, currency, at, loaded_at, load_no)
     SELECT t.scope, t.name, t.line_id, t.kind, t.key, t.amount, 'CNY', t.at, t.at, l.load_no
-    FROM told t JOIN loads l USING (scope, name);
+    FROM stated t JOIN loads l USING (scope, name);
     -- One period from the first chunk on: one of each chunk would be compared anew, with all that was booked in it.
     INSERT INTO statement_periods (scope, name, since, until, loaded_at)
     SELECT t.scope, t.name, min(t.at) - INTERVAL '30 days', min(t.at) + INTERVAL '1000 days', min(t.at)
-    FROM told t WHERE NOT EXISTS (SELECT FROM statement_periods) GROUP BY t.scope, t.name;
-    DROP TABLE told
+    FROM stated t WHERE NOT EXISTS (SELECT FROM statement_periods) GROUP BY t.scope, t.name;
+    DROP TABLE stated
 """
 
 

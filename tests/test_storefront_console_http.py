@@ -174,6 +174,8 @@ def test_staff_of_a_merchant_withdraw_once_however_often_they_send(browser: http
     assert browser.get(f"/console/withdrawals/{kept['withdrawal_id']}").status_code == 200
     assert browser.get("/console/merchants/m-8/withdraw").status_code == 404
     assert browser.get("/console/reviews").status_code == 404
+    heading = browser.get("/console/withdrawals?merchant=m-8").text.partition("<h1>")[2].partition("</h1>")[0]
+    assert "m-8" not in heading, "what stands below is of their own merchant"
     statement = browser.get("/console/merchants/m-7/statement?format=csv")
     assert (statement.headers["content-type"], statement.text.count("\r\n") > 3) == ("text/csv; charset=utf-8", True)
 

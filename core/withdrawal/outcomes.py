@@ -25,9 +25,9 @@ def learn(state: WithdrawalState, number: int, result: PayoutResult, now: dateti
     if result.outcome in {"paid", "returned"}:
         if disagrees(state, result):
             state = mark_unknown(state, attempt, now)
-            told = state.net_minor if result.amount_minor is None else result.amount_minor
+            amount = state.net_minor if result.amount_minor is None else result.amount_minor
             # A rail that names no currency means that of its instruction.
-            paid = format_minor(told, result.currency or state.withdrawal.currency)
+            paid = format_minor(amount, result.currency or state.withdrawal.currency)
             return state.stop_for("amount_disagrees", "operator", now, key=attempt.key, told=paid)
         state = mark_paid(state, attempt.changed(reference=result.reference), now)
         return _learn_after_paid(state, state.attempt(number), result, now)

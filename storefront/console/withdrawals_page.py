@@ -36,6 +36,8 @@ async def withdrawals_page(visit: Visit) -> Response:
     """Withdrawals by state: those that wait for an approval unless the address says otherwise."""
     shown_first = "in_approval" if visit.who.is_staff else "all"
     state, merchant = visit.chosen("state", CHOICES) or shown_first, _merchant(visit)
+    if not visit.who.is_staff:
+        merchant = ""  # they see their own alone
     rows = await visit.lists.withdrawals.rows(
         merchant_id=visit.who.known.merchant_id or merchant or None,
         state_name=state if state in PHASES else None,
