@@ -146,6 +146,23 @@ async def test_a_merchant_who_has_and_owes_is_found(database: Database, book: Bo
     }
 
 
+async def test_more_discount_than_the_order_names_is_found(database: Database, book: Book, register: Register) -> None:
+    """Also where each movement alone gives no more than that: no other proof sees it."""
+    discount: dict[str, Any] = {"discount_minor": 30, "discount_funded_by": "platform", "total_minor": 970}
+    order = await funded(register, book, paid=970, **discount)
+    await credit(book, order, discount=30)
+    await settle(book, order)
+    since = await _proven_now(database, register)
+    again = [Leg("expense/discount", "merchant/m-1/available", 30)]
+    await Book(database.owner).post_all([adjustment("order/A1/claim_back/1", "CNY", NOW, again)])
+    database.broken = True
+    failing = await _failing(database)
+    assert failing.keys() == {"given_back"}
+    assert [(row["discount_minor"], row["own_discount_minor"]) for row in failing["given_back"]] == [(60, 30)]
+    async with long_reads(database.pool) as reads:
+        assert _against(await prove_part(reads, since)).keys() == {"given_back"}
+
+
 async def test_evidence_is_the_first_rows_only(database: Database, book: Book, register: Register) -> None:
     for n in range(EVIDENCE_MAX + 3):
         legs = [Leg("psp/wechat", f"order/X{n:02}/escrow", 1)]
