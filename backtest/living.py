@@ -13,8 +13,7 @@ from itertools import groupby
 from typing import Any
 
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
-from temporalio.service import RPCError, RPCStatusCode
-from temporalio.testing import TimeSkipper
+from temporalio.service import RPCError
 
 import gateway
 from backtest.building import CARRIER, order_of, return_waybill_of, sends_back, waybill_of
@@ -63,12 +62,11 @@ class PastStage:
         self._client = client
         self._world = world
         self._policy = policy
-        self._skipper = TimeSkipper(client)
 
     async def live(self, past: PastOrder) -> Life:
         """Play one paid order from its payment to its end. Never raises: a failure is recorded in the result."""
         life = Life(past, order_of(past, datetime.now(UTC), self._policy.name))
-        player = _Player(self._client, self._world, self._skipper, life)
+        player = _Player(self._client, self._world, life)
         try:
             await player.play(timeline(past), _time_to_end(self._policy))
         except Exception as error:  # one order's failure is reported; the others go on
@@ -99,8 +97,8 @@ def _time_to_end(policy: Policy) -> timedelta:
 class _Player:
     """One order, with the people who act on it."""
 
-    def __init__(self, client: Client, world: WorldClient, skipper: TimeSkipper, life: Life) -> None:
-        self._client, self._world, self._skipper, self._life = client, world, skipper, life
+    def __init__(self, client: Client, world: WorldClient, life: Life) -> None:
+        self._client, self._world, self._life = client, world, life
         self._paid_at = life.order.payment.paid_at
         self._waybill = waybill_of(life.order.order_id)
         self._skipped = timedelta()
@@ -133,10 +131,8 @@ class _Player:
 
     async def _skip(self, handle: WorkflowHandle[Any, Any], ahead: timedelta) -> None:
         try:
-            self._ended = not await self._skipper.fast_forward(handle, ahead)
-        except RPCError as error:
-            if error.status != RPCStatusCode.NOT_FOUND:
-                raise
+            self._ended = not await gateway.skip_time(self._client, handle.id, ahead)
+        except Refused:
             self._ended = True
         self._skipped += ahead
 

@@ -27,7 +27,6 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.client import Interceptor as ClientInterceptor
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.runtime import MetricBuffer, Runtime, TelemetryConfig
-from temporalio.testing import TimeSkipper
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 from temporalio.worker import Interceptor as WorkerInterceptor
 
@@ -158,7 +157,6 @@ class Lives:
         self, client: Client, pool: asyncpg.Pool[Any], stack: LocalStack, calls: Calls, desk: PushDesk
     ) -> None:
         self._client, self._pool, self._stack, self._calls, self._desk = client, pool, stack, calls, desk
-        self._skipper = TimeSkipper(client)
         self._commands = 0
 
     async def cheapest(self, name: str) -> Figures:
@@ -175,7 +173,7 @@ class Lives:
         order = await self._shipped(order_id, POLLED)
         async for scans in self._scanned(order, PARTS):
             await self._stack.world.add_scans(POLLED, waybill_of(order_id), scans)
-        await self._skipper.fast_forward(order, timedelta(hours=12))
+        await gateway.skip_time(self._client, order.id, timedelta(hours=12))
         return await self._ended(order, order_id)
 
     async def push(self, order_id: str) -> Figures:
@@ -207,14 +205,14 @@ class Lives:
         """Let the scans happen, each part of them at the time of its last."""
         began, passed = datetime.now(UTC), 0.0
         for part in parts:
-            await self._skipper.fast_forward(order, timedelta(hours=part[-1][0] - passed))
+            await gateway.skip_time(self._client, order.id, timedelta(hours=part[-1][0] - passed))
             passed = part[-1][0]
             yield [_scan(began, *scan) for scan in part]
 
     async def _ended(self, handle: WorkflowHandle[Any, Any], order_id: str) -> Figures:
         await self._until(order_id, "audit = 'approved' AND receipt = 'awaited'")
         await self._send("confirm_receipt", "buyer", order_id)
-        await self._skipper.fast_forward(handle, TO_THE_END)
+        await gateway.skip_time(self._client, handle.id, TO_THE_END)
         await handle.result()
         history = (await handle.fetch_history()).events
         parts = actions_of(history, self._calls.taken())

@@ -13,7 +13,6 @@ import asyncpg
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client
-from temporalio.testing import TimeSkipper
 
 import gateway
 from bench.engines import Product, bench_order, until
@@ -58,7 +57,7 @@ class OrderCounter:
         await until(lambda: self._pool.fetchval(waits, order_id))
         await self._product.ship(order_id)
         await self._product.confirm(order_id)
-        await TimeSkipper(self._client).fast_forward(handle, TO_THE_END)
+        await gateway.skip_time(self._client, handle.id, TO_THE_END)
         await handle.result()
         round_trips = self._counted.round_trips - before
         history = (await handle.fetch_history()).events

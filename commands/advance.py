@@ -12,15 +12,12 @@ from commands.console import JsonFlag, command, print_answer
 from commands.reading import Subject, duration_of, subject_of
 from commands.service import temporal
 from commands.views import deadline_line
-from core.errors import Misconfigured, Refused, Unavailable
+from core.errors import Refused
 from core.reasons import SENTENCES
 from core.texts import clock
 
 if TYPE_CHECKING:
     from temporalio.client import Client
-
-NOT_ALLOWED = {"UNIMPLEMENTED", "INVALID_ARGUMENT", "FAILED_PRECONDITION", "PERMISSION_DENIED"}
-"""The messages of servers that do not allow time skipping."""
 
 
 @command
@@ -49,27 +46,17 @@ async def advance(
 
 
 async def skip(client: Client, about: Subject, ahead: timedelta) -> None:
-    """Let time pass for one workflow, and return when everything that fell due has begun.
+    """Let time pass for one order or withdrawal; it may end meanwhile.
 
     Raises:
         Refused: `not_running`: the workflow is over or never existed.
         Misconfigured: this Temporal does not allow time skipping.
+        Unavailable: Temporal did not answer.
     """
-    from temporalio.client import WorkflowExecutionStatus
-    from temporalio.service import RPCError
-    from temporalio.testing import TimeSkipper
-
-    handle = client.get_workflow_handle(about.workflow_id)
-    status = await gateway.status_of(client, about.workflow_id)
-    if status is None:
-        raise Refused("not_running", f"{SENTENCES['not_running']} {about.workflow_id}")
-    if status != WorkflowExecutionStatus.RUNNING:
-        raise Refused("not_running", f"The workflow of {about.noun} {about.id} has ended: its clock stands still.")
     try:
-        await TimeSkipper(client).fast_forward(handle, ahead)
-    except RPCError as error:
-        if error.status.name in NOT_ALLOWED:
-            raise Misconfigured(
-                f"This Temporal does not let time be skipped ({error.message}). The local stack does: starter.py up."
-            ) from None
-        raise Unavailable(f"Temporal did not answer: {error.message}") from None
+        await gateway.skip_time(client, about.workflow_id, ahead)
+    except Refused as refused:
+        if await gateway.status_of(client, about.workflow_id) is None:
+            raise Refused(refused.code, f"{SENTENCES['not_running']} {about.workflow_id}") from None
+        message = f"The workflow of {about.noun} {about.id} has ended: its clock stands still."
+        raise Refused(refused.code, message) from None

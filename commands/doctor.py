@@ -12,7 +12,7 @@ from commands.postgres_findings import DoctorFinding, look_at_database
 from commands.restore_findings import look_for_restore
 from commands.service import ANSWER_WITHIN
 from core.addresses import shown_url, split_login
-from core.errors import DakuanError
+from core.errors import DakuanError, Refused
 from core.texts import clock
 from screens import Cell, Listing, table
 
@@ -186,17 +186,14 @@ async def _failing(client: Client) -> tuple[bool, str]:
 
 async def _skipping(client: Client) -> tuple[bool, str]:
     """Whether time may be skipped, asked by a request about a workflow that cannot exist: it is refused either way,
-    as not found where skipping is allowed.
+    as not running where skipping is allowed.
     """
-    from temporalio.service import RPCError, RPCStatusCode
-    from temporalio.testing import TimeSkipper
-
     try:
-        await TimeSkipper(client).fast_forward(client.get_workflow_handle("doctor/none"), timedelta(seconds=1))
-    except RPCError as error:
-        if error.status == RPCStatusCode.NOT_FOUND:
-            return True, "allowed"
-        return False, error.message
+        await gateway.skip_time(client, "doctor/none", timedelta(seconds=1))
+    except Refused:
+        return True, "allowed"
+    except DakuanError as error:
+        return False, str(error)
     return True, "allowed"
 
 

@@ -13,7 +13,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from temporalio.client import Client, WorkflowHandle
-from temporalio.testing import TimeSkipper
 
 import gateway
 from core.audit.waybills import carrier as known_carrier
@@ -74,10 +73,6 @@ class Stage:
     server: Postgres | None = None
     dispute_secret: str = field(default="", repr=False)
     http: HttpAccess | None = None
-    skipper: TimeSkipper = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.skipper = TimeSkipper(self.client)
 
     async def policy_of(self, text: str) -> str:
         """Register a policy for a story; returns its name."""
@@ -279,8 +274,13 @@ class StagedOrder:
         self.skipped += timedelta(days=days)
 
     async def skip(self, handle: WorkflowHandle[Any, Any], length: timedelta) -> None:
-        """Days pass for one workflow."""
-        await self.stage.skipper.fast_forward(handle, length)
+        """Days pass for one workflow; it may end meanwhile.
+
+        Raises:
+            Refused: `not_running`: it has ended.
+            Unavailable: Temporal did not answer.
+        """
+        await gateway.skip_time(self.stage.client, handle.id, length)
 
     async def state(self) -> dict[str, Any]:
         """The order's own view."""

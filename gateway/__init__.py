@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from gateway.sending import recheck_withdrawal, send, signal
     from gateway.setting_back import ahead_of, moved_since, set_back
     from gateway.sightings import last_event_at, last_proof, newest, sighting
+    from gateway.skipping import skip_time
     from gateway.starting import (
         refund_order,
         report_chargeback,
@@ -70,6 +71,7 @@ __all__ = [
     "sighting",
     "signal",
     "signal_reopening",
+    "skip_time",
     "start_account_drop",
     "start_order",
     "start_payment_return",
@@ -137,6 +139,7 @@ _NAMES = {
         "newest",
         "sighting",
     ),
+    "skipping": ("skip_time",),
     "starting": (
         "refund_order",
         "report_chargeback",

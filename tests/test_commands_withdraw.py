@@ -216,6 +216,7 @@ def test_a_report_after_the_end_is_taken_by_the_command_line(earner: tuple[str, 
     key = state["attempts"][0]["key"]
     ask("advance", subject, "12d")
     shown(subject, "final")
+    assert refusal("advance", subject, "1h") == "not_running"
     body = f'{{"event_id": "ev-1", "key": "{key}", "outcome": "returned", "amount_minor": 700, "currency": "CNY"}}'
     output = ask("send", "report_payout", subject, "--as", "rail:sandbox", "--body", body, "--signal")
     assert output["outcome"] == "sent"

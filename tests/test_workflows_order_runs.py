@@ -15,6 +15,7 @@ from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import ResetReapplyExcludeType
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
+from temporalio.testing import TimeSkipper
 from temporalio.worker import Replayer
 from waiting import WITHIN
 
@@ -357,7 +358,7 @@ async def test_a_deadline_that_passed_while_no_worker_ran_moves_and_the_order_re
         old = datetime.fromisoformat((await order.state())["ship_by"])
     skipping = asyncio.create_task(order.days(1.5))
     away = old + timedelta(milliseconds=300)
-    assert await until(lambda: stage.skipper.get_current_time(order.handle), lambda now: now > away)
+    assert await until(lambda: TimeSkipper(stage.client).get_current_time(order.handle), lambda now: now > away)
     skipping.cancel()
     async with stage.worker(cached=0):
         state = await until(order.state, lambda state: state["ship_by"] != old.isoformat())
