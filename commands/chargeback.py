@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import gateway
-from commands.console import Failed, JsonFlag, command, error_view, print_answer, wants_json
+from commands.console import Failed, JsonFlag, command, error_view, language_of, print_answer, wants_json
+from commands.headings import print_in
 from commands.link import books
 from commands.reading import actor_of, id_of, read_message
 from commands.service import temporal, why_idle
@@ -80,7 +81,9 @@ async def _send_one(order_id: str, report: ReportChargeback) -> None:
     if one.refused is not None:
         raise one.refused
     view = {"order_id": order_id, "command_id": report.command_id, **one.answer}
-    print_answer(view, lambda console: console.print(answer_facts(f"chargeback {report.case_reference}", view)))
+    language = language_of(None)
+    shown = answer_facts(report.verb, report.case_reference, view, language)
+    print_answer(view, lambda console: print_in(console, shown, language))
 
 
 async def _send_several(report: ReportChargeback, reports: Reports, currency: str, *, dry_run: bool) -> None:

@@ -21,10 +21,11 @@ import typer
 
 from commands.group import LANGUAGE, MISUSED
 from core.addresses import hide_passwords
-from core.errors import DakuanError, Misconfigured, Refused, Unavailable
+from core.errors import BadInput, DakuanError, Misconfigured, Refused, Unavailable
 from core.reason_details import field_zh
 from core.reason_texts import REASONS
 from core.reasons import SENTENCES, in_chinese
+from core.texts import Language
 from screens import clean, screen
 
 if TYPE_CHECKING:
@@ -37,6 +38,10 @@ INTERRUPTED = 130
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Answer in JSON, for scripts.")]
 """The parameter that every command has, by the name `as_json`."""
+LangOption = Annotated[
+    str | None,
+    typer.Option("--lang", help="Sentences and headings in `en` or `zh`; else as before the command."),
+]
 
 _as_json: ContextVar[bool] = ContextVar("as_json", default=False)
 _in_chinese: ContextVar[bool] = ContextVar("in_chinese", default=False)
@@ -164,6 +169,20 @@ def print_line(line: str) -> None:
 def speaks_chinese() -> bool:
     """Whether this run speaks Chinese to a person."""
     return _in_chinese.get()
+
+
+def language_of(lang: str | None) -> Language:
+    """`en` or `zh`; None: that of the whole command line.
+
+    Raises:
+        BadInput: another language.
+    """
+    chosen = LANGUAGE.get() if lang is None else lang
+    if chosen == "en":
+        return "en"
+    if chosen == "zh":
+        return "zh"
+    raise BadInput(f"--lang: {lang!r} is not a language we speak; en or zh")
 
 
 def wants_json() -> bool:

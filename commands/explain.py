@@ -6,9 +6,8 @@ from typing import Annotated
 
 import typer
 
-from commands.console import JsonFlag, command, print_answer
+from commands.console import JsonFlag, LangOption, command, language_of, print_answer
 from commands.headings import print_in
-from commands.reviews import LangOption, language_of
 from core.codes import KINDS_OF_CODES, Meaning, likely, meanings, meanings_of
 from core.errors import BadInput
 from core.texts import Language

@@ -105,16 +105,11 @@ CHINESE: Mapping[str, str] = {
     "opened": "下单时间",
     "requested by": "申请人",
     "requested": "申请时间",
-    # in titles
-    "not asked yet": "尚未查询",
-    "polled": "查询于",
-    "pushed": "推送于",
-    "reported": "上报于",
-    "found": "有轨迹",
-    "no_trace": "无轨迹",
+    # the answer to a command
+    "command_id": "命令编号",
+    "order_id": "订单",
 }
 """By the English heading."""
-_IN_TITLES = re.compile(r"\b(not asked yet|polled|pushed|reported|found|no_trace)\b")
 _TITLES: tuple[tuple[str, str], ...] = (
     (r"Order (\S+)", r"订单 \1"),
     (r"Withdrawal (\S+)", r"提现 \1"),
@@ -138,7 +133,7 @@ def in_chinese(heading: str) -> str:
         return CHINESE[heading]
     for pattern, chinese in _TITLES:
         if (matched := re.fullmatch(pattern, heading)) is not None:
-            return _IN_TITLES.sub(lambda word: CHINESE[word[0]], matched.expand(chinese))
+            return matched.expand(chinese)
     return heading
 
 

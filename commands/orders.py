@@ -6,11 +6,10 @@ from typing import Annotated
 
 import typer
 
-from commands.console import JsonFlag, command, print_answer
+from commands.console import JsonFlag, command, language_of, print_answer
 from commands.headings import print_in
 from commands.link import copies
 from commands.reading import id_of
-from commands.reviews import language_of
 from commands.views import due_line, worded
 from core.audit.normalising import normalise
 from core.codes import likely_holds

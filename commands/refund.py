@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import typer
 
 import gateway
-from commands.console import JsonFlag, command, print_answer
+from commands.console import JsonFlag, command, language_of, print_answer
+from commands.headings import print_in
 from commands.link import known_order
 from commands.reading import actor_of, id_of, read_message
 from commands.service import temporal, why_idle
@@ -54,7 +55,9 @@ async def refund(
             raise Unavailable(f"{why} Nothing was sent.")
         answer = await gateway.refund_order(client, known, checked.model_dump(mode="json"))
     view = {"command_id": checked.command_id, **answer}
-    print_answer(view, lambda console: console.print(answer_facts(f"refund {order}", view)))
+    language = language_of(None)
+    shown = answer_facts("refund_order", order, view, language)
+    print_answer(view, lambda console: print_in(console, shown, language))
 
 
 def _line(text: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import gateway
-from commands.console import Failed, JsonFlag, command, print_answer, print_line, wants_json
+from commands.console import Failed, JsonFlag, command, language_of, print_answer, print_line, wants_json
 from commands.days import moment_of
+from commands.headings import print_in
 from commands.link import books
 from commands.lost import (
     KINDS,
@@ -33,6 +34,7 @@ from commands.set_back import set_all_back
 from commands.views import holds_table, order_facts, withdrawal_facts
 from core.errors import Refused, Unavailable
 from core.reasons import SENTENCES
+from core.texts import Language
 from screens import counted, error_screen, table
 
 if TYPE_CHECKING:
@@ -81,8 +83,14 @@ async def rescue(
         return
     about = subject_of(subject)
     view = await (_rescue_withdrawal(about) if about.is_withdrawal else _rescue_order(about))
-    show = withdrawal_facts if about.is_withdrawal else order_facts
-    print_answer(view, lambda console: console.print(show(view["state"]), holds_table(view["holds"])))
+    language = language_of(None)
+    print_answer(view, lambda console: _show_one(console, about, view, language))
+
+
+def _show_one(console: Console, about: Subject, view: Mapping[str, Any], language: Language) -> None:
+    glance = withdrawal_facts if about.is_withdrawal else order_facts
+    print_in(console, glance(view["state"], language), language)
+    print_in(console, holds_table(view["holds"], language), language)
 
 
 # --- one -------------------------------------------------------------------------------------------------

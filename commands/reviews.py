@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from commands.console import JsonFlag, command, print_answer
-from commands.group import LANGUAGE
+from commands.console import JsonFlag, LangOption, command, language_of, print_answer
 from commands.headings import print_in
 from commands.link import books
 from commands.traces import trace_table
 from commands.views import reason_sentences
-from core.errors import BadInput, Refused
+from core.errors import Refused
 from core.money import format_minor
 from core.names import name_of
 from core.reasons import SENTENCES
@@ -27,11 +26,6 @@ if TYPE_CHECKING:
 
     from ledger.register import Register
     from ledger.reviews import Review
-
-LangOption = Annotated[
-    str | None,
-    typer.Option("--lang", help="Sentences and headings in `en` or `zh`; else as before the command."),
-]
 
 
 @command
@@ -71,20 +65,6 @@ async def reviews(
         if (seen := traces.get((view["order_id"], view["parcel_id"]))) is not None:
             view["traces"] = seen
     print_answer(views, lambda console: _show(console, views, language))
-
-
-def language_of(lang: str | None) -> Language:
-    """`en` or `zh`; None: that of the whole command line.
-
-    Raises:
-        BadInput: another language.
-    """
-    chosen = LANGUAGE.get() if lang is None else lang
-    if chosen == "en":
-        return "en"
-    if chosen == "zh":
-        return "zh"
-    raise BadInput(f"--lang: {lang!r} is not a language we speak; en or zh")
 
 
 async def _take(register: Register, queue: list[Review], reviewer: str, *, give_back: bool) -> None:
@@ -171,4 +151,5 @@ def _show(console: Console, views: list[dict[str, Any]], language: Language) -> 
     print_in(console, queue, language)
     for view in views:
         if "traces" in view:
-            print_in(console, trace_table(f"{view['parcel_id']} of {view['order_id']}", view["traces"]), language)
+            parcel = f"{view['parcel_id']} of {view['order_id']}"
+            print_in(console, trace_table(parcel, view["traces"], language), language)

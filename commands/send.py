@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import gateway
-from commands.console import JsonFlag, Malformed, command, print_answer
+from commands.console import JsonFlag, Malformed, command, language_of, print_answer
+from commands.headings import print_in
 from commands.link import books
 from commands.reading import Subject, actor_of, id_of, read_message, read_text, subject_of
 from commands.service import temporal, why_idle
@@ -47,7 +48,9 @@ async def send(
                 raise Unavailable(f"{why} Nothing was sent.")
             answer = await _answer(client, about, checked, payload)
     view = {"command_id": checked.command_id, **answer}
-    print_answer(view, lambda console: console.print(answer_facts(f"{verb} {subject}", view)))
+    language = language_of(None)
+    shown = answer_facts(verb, subject, view, language)
+    print_answer(view, lambda console: print_in(console, shown, language))
 
 
 async def _answer(client: Client, about: Subject, checked: Command, payload: dict[str, Any]) -> dict[str, Any]:

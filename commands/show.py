@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import gateway
-from commands.console import JsonFlag, command, print_answer
+from commands.console import JsonFlag, LangOption, command, error_view, language_of, print_answer
 from commands.headings import print_in
 from commands.link import books
 from commands.reading import Subject, subject_of
-from commands.reviews import LangOption, language_of
 from commands.service import temporal, why_idle
 from commands.traces import trace_table
 from commands.views import (
@@ -29,11 +28,12 @@ from commands.views import (
     retries_table,
     transfers_table,
     withdrawal_facts,
+    worded,
 )
 from core.errors import Refused, Unavailable
 from core.money import format_minor
 from core.reasons import SENTENCES
-from core.texts import Language
+from core.texts import Help, Language
 from wiring.tracing import traces_of
 
 if TYPE_CHECKING:
@@ -48,6 +48,22 @@ GONE = "gone"
 """The status of a workflow that Temporal does not have, or no longer has."""
 UNKNOWN = "unknown"
 """The status of a workflow while Temporal does not answer."""
+
+UNCLAIMED = Help(
+    "{} of its payment is no order's: python starter.py basket {}",
+    "该笔支付中有 {} 无订单认领：python starter.py basket {}",
+)
+NOT_THERE = Help(
+    "Its workflow is not in Temporal. This is what the register has.", "Temporal 中没有其工作流，以下为登记内容。"
+)
+SILENT = Help(
+    "Its workflow cannot answer: {} This is what the register has.", "其工作流无法答复，以下为登记内容。原因：{}"
+)
+UNTENDED = Help(
+    "No workflow looks after it: it is {}. What helps: python starter.py rescue {}",
+    "没有工作流处理它（{}）。处理办法：python starter.py rescue {}",
+)
+"""What is said before the rest: its money may wait for someone."""
 
 
 @command
@@ -126,7 +142,8 @@ async def _from_register(register: Register, about: Subject, why: Refused | Unav
     if view is None:
         code = "not_running" if about.is_withdrawal else "unknown_order"
         raise Refused(code, f"{SENTENCES[code]} {about.id}", "id")
-    return {"source": "register", "why": str(why) if why else None, **view}
+    said = error_view(why) if why else {}
+    return {"source": "register", "why": said.get("message"), "why_zh": said.get("message_zh"), **view}
 
 
 async def _stored_order(register: Register, order_id: str) -> dict[str, Any] | None:
@@ -170,7 +187,7 @@ def _plain(holds: Sequence[HoldView]) -> list[dict[str, Any]]:
 
 def _show(console: Console, about: Subject, view: dict[str, Any], money: Money, language: Language) -> None:
     state = view["state"]
-    for line in _warnings(about, view):
+    for line in _warnings(about, view, language):
         console.print(line, style="yellow")
     print_in(
         console, withdrawal_facts(state, language) if about.is_withdrawal else order_facts(state, language), language
@@ -180,11 +197,11 @@ def _show(console: Console, about: Subject, view: dict[str, Any], money: Money, 
     for shown in (
         parcels_table(parcels, language) if parcels else None,
         findings,
-        *(trace_table(parcel, sources) for parcel, sources in view["traces"].items()),
+        *(trace_table(parcel, sources, language) for parcel, sources in view["traces"].items()),
         late_table(parcels, state.get("cases", ()), language),
         refunds_table(state, language) if state.get("refunds") else None,
         cases_table(state["cases"], state["order"]["currency"], language) if state.get("cases") else None,
-        payouts_table(state["attempts"]) if state.get("attempts") else None,
+        payouts_table(state["attempts"], language) if state.get("attempts") else None,
         holds_table(view["holds"], language) if view["holds"] else None,
         retries_table(view["retries"]) if view.get("retries") else None,
         journal_table(view["journal"], language) if view["journal"] else None,
@@ -195,14 +212,15 @@ def _show(console: Console, about: Subject, view: dict[str, Any], money: Money, 
             print_in(console, shown, language)
 
 
-def _warnings(about: Subject, view: dict[str, Any]) -> Iterator[str]:
+def _warnings(about: Subject, view: dict[str, Any], language: Language) -> Iterator[str]:
+    def said(warning: Help, *known: str) -> str:
+        return str(getattr(warning, language)).format(*known)
+
     if rest := view.get("unclaimed"):
-        amount = format_minor(rest["rest_minor"], rest["currency"])
-        yield f"{amount} of its payment is no order's: python starter.py basket {rest['payment']}"
+        yield said(UNCLAIMED, format_minor(rest["rest_minor"], rest["currency"]), rest["payment"])
     if view["source"] == "register":
-        why = "is not in Temporal." if view["workflow"] == GONE else f"cannot answer: {view['why']}"
-        yield f"Its workflow {why} This is what the register has."
+        why = (view["why_zh"] if language == "zh" else None) or view["why"]
+        yield said(NOT_THERE) if view["workflow"] == GONE else said(SILENT, why)
     if view["workflow"] not in {"running", "completed", UNKNOWN} and not view["state"].get("closed"):
         subject = about.workflow_id if about.is_withdrawal else about.id
-        helps = f"python starter.py rescue {subject}"
-        yield f"No workflow looks after it: it is {view['workflow']}. What helps: {helps}"
+        yield said(UNTENDED, worded("workflow", view["workflow"], language), subject)

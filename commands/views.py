@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from core.audit.explain import advice, sentence
+from core.audit.explain import advice, sentence, title
 from core.money import format_minor
-from core.names import name_of
+from core.names import actor_name, entry_name, name_of
 from core.texts import Language, clock, listed
 from screens import Facts, Listing, facts, table
 
@@ -35,9 +35,12 @@ def worded(section: str, code: str | None, language: Language) -> str:
     return (code or "") if language == "en" or not code else name_of(section, code, language)
 
 
-def answer_facts(title: str, answer: Mapping[str, Any]) -> Facts:
+def answer_facts(verb: str, subject: str, answer: Mapping[str, Any], language: Language) -> Facts:
     """A command's answer, its deadline as people read it."""
-    return facts(title, {**answer, "next_deadline": deadline_line(answer)})
+    sections = ("outcome", "phase", "audit", "receipt")
+    said = {section: worded(section, answer[section], language) for section in sections if section in answer}
+    due = deadline_line(answer, language)
+    return facts(f"{worded('verb', verb, language)} {subject}", {**answer, **said, "next_deadline": due})
 
 
 def order_facts(state: Mapping[str, Any], language: Language = "en") -> Facts:
@@ -104,16 +107,21 @@ def holds_table(holds: Sequence[Mapping[str, Any]], language: Language = "en") -
         ("reason", "how much", "since", "expected by", "who can act", "what helps"),
         [
             (
-                hold["reason"],
+                worded("hold", hold["reason"], language),
                 format_minor(hold["amount_minor"], hold["currency"]) if hold.get("amount_minor") is not None else "",
                 clock(hold["since"]),
                 clock(hold.get("expected_release")),
-                hold["who_can_act"],
+                _who(hold["who_can_act"], language),
                 (hold.get("what_helps_zh") if language == "zh" else None) or hold["what_helps"],
             )
             for hold in holds
         ],
     )
+
+
+def _who(who: str, language: Language) -> str:
+    """A role and an id, `operator:ann`: in Chinese the role by its name."""
+    return who if language == "en" else actor_name(who, language)
 
 
 def parcels_table(parcels: Sequence[Mapping[str, Any]], language: Language = "en") -> Listing:
@@ -124,21 +132,28 @@ def parcels_table(parcels: Sequence[Mapping[str, Any]], language: Language = "en
         [
             (
                 parcel["parcel_id"],
-                parcel["carrier"],
+                _carrier(parcel["carrier"], language),
                 parcel["waybill"],
                 worded("audit", "ended" if parcel.get("ended") else parcel["audit"], language),
                 clock((parcel.get("verdict") or {}).get("first_physical_at") or parcel.get("pushed_physical_at")),
                 clock((parcel.get("verdict") or {}).get("delivered_at")),
-                _counts(parcel.get("verdict") or {}),
+                _counts(parcel.get("verdict") or {}, language),
             )
             for parcel in parcels
         ],
     )
 
 
-def _counts(verdict: Mapping[str, Any]) -> str:
+def _carrier(carrier_id: str, language: Language) -> str:
+    from core.audit.waybills import carrier_name  # loaded when it is shown: the table of all carriers
+
+    return carrier_id if language == "en" else carrier_name(carrier_id, language)
+
+
+def _counts(verdict: Mapping[str, Any], language: Language) -> str:
     counted = Counter(finding["outcome"] for finding in verdict.get("findings", ()))
-    return ", ".join(f"{count} {outcome}" for outcome, count in sorted(counted.items()))
+    said = (f"{count} {worded('rule_outcome', outcome, language)}" for outcome, count in sorted(counted.items()))
+    return listed(said, language)
 
 
 def findings_table(parcels: Sequence[Mapping[str, Any]], language: Language = "en") -> Listing | None:
@@ -150,7 +165,8 @@ def findings_table(parcels: Sequence[Mapping[str, Any]], language: Language = "e
         for reason in dict.fromkeys((*verdict.get("reasons", ()), *against)):
             evidence = against.get(reason, {}).get("evidence", {})
             said, helps = sentence(reason, "fail", evidence, language), advice(reason, "fail", language)
-            rows.append((parcel["parcel_id"], reason, said, helps))
+            rule = reason if language == "en" else title(reason, language)
+            rows.append((parcel["parcel_id"], rule, said, helps))
     return table("Findings", ("parcel", "rule", "what was found", "what helps"), rows) if rows else None
 
 
@@ -263,7 +279,7 @@ def _said_last(case: Mapping[str, Any], currency: str, language: Language) -> st
     return ("：" if language == "zh" else ": ").join(filter(None, (who, amount, said.get("text"))))
 
 
-def payouts_table(attempts: Sequence[Mapping[str, Any]]) -> Listing:
+def payouts_table(attempts: Sequence[Mapping[str, Any]], language: Language = "en") -> Listing:
     """The payouts of a withdrawal."""
     return table(
         "Payouts",
@@ -274,13 +290,21 @@ def payouts_table(attempts: Sequence[Mapping[str, Any]]) -> Listing:
                 attempt["rail"],
                 attempt["key"],
                 f"…{attempt['account_last4']}" if attempt.get("account_last4") else "",
-                attempt["outcome"],
-                " ".join(filter(None, ((attempt.get("failure") or {}).get(part) for part in ("failure", "code")))),
+                worded("phase", attempt["outcome"], language),
+                _failure(attempt.get("failure") or {}, language),
             )
             for attempt in attempts
         ],
         numbers=("no",),
     )
+
+
+def _failure(failure: Mapping[str, Any], language: Language) -> str:
+    """Why the rail refused a payout: its kind, in Chinese in words, and the rail's own code."""
+    from core.withdrawal.texts import withdrawal_reason  # loaded when it is shown, as above
+
+    said = " ".join(filter(None, (failure.get(part) for part in ("failure", "code"))))
+    return said if language == "en" else withdrawal_reason(said, language, of_rail=True)
 
 
 def retries_table(retries: Sequence[Mapping[str, Any]]) -> Listing:
@@ -312,9 +336,9 @@ def journal_table(journal: Sequence[Mapping[str, Any]], language: Language = "en
                 entry["seq"],
                 clock(entry["at"]),
                 entry["channel"],
-                entry["verb"],
-                ":".join((entry["actor"]["role"], entry["actor"]["id"])) if entry.get("actor") else "",
-                entry["outcome"],
+                entry["verb"] if language == "en" else entry_name(entry["verb"], language),
+                _who(":".join((entry["actor"]["role"], entry["actor"]["id"])), language) if entry.get("actor") else "",
+                worded("outcome", entry["outcome"], language),
                 ": ".join(filter(None, (entry.get("code"), note_of(JournalEntry.model_validate(entry), language)))),
             )
             for entry in journal

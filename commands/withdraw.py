@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 import gateway
-from commands.console import Failed, JsonFlag, command, print_answer
+from commands.console import Failed, JsonFlag, command, language_of, print_answer
+from commands.headings import print_in
 from commands.link import books
 from commands.reading import actor_of, id_of, read_message
 from commands.service import temporal
@@ -68,6 +69,7 @@ async def withdraw(
         return
     async with temporal() as client:
         state = await gateway.open_withdrawal(client, withdrawal, wait=wait)
-    print_answer(state, lambda console: console.print(withdrawal_facts(state)))
+    language = language_of(None)
+    print_answer(state, lambda console: print_in(console, withdrawal_facts(state, language), language))
     if state["phase"] in NOT_PAID:
         raise Failed

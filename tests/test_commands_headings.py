@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import ast
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from chinese import english_in
 from rich.console import Console
 
 from commands.headings import CHINESE, in_chinese, print_in
+from commands.reading import Subject
+from commands.show import _warnings
+from commands.traces import trace_table
+from commands.views import answer_facts, findings_table, holds_table, journal_table, parcels_table, payouts_table
 from core.texts import Language
 from screens import Shown, facts, table
 
@@ -56,11 +61,8 @@ def test_every_heading_of_a_command_that_speaks_chinese_has_a_chinese_one() -> N
         ("Order A-1", "订单 A-1"),
         ("Withdrawal w-1", "提现 w-1"),
         ("1 review", "1 项待审核"),
-        ("What the carriers say of parcel p1 (not asked yet)", "快递公司关于包裹 p1 的轨迹（尚未查询）"),
-        (
-            "What the carriers say of parcel p1 of A1 (sandbox polled 2026-11-22 16:00 UTC: found)",
-            "快递公司关于订单 A1 包裹 p1 的轨迹（sandbox 查询于 2026-11-22 16:00 UTC: 有轨迹）",
-        ),
+        ("What the carriers say of parcel p1 (尚未查询)", "快递公司关于包裹 p1 的轨迹（尚未查询）"),
+        ("What the carriers say of parcel p1 of A1 (尚未查询)", "快递公司关于订单 A1 包裹 p1 的轨迹（尚未查询）"),
         ("another", "another"),
     ],
 )
@@ -83,6 +85,88 @@ def test_what_a_table_says_of_itself_follows_the_language() -> None:
     assert _shown(table("Parcels", ("parcel",), []), "zh", 80)[-2] == "无"
     assert "  原因：too late" in _shown(journal, "zh", 16)
     assert _shown(facts("Order A1", {"merchant": "m-7"}), "zh", 80)[:2] == ["订单 A1", " 商家  m-7"]
+
+
+HELD = {"since": "2026-11-22T16:00:00Z", "what_helps": "x", "what_helps_zh": "等待"}
+PARCEL = {
+    "parcel_id": "p1",
+    "carrier": "yto",
+    "waybill": "W1",
+    "audit": "in_review",
+    "verdict": {"findings": [{"rule": "destination_matches", "outcome": "fail"}, {"rule": "y", "outcome": "pass"}]},
+}
+SCANS = [
+    {"at": "2026-11-22T16:00:00Z", "stage": "picked_up", "code": "1", "city": "杭州"},
+    {"at": "2026-11-29T16:00:00Z", "stage": "out_for_delivery", "code": "2"},
+]
+SOURCES = [
+    {"provider": provider, "how": how, "answer": answer, "at": at, "carrier": "yto", "scans": SCANS}
+    for provider, how, answer, at in (
+        ("kdniao", "polled", "found", "2026-12-29T16:00:00Z"),
+        ("report_scan", "reported", "no_trace", "2026-11-22T16:00:00Z"),
+    )
+]
+ENTRY = {"seq": 1, "at": "2026-11-22T16:00:00Z", "channel": "system", "outcome": "noted"}
+SEVERAL: dict[str, Callable[[Language], Shown | None]] = {
+    "holds": lambda language: holds_table(
+        [
+            {**HELD, "reason": "audit_in_review", "who_can_act": "reviewer"},
+            {**HELD, "reason": "payout_stuck", "who_can_act": "operator mei"},
+        ],
+        language,
+    ),
+    "parcels": lambda language: parcels_table([PARCEL, {**PARCEL, "carrier": "other", "verdict": None}], language),
+    "findings": lambda language: findings_table([PARCEL], language),
+    "trace": lambda language: trace_table("p1", SOURCES, language),
+    "no trace": lambda language: trace_table("p1", [], language),
+    "payouts": lambda language: payouts_table(
+        [
+            {"number": 1, "rail": "", "key": "", "outcome": "failed", "failure": {"failure": "payee", "code": "R03"}},
+            {"number": 2, "rail": "", "key": "", "outcome": "accepted"},
+        ],
+        language,
+    ),
+    "journal": lambda language: journal_table(
+        [
+            {**ENTRY, "verb": "clock_paused"},
+            {**ENTRY, "verb": "ship_by", "outcome": "refused", "actor": {"role": "operator", "id": "mei"}},
+            {**ENTRY, "verb": "place_hold", "outcome": "accepted", "channel": "deadline"},
+        ],
+        language,
+    ),
+    "answer": lambda language: answer_facts(
+        "cancel_order", "A1", {"outcome": "duplicate", "phase": "shipped", "audit": "approved"}, language
+    ),
+}
+"""Tables with codes of each kind, by what they are of."""
+
+
+@pytest.mark.parametrize("of", SEVERAL)
+def test_codes_in_a_table_are_said_by_their_names_in_chinese_and_as_they_are_in_english(of: str) -> None:
+    chinese, english = SEVERAL[of]("zh"), SEVERAL[of]("en")
+    assert chinese is not None
+    assert english is not None
+    said = "\n".join(_shown(chinese, "zh", 400))
+    assert english_in(said, "mei", "kdniao", "system", "deadline") == []
+    kept = {"holds": "audit_in_review", "parcels": "1 fail, 1 pass", "journal": "clock_paused", "payouts": "payee R03"}
+    assert kept.get(of, "") in "\n".join(_shown(english, "en", 400))
+
+
+def test_what_show_warns_of_is_said_in_chinese() -> None:
+    view: dict[str, Any] = {
+        "workflow": "terminated",
+        "source": "register",
+        "why": "x",
+        "why_zh": "没有应答。",
+        "state": {"closed": False},
+        "unclaimed": {"rest_minor": 100, "currency": "CNY", "payment": "wx1"},
+    }
+    said = [*_warnings(Subject("A1", is_withdrawal=False), view, "zh")]
+    said += [*_warnings(Subject("W1", is_withdrawal=True), view | {"workflow": "gone"}, "zh")]
+    commands = ("python starter.py rescue", "python starter.py basket", "wx1", "CNY", "Temporal", "withdrawal-")
+    assert [english_in(line, *commands) for line in said] == [[]] * len(said)
+    assert len(said) == 6
+    assert next(_warnings(Subject("A1", is_withdrawal=False), view, "en")).startswith("1.00 CNY of its payment is no")
 
 
 def test_numbers_stay_to_the_right_under_their_chinese_heading() -> None:

@@ -7,10 +7,13 @@ from typing import Any, get_args
 
 import pytest
 from arrows import ROOT
+from temporalio.client import WorkflowExecutionStatus
 
 from core.aftersale.deadlines import CASE_REMINDER
 from core.aftersale.deadlines import PASSING as CASE_DEADLINES
 from core.aftersale.state import OPEN, CaseStage
+from core.answers import JournalEntry
+from core.audit.findings import Outcome
 from core.audit.trace import TraceAnswer
 from core.chart import ACCOUNTS
 from core.merchant_statement import RowType
@@ -59,7 +62,8 @@ OF_CODES = {
         "place",
     ),
     *("carrier", "break_scope", "break_kind", "break_reason"),
-    *("review_kind", "nav", "problem", "mode", "trace_answer", "account_change", "row", "merchant_move"),
+    *("review_kind", "nav", "problem", "mode", "trace_answer", "trace_how", "account_change", "row", "merchant_move"),
+    *("rule_outcome", "workflow"),
 }
 """Sections whose keys are codes of the contract, or parts of an address."""
 
@@ -106,6 +110,9 @@ def test_no_word_is_there_for_nothing() -> None:
         ("hold", [f"after_sale_{stage}" for stage in sorted(OPEN)]),
         ("part", [part_of(one.path) for one in ACCOUNTS if not one.path.startswith(("psp/", "rail/"))]),
         ("trace_answer", get_args(TraceAnswer)),
+        ("rule_outcome", get_args(Outcome)),
+        ("outcome", get_args(JournalEntry.model_fields["outcome"].annotation)),
+        ("workflow", [status.name.lower() for status in WorkflowExecutionStatus]),
         ("account_change", re.findall(r"'(\w+)'", CHANGES.split("change_known CHECK", 1)[1].split("))")[0])),
         ("row", get_args(RowType)),
         ("endpoint_state", get_args(EndpointState)),

@@ -19,6 +19,8 @@ from pydantic import Field, StringConstraints
 from core.audit.checks import Check, luhn, passes
 from core.audit.normalising import normalise
 from core.fields import Id, Message
+from core.names import name_of
+from core.texts import Language
 from core.toml_lines import read_toml
 
 Certainty = Literal["check_digit", "prefix", "shape"]
@@ -375,6 +377,14 @@ CARRIERS = load_carriers(resources.files("core.audit").joinpath("carriers.toml")
 def carrier(carrier_id: str) -> CarrierInfo | None:
     """The carrier of this id, or None: `other` is none."""
     return CARRIERS.carrier(carrier_id)
+
+
+def carrier_name(carrier_id: str, language: Language = "en") -> str:
+    """What people call a carrier. Total: `other` and the stand-in have names of their own, an unknown id is its own."""
+    known = carrier(carrier_id)
+    if known is None:
+        return name_of("carrier", carrier_id, language)
+    return known.name_zh if language == "zh" else known.name
 
 
 def suggest(carrier_id: str) -> list[str]:

@@ -13,10 +13,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
 from core.answers import JournalEntry
-from core.audit.waybills import carrier
+from core.audit.waybills import carrier_name
 from core.durations import parse_duration
 from core.journal_notes import note_of
 from core.money import format_minor
+from core.names import actor_name
 from core.texts import listed, spell
 from storefront.console.offers import Offer
 from storefront.console.visits import Visit
@@ -79,7 +80,7 @@ def _common(visit: Visit) -> dict[str, Any]:
         "hint_of": words.hint,
         "plain": words.plain,
         "colon": "：" if words.language == "zh" else ": ",
-        "carrier_name": lambda code: carrier_name(visit, code),
+        "carrier_name": lambda code: carrier_name(code, words.language),
         "lang": words.language,
         "html_lang": "zh-Hans" if words.language == "zh" else "en",
         "theme": visit.theme,
@@ -92,7 +93,7 @@ def _common(visit: Visit) -> dict[str, Any]:
         "form_token": visit.jar.form_token(visit.browser_id),
         "asset_version": asset_version(),
         "now": visit.now,
-        "actor": lambda who: actor_name(visit, who),
+        "actor": lambda who: actor_name(who, words.language),
         "when": lambda at: when(visit, at),
         "when_short": lambda at: when(visit, at, "%m-%d %H:%M"),
         "from_now": lambda at: from_now(visit, at),
@@ -121,12 +122,6 @@ def about_name(visit: Visit, offer: Offer) -> str:
     """What people call that which an offer is about: a hold of ours by its words, other ids as they are."""
     is_ours = offer.verb == "lift_hold" and offer.about in TABLE["hold"]
     return visit.words.of("hold", offer.about) if is_ours else offer.about
-
-
-def actor_name(visit: Visit, who: str) -> str:
-    """Who can act: a role, or a role and an id as `operator:ann`."""
-    role, _, name = who.replace(":", " ").partition(" ")
-    return " ".join(filter(None, (visit.words.of("role", role), name)))
 
 
 def when(visit: Visit, at: datetime | str | None, form: str = "%Y-%m-%d %H:%M") -> str:
@@ -172,11 +167,3 @@ def _fitting(text: str, columns: int) -> str:
         if left < 0:
             return f"{text[:place].rstrip()}…"
     return text
-
-
-def carrier_name(visit: Visit, code: str) -> str:
-    """What people call a carrier; its code, where the table does not have it."""
-    known = carrier(code)
-    if known is None:
-        return visit.words.of("carrier", code)
-    return known.name_zh if visit.language == "zh" else known.name

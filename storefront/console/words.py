@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 
-from core.names import Table, names
+from core.names import Table, entry_name, names
 from core.texts import Language
 from storefront.console.forms import FormField
 
@@ -56,9 +56,8 @@ class Phrases:
         return named[self.language] if named is not None else code.replace("_", " ")
 
     def entry(self, verb: str) -> str:
-        """What people call an entry of a journal: a command, a deadline that passed, or what the system noted."""
-        sections = (section for section in ("verb", "deadline", "journal", "notice") if verb in TABLE[section])
-        return self.of(next(sections, "verb"), verb)
+        """What people call an entry of a journal; see `core.names`."""
+        return entry_name(verb, self.language)
 
     def label(self, verb: str, name: str) -> str:
         """What people call a field of a command's form."""
