@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from typer.testing import CliRunner
 
+import gateway
 from bench.__main__ import app
-from bench.drills import command
+from bench.drills import command, restored
+from bench.drills.lives import Life
 from bench.drills.steps import Steps
+from core.errors import Refused
+from core.messages import Withdrawal
+from demo.stage import Stage
 
 
 async def _passes(count: int, steps: Steps) -> None:
@@ -48,3 +55,28 @@ def test_a_drill_that_does_not_exist_is_named_with_those_that_do() -> None:
     done = CliRunner().invoke(app, ["drill", "nonsense"])
     assert done.exit_code == 2
     assert "loss" in done.output
+
+
+async def test_a_storefront_that_repeats_the_start_of_an_ended_order_asks_for_the_withdrawal_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What was set back goes on at once, and may have ended before the storefront repeats."""
+    asked: list[Withdrawal] = []
+
+    async def start_order(*_: Any) -> None:
+        raise Refused("order_over", "It has ended.")
+
+    async def start_withdrawal(_: Any, withdrawal: Withdrawal) -> None:
+        asked.append(withdrawal)
+
+    async def row(_: str) -> Any:
+        return SimpleNamespace(closed=True)
+
+    monkeypatch.setattr(gateway, "start_order", start_order, raising=False)
+    monkeypatch.setattr(gateway, "start_withdrawal", start_withdrawal, raising=False)
+    register = cast(Any, SimpleNamespace(orders=SimpleNamespace(row=row)))
+    life = Life("unknown", Stage(cast(Any, None), cast(Any, None), register, seed=1, tag="t").play(1))
+    drill = cast(Any, SimpleNamespace(steps=Steps("restored")))
+    await restored._repeat(drill, life)  # the step alone: the drill takes minutes
+    assert drill.steps.breaches == []
+    assert [one.withdrawal_id for one in asked] == [life.withdrawal_id]

@@ -17,7 +17,7 @@ from bench.drills.archived import Archived
 from bench.drills.lives import Life, ask_again, begin, bind, check_lives, each, end_all, lives, until_closed
 from bench.drills.stage import Drill, on_stage, shown
 from bench.drills.steps import Steps
-from core.errors import DakuanError
+from core.errors import DakuanError, Refused
 from local.postgres import Postgres
 
 APART = 3.0
@@ -115,14 +115,24 @@ async def _set_back(drill: Drill, moment: datetime) -> None:
 
 
 async def _repeat(drill: Drill, life: Life) -> None:
-    """A start that is known is answered as before. A withdrawal that lacked money then is asked for again."""
+    """A start that is known is answered as before, or with `order_over`: one that was set back may have ended by now.
+    A withdrawal that lacked money then is asked for again.
+    """
     try:
-        await life.order.start()
+        await _start_again(life)
         if life.withdrawal_id is not None:
             await until_closed(life)
             await ask_again(life)
     except DakuanError as error:
         drill.steps.expect(False, f"{life.kind} {life.order.name}, asked for again: {error}")
+
+
+async def _start_again(life: Life) -> None:
+    try:
+        await life.order.start()
+    except Refused as refusal:
+        if refusal.code != "order_over":
+            raise
 
 
 # --- Temporal is earlier -------------------------------------------------------------------------------------
