@@ -20,6 +20,7 @@ from ledger.differing import Sides, differing
 from ledger.register import Register
 
 ORDERS = 400
+AHEAD = 10**9
 OURS: tuple[Scope, ...] = ("orders", "withdrawals")
 
 
@@ -137,6 +138,31 @@ async def test_a_position_that_does_not_exist_yet_skips_nothing(
     _, sides = await _compared(long_books, "orders")
     assert any(line.key == "A1" for line in sides.ours) or sides.our_count > ORDERS * 3 // 100
     assert (await database.pool.fetchval("SELECT max(position) FROM events")) < 2**62
+
+
+async def test_after_a_restore_into_another_server_nothing_is_missed(
+    database: Database, long_books: Register, book: Book
+) -> None:
+    """Transactions without events moved its position further than that of the last event; the other server counts from
+    a lower number.
+    """
+    database.broken = True
+    await funded(long_books, book)
+    await long_books.orders.record(a_record("A1", closed=True, state={"funded": True}))
+    await long_books.seals.seal()
+    found, _ = await _compared(long_books, "orders")
+    assert _new(found) == []
+    await database.owner.execute("UPDATE reconciled SET position = position + $1", AHEAD)
+    assert await database.owner.fetchval("SELECT follow_event_clock()") is True
+    assert await database.owner.fetchval("SELECT follow_event_clock()") is False
+    credited = {"funded": True, "credited_minor": 950, "credited_at": "2026-11-22T08:00:00Z"}
+    changed = "UPDATE orders SET revision = 2, phase = 'credited', state = $1 WHERE order_id = 'A1'"
+    await database.owner.execute(changed, credited)
+    found, sides = await _compared(long_books, "orders")
+    assert _new(found) == [("missing", "A1")]
+    assert sides.since is not None
+    standing = await database.owner.fetchval("SELECT position FROM reconciled WHERE scope = 'orders'")
+    assert standing > sides.since.position, "the next one begins where this one ended"
 
 
 async def test_one_that_was_not_run_for_long_begins_at_the_beginning(database: Database, long_books: Register) -> None:

@@ -42,6 +42,20 @@ async def test_an_endpoint_begins_with_what_comes_after_it(hooks: Hooks) -> None
     assert got(consumer) == ["evt_order_A2_1"]
 
 
+async def test_after_a_restore_into_another_server_it_goes_on_with_what_comes(hooks: Hooks) -> None:
+    """Transactions without events moved its place further than that of the last event."""
+    consumer = Consumer()
+    async with consumers(consumer):
+        await hooks.event("order/A1")
+        await hooks.add(consumer)
+        await hooks.database.owner.execute("UPDATE endpoints SET position = position + 1000000000")
+        assert await hooks.database.owner.fetchval("SELECT follow_event_clock()") is True
+        assert await hooks.database.owner.fetchval("SELECT follow_event_clock()") is False
+        await hooks.event("order/A2")
+        await hooks.deliver()
+    assert got(consumer) == ["evt_order_A2_1"]
+
+
 async def test_a_merchants_endpoint_sees_that_merchants_events_alone(hooks: Hooks) -> None:
     mine, all_of_them = Consumer(), Consumer()
     async with consumers(mine, all_of_them):

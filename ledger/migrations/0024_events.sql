@@ -101,9 +101,11 @@ CREATE FUNCTION follow_event_clock() RETURNS BOOLEAN
 LANGUAGE plpgsql SET search_path = pg_catalog, dakuan, pg_temp AS $$
 DECLARE
     v_next BIGINT := pg_snapshot_xmax(pg_current_snapshot())::TEXT::BIGINT;
-    -- A proof read up to a position, and the next one begins there: new events come after it, too.
+    -- A proof and a comparison read up to a position, an endpoint was told up to one, and each goes on there: new events
+    -- come after it, too.
     v_last BIGINT := greatest((SELECT max(e.position) FROM events e), (SELECT max(n.position) FROM notices n),
-                              (SELECT max(p.position) - 1 FROM proven p));
+                              (SELECT max(p.position) - 1 FROM proven p), (SELECT max(c.position) - 1 FROM reconciled c),
+                              (SELECT max(n.position) - 1 FROM endpoints n));
 BEGIN
     IF v_last IS NULL OR v_last < v_next + coalesce((SELECT max(c.ahead) FROM event_clock c), 0) THEN
         RETURN FALSE;
