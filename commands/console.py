@@ -22,7 +22,7 @@ import typer
 from commands.group import LANGUAGE, MISUSED
 from core.addresses import hide_passwords
 from core.errors import BadInput, DakuanError, Misconfigured, Refused, Unavailable
-from core.reason_details import field_zh
+from core.reason_details import detail_zh
 from core.reason_texts import REASONS
 from core.reasons import SENTENCES, in_chinese
 from core.texts import Language
@@ -146,8 +146,8 @@ def print_error(error: DakuanError, about: str = "", **more: Any) -> None:
         said = REASONS[error.code]
         print_line(f"{view['code']}: {where}{said.zh if _in_chinese.get() else said.en}")
         for reason in error.reasons:
-            chinese = field_zh(reason["message"]) if _in_chinese.get() else None
-            print_line(f"  {reason['field']}: {chinese or reason['message']}")
+            said_of_it = detail_zh(reason["message"]) if _in_chinese.get() else reason["message"]
+            print_line(f"  {reason['field']}: {said_of_it}")
     else:
         field = f" ({view['field']})" if view["field"] else ""
         said = (view.get("message_zh") if _in_chinese.get() else None) or view["message"]

@@ -27,9 +27,9 @@ async def explain(
     language = language_of(lang)
     found = meanings() if code is None else meanings_of(code)
     if not found and code is not None:
-        near = ", ".join(likely(code))
-        hint = f"; did you mean: {near}" if near else "; `explain` alone lists all"
-        raise BadInput(f"code: {code!r} is no code of the contract{hint}")
+        if near := ", ".join(likely(code)):
+            raise BadInput(f"code: {code!r} is no code of the contract; did you mean: {near}")
+        raise BadInput(f"code: {code!r} is no code of the contract; `explain` alone lists all")
     views = [one.model_dump(exclude_none=True) for one in found]
     print_answer(views, lambda console: print_in(console, _listing(found, language), language))
 

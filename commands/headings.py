@@ -26,6 +26,7 @@ CHINESE: Mapping[str, str] = {
     "Accounts": "账户",
     "Movements": "资金变动",
     "What a code means": "代码说明",
+    "Orders": "订单",
     # an order, a withdrawal
     "merchant": "商家",
     "buyer": "买家",
@@ -36,6 +37,8 @@ CHINESE: Mapping[str, str] = {
     "after-sale": "售后",
     "waits for": "等待",
     "next_deadline": "下一期限",
+    "next deadline": "下一期限",
+    "workflow": "工作流",
     "policy": "规则",
     "amount": "金额",
     "fee": "手续费",

@@ -43,7 +43,7 @@ async def _explained(client: Client, error: Unavailable | RPCError) -> Unavailab
     """Why there was no answer. Most often no worker runs."""
     said = str(error) if isinstance(error, Unavailable) else error.message
     why = await why_idle(client)
-    return Unavailable(f"{why} ({said})" if why and why not in said else said)
+    return Unavailable(f"{why} It said: {said}" if why and why not in said else said)
 
 
 async def why_idle(client: Client) -> str | None:

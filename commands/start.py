@@ -10,11 +10,22 @@ import typer
 from temporalio.client import Client
 
 import gateway
-from commands.console import Failed, JsonFlag, Malformed, command, error_view, print_answer, print_error
+from commands.console import (
+    Failed,
+    JsonFlag,
+    Malformed,
+    command,
+    error_view,
+    language_of,
+    print_answer,
+    print_error,
+    speaks_chinese,
+)
+from commands.headings import print_in
 from commands.order_exports import orders_of, read_mapping
 from commands.reading import Document, documents, read_message, read_text
 from commands.service import temporal, why_idle
-from commands.views import deadline_line
+from commands.views import deadline_line, worded
 from core.errors import DakuanError
 from core.ids import order_workflow_id
 from core.messages import Order
@@ -125,18 +136,24 @@ def _report_one(outcome: Outcome) -> None:
 
 
 def _show_many(console: Console, outcomes: list[Outcome]) -> None:
+    language = language_of(None)
     rows = [
-        (outcome.order_id, outcome.state.get("phase"), deadline_line(outcome.state), f"order-{outcome.order_id}")
+        (
+            outcome.order_id,
+            worded("phase", outcome.state.get("phase"), language),
+            deadline_line(outcome.state, language),
+            f"order-{outcome.order_id}",
+        )
         for outcome in outcomes
         if outcome.state is not None
     ]
     if rows:
-        console.print(table("Orders", ("order", "phase", "next deadline", "workflow"), rows))
+        print_in(console, table("Orders", ("order", "phase", "next deadline", "workflow"), rows), language)
     for outcome in outcomes:
         if outcome.error is not None:
             print_error(outcome.error, about=_about(outcome))
 
 
 def _about(outcome: Outcome) -> str:
-    named = f", order {outcome.order_id[:64]}" if outcome.order_id else ""
-    return f"line {outcome.line}{named}"
+    line, order = ("第 {} 行", "，订单 {}") if speaks_chinese() else ("line {}", ", order {}")
+    return line.format(outcome.line) + (order.format(outcome.order_id[:64]) if outcome.order_id else "")

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from functools import cache
 
 from core.forms import Forms
+from core.reason_details_commands import COMMAND_DETAILS
 from core.reason_details_fields import FIELD_DETAILS
 from core.reason_details_http import HTTP_DETAILS
 from core.reason_details_rows import ROW_DETAILS
@@ -88,6 +89,7 @@ DETAILS: dict[str, str] = {
     "At most {}.": "最多 {}。",
     "Nothing of it is left.": "已无可退金额。",
     "{} is left.": "剩余 {}。",
+    "It is {} more.": "超出 {}。",
     "Until receipt and audit are settled the merchant's money is there.": "收货与审核完结之前，商家款项尚在担保中。",
     "The payment channel decides about it first.": "须先由支付渠道裁定。",
     # chargebacks and claims
@@ -197,6 +199,7 @@ DETAILS: dict[str, str] = {
     "Give its name or its code.": "请填写名称或代码。",
     "An operator sets it with `accounts merchant`.": "由运营人员以 accounts merchant 设置。",
     "The merchant is {}.": "商家户名为 {}。",
+    "The merchant is frozen.": "商家已被冻结。",
     # the console's own
     "Another reviewer has claimed it.": "已被其他审核员认领。",
     "This sign-in was not begun here.": "此次登录并非由此发起。",
@@ -279,7 +282,14 @@ NAMES: Mapping[str, str] = {
 
 def detail_zh(detail: str) -> str:
     """A detail in Chinese; as it is, where it has none of these forms."""
-    return _VALUES.said(detail) or _FORMS.said(detail) or _fields_zh(detail) or detail
+    return (
+        _VALUES.said(detail)
+        or _FORMS.said(detail)
+        or _fields_zh(detail)
+        or field_zh(detail)
+        or _OF_COMMANDS.said(detail)
+        or detail
+    )
 
 
 def _fields_zh(detail: str) -> str | None:
@@ -317,4 +327,6 @@ _ONE_OF = "{}: must be one of {}."
 _FORMS = Forms(DETAILS | HTTP_DETAILS, _named)
 _VALUES = Forms({_ONE_OF: HTTP_DETAILS[_ONE_OF]})
 """What goes into a request stays as the request has it."""
+_OF_COMMANDS = Forms(COMMAND_DETAILS, detail_zh)
+"""One of these may stand within another: `No worker polls … Nothing was sent.` What is to be typed stays as it is."""
 _FIELDS = Forms({**FIELD_DETAILS, **ROW_DETAILS}, _named)

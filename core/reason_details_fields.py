@@ -7,6 +7,10 @@ from __future__ import annotations
 
 FIELD_DETAILS: dict[str, str] = {
     "must be given": "必填",
+    "must be longer than nothing": "须大于零",
+    "must be one JSON object": "须为一个 JSON 对象",
+    "is not UTF-8": "不是 UTF-8",
+    "cannot be read: {}": "无法读取：{}",
     # texts
     "must be a text": "须为文本",
     "must have at least {} character": "至少 {} 个字符",

@@ -31,9 +31,10 @@ def refuse(code: str, detail: str = "", field: str | None = None) -> Refusal:
 def in_chinese(code: str, message: str) -> str | None:
     """A refusal's message in Chinese, with the details behind its sentence; those without a Chinese form as they are.
 
-    None where the code has no sentence.
+    None where neither the code nor the details have a sentence.
     """
     said = REASONS.get(code) or HTTP_REASONS.get(code)
     if said is None:
-        return None
+        detail = detail_zh(message)
+        return detail if detail != message else None
     return f"{said.zh}{detail_zh(message.removeprefix(said.en).strip())}"

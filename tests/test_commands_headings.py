@@ -21,7 +21,7 @@ from core.texts import Language
 from screens import Shown, facts, table
 
 COMMANDS = Path(__file__).parents[1] / "commands"
-SPEAKING = ("views.py", "traces.py", "reviews.py", "show.py", "orders.py", "withdrawals.py")
+SPEAKING = ("views.py", "traces.py", "reviews.py", "show.py", "orders.py", "withdrawals.py", "start.py")
 """The files whose tables are shown in Chinese, too."""
 
 

@@ -22,6 +22,7 @@ from core.fields import AmountMinor, Digest, Id, Message, Quantity, Reason, Time
 from core.parcels import check_number
 from core.reading import reasons_of
 from core.reason_details import DETAILS, detail_zh, field_zh
+from core.reason_details_commands import COMMAND_DETAILS
 from core.reason_details_fields import FIELD_DETAILS
 from core.reason_details_http import HTTP_DETAILS
 from core.reason_details_rows import ROW_DETAILS
@@ -29,6 +30,7 @@ from core.reason_texts import HTTP_REASONS, REASONS
 from core.reasons import SENTENCES, in_chinese, refuse
 from core.strict_json import parse_json
 from core.texts import Help, spell, spelled_zh
+from gateway.pollers import Workers
 from starter import app
 from storefront.problems import ProblemError, body_of, problem_of
 
@@ -115,6 +117,66 @@ def test_every_detail_that_is_raised_is_said_in_chinese() -> None:
     found |= dict(details_in("core", "_invalid", place=0))
     missing = {form for form in found if form and form not in own and not said_in_chinese(form)}
     assert sorted((form, found[form]) for form in missing) == []
+
+
+OF_OTHERS = {"", "{}", "{}.", "{}, {}", "{}: {}", "cooling: {}", "utc_offset: {}"}
+"""Forms in which only the case has words: an id, a detail of the core, what the system said."""
+PUT_TOGETHER = {
+    "The workflow of {} {} has ended: its clock stands still.": (
+        "The workflow of order A1 has ended: its clock stands still."
+    ),
+    "There is nothing to rescue of {} {}.": "There is nothing to rescue of withdrawal W1.",
+    "There is no command {} of {}. Known: {}.": "There is no command 'x' of an order. Known: cancel_order.",
+    "{} by an {}.": "A debt is given up by an operator or reviewer.",
+    "kind: {} is none of a {}'s: {}": "kind: 'x' is none of a channel's: refund",
+    "delivery_mode: {} {}; it must be {} or empty{}": "delivery_mode: [values] has 'x'; it must be express or empty",
+    "{}{}; {}": "a.csv, line 2: byte 7 is not UTF-8; save it as UTF-8 (in Excel: CSV UTF-8)",
+    "{} begins with the mark of {} and is not {}; {}": (
+        "a.csv begins with the mark of UTF-8 and is not UTF-8; save it as UTF-8 (in Excel: CSV UTF-8)"
+    ),
+    "{}: {}.": "the namespace n has room for 1 more int attributes, Dakuan needs 2: remove some of the others, or use a"
+    " namespace of its own.",
+}
+"""Forms in which words of ours are put in, and an example of each."""
+
+
+@pytest.mark.parametrize("error", ["Refused", "BadInput", "Unavailable", "Misconfigured"])
+def test_every_detail_that_a_command_gives_is_said_in_chinese(error: str) -> None:
+    """Whether a command raises it, the client of Temporal beneath, or a reader of files."""
+    place = 1 if error == "Refused" else 0
+    rooms = ("commands", "gateway", "inbound")
+    found = {form: where for room in rooms for form, where in details_in(room, error, place=place)}
+    assert len(found) > 8
+    # Behind the code's own sentence stands the detail.
+    said = {form for form in found if {form, form.removeprefix("{} ")} & OF_OTHERS or said_in_chinese(form)}
+    said |= {form for form in found if form.startswith("{} ") and said_in_chinese(form.removeprefix("{} "))}
+    said |= {form for form in found if {form, form.removeprefix("{} ")} & PUT_TOGETHER.keys()}
+    assert sorted((form, where) for form, where in found.items() if form not in said) == []
+
+
+@pytest.mark.parametrize("example", PUT_TOGETHER.values())
+def test_what_is_put_together_is_said_in_chinese(example: str) -> None:
+    typed = {"delivery", "mode", "values", "express", "kind", "refund", "csv", "UTF", "Excel", "int"}
+    assert {*english_in(detail_zh(example))} <= typed
+
+
+def test_a_detail_within_another_is_said_in_chinese_and_what_is_typed_stays() -> None:
+    idle = Workers(workflows=frozenset(), activities=frozenset()).why_idle
+    assert in_chinese("unavailable", f"{idle} Nothing was sent.") == (
+        "所需服务暂无响应。没有工作进程轮询任务队列 dakuan：请以 `python worker.py` 启动。未发送任何内容。"
+    )
+    assert detail_zh("--role: 'king' is not one of operator, buyer") == "--role：'king' 不在可选值之列：operator, buyer"
+    assert detail_zh("name; known: none") == "name；可用：无"
+    assert in_chinese("bad_input", "What some library wrote") is None
+
+
+@pytest.mark.parametrize(("english", "chinese"), COMMAND_DETAILS.items())
+def test_a_detail_of_a_command_puts_the_same_in(english: str, chinese: str) -> None:
+    assert english.count("{}") == chinese.count("{}")
+    # What is typed, and the names of settings, programs and formats, are the same in each language.
+    assert {*english_in(chinese)} <= {*re.findall("[A-Za-z]{2,}", english)}
+    values = [f"x{number}" for number in range(english.count("{}"))]
+    assert detail_zh(english.format(*values)) == chinese.format(*values)
 
 
 def said_in_chinese(form: str) -> bool:
