@@ -14,7 +14,7 @@ from core.fields import Message
 from core.reasons import Refusal, refuse
 
 _CURSOR = re.compile(r"([0-9]{1,18})-([0-9]{1,18})")
-_EVENT_ID = re.compile(r"evt_([a-z]+)_([A-Za-z0-9_-]{1,120})_([1-9][0-9]{0,9})")
+_EVENT_ID = re.compile(r"evt_([a-z]+)_([A-Za-z0-9_-]{1,120})_([1-9][0-9]{0,17})")
 _SCOPED = frozenset({"reconciliation"})
 """Subjects of three parts: `reconciliation/{scope}/{name}`."""
 

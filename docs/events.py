@@ -155,9 +155,9 @@ _PROMISE = """
 
     - Each event comes **at least once**. `id` is the same each time.
     - The events of one subject come in the order of `seq`, which counts from 1 **without gaps**. After a restore of the
-      database to an earlier moment it goes on beyond the next million (1000001), and no number is used again: what a
-      consumer has between may never have happened. Between subjects there is no order. A consumer that keeps the
-      highest `seq` of each subject needs no more.
+      database to an earlier moment it goes on beyond the time of day in microseconds (1795960000000001, always below
+      2^53), and no number is used again: what a consumer has between may never have happened. Between subjects there is
+      no order. A consumer that keeps the highest `seq` of each subject, in 64 bits, needs no more.
     - None is skipped. An event that appears late, because its transaction took long, comes after those that you have.
     - There are no names, streets, phone or account numbers in them. A notice has what its reader may know.
     - A merchant's key gets that merchant's events, and of the notices those to merchants. The numbers of the others are

@@ -27,7 +27,7 @@ GAPS = """
         SELECT subject, min(first) AS first, max(last) AS last, sum(there)::BIGINT AS there, max(position) AS position,
                bool_or(there <> last - first + 1 OR NOT begins AND (first - 1) % 1000000 <> 0) AS has_gap
         FROM (
-            -- After a restore the numbers go on beyond the next million.
+            -- After a restore the numbers go on beyond a multiple of a million.
             SELECT subject, min(seq) AS first, max(seq) AS last, count(*) AS there, max(position) AS position,
                    row_number() OVER (PARTITION BY subject ORDER BY (seq - 1) / 1000000) = 1 AS begins
             FROM events GROUP BY subject, (seq - 1) / 1000000

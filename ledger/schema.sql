@@ -204,13 +204,13 @@ CREATE INDEX endpoints_by_merchant ON endpoints USING btree (merchant_id, create
 
 CREATE TABLE event_clock (
     ahead bigint NOT NULL,
-    base integer NOT NULL DEFAULT 0,
+    base bigint NOT NULL DEFAULT 0,
     CONSTRAINT event_clock_goes_forward CHECK (ahead > 0)
 );
 
 CREATE TABLE event_subjects (
     subject text COLLATE "C" NOT NULL,
-    seq integer NOT NULL,
+    seq bigint NOT NULL,
     position bigint NOT NULL,
     CONSTRAINT event_subjects_pkey PRIMARY KEY (subject)
 ) WITH (fillfactor=70);
@@ -219,7 +219,7 @@ CREATE TABLE events (
     id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
     position bigint NOT NULL,
     subject text COLLATE "C" NOT NULL,
-    seq integer NOT NULL,
+    seq bigint NOT NULL,
     merchant_id text,
     type text NOT NULL,
     at timestamp with time zone NOT NULL,
@@ -746,7 +746,7 @@ CREATE INDEX orders_with_whole_states ON orders USING btree (recorded_at) WHERE 
 CREATE TABLE parked (
     endpoint_id text NOT NULL,
     subject text COLLATE "C" NOT NULL,
-    seq integer NOT NULL,
+    seq bigint NOT NULL,
     failures integer NOT NULL,
     next_at timestamp with time zone NOT NULL,
     last_status integer,
@@ -1356,9 +1356,9 @@ CREATE FUNCTION add_events_of(
  SET enable_nestloop TO 'on'
 AS $function$
 DECLARE
-    v_lasts     INT[];
+    v_lasts     BIGINT[];
     v_positions BIGINT[];
-    v_base      INT := coalesce((SELECT max(c.base) FROM event_clock c), 0);
+    v_base      BIGINT := coalesce((SELECT max(c.base) FROM event_clock c), 0);
 BEGIN
     -- Two transactions may reach these locks in another order than they began in: the position never goes back.
     IF cardinality(p_subjects) = 1 THEN -- mostly
@@ -3089,9 +3089,12 @@ CREATE FUNCTION leave_lost_numbers()
 AS $function$
 DECLARE
     v_notices TEXT := pg_get_serial_sequence('dakuan.notices', 'id');
+    v_now     BIGINT := ceil(extract(epoch FROM clock_timestamp()))::BIGINT * 1000000;
+    v_clock   RECORD;
 BEGIN
-    PERFORM set_event_clock(coalesce((SELECT max(c.ahead) FROM event_clock c), 0) + 1000000000000, 1000000);
-    PERFORM setval(v_notices, nextval(v_notices) + 1000000);
+    SELECT coalesce(max(c.ahead), 0) AS ahead, coalesce(max(c.base), 0) AS base INTO v_clock FROM event_clock c;
+    PERFORM set_event_clock(greatest(v_clock.ahead + 1000000000000, v_now), greatest(v_clock.base + 1000000, v_now));
+    PERFORM setval(v_notices, greatest(nextval(v_notices) + 1000000, v_now));
 END $function$;
 
 CREATE FUNCTION load_statement(
@@ -4212,7 +4215,7 @@ CREATE FUNCTION park_subject(
     p_endpoint_id text,
     p_by text,
     p_subject text,
-    p_seq integer,
+    p_seq bigint,
     p_failures integer,
     p_next_at timestamp with time zone,
     p_status integer,
@@ -5615,7 +5618,7 @@ BEGIN
     RETURN FOUND;
 END $function$;
 
-CREATE FUNCTION resend_subject(p_endpoint_id text, p_subject text, p_seq integer, p_now timestamp with time zone)
+CREATE FUNCTION resend_subject(p_endpoint_id text, p_subject text, p_seq bigint, p_now timestamp with time zone)
  RETURNS boolean
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -6122,17 +6125,17 @@ BEGIN
     RETURN v_events;
 END $function$;
 
-CREATE FUNCTION set_event_clock(p_ahead bigint, p_later integer)
+CREATE FUNCTION set_event_clock(p_ahead bigint, p_base bigint)
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
 AS $function$
 DECLARE
-    v_base INT := coalesce((SELECT max(c.base) FROM event_clock c), 0);
+    v_base BIGINT := greatest((SELECT max(c.base) FROM event_clock c), p_base);
 BEGIN
     LOCK TABLE event_clock IN EXCLUSIVE MODE;
     DELETE FROM event_clock;
-    INSERT INTO event_clock (ahead, base) VALUES (p_ahead, v_base + p_later);
+    INSERT INTO event_clock (ahead, base) VALUES (p_ahead, v_base);
 END $function$;
 
 CREATE FUNCTION set_safeguard(p_name text, p_value interval, p_who text, p_why text)

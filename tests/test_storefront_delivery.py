@@ -205,6 +205,23 @@ async def test_a_subject_can_be_sent_again_from_its_beginning(hooks: Hooks) -> N
     assert got(consumer) == ["evt_order_A1_1", "evt_order_A1_2", "evt_order_A1_3"]
 
 
+async def test_a_subject_waits_and_is_sent_again_under_a_number_of_after_a_restore(hooks: Hooks) -> None:
+    answers = [FAILING, OK, OK, OK, OK]
+    consumer = Consumer(lambda event, count: answers.pop(0))
+    async with consumers(consumer):
+        await hooks.add(consumer)
+        await hooks.database.owner.execute("SELECT leave_lost_numbers()")
+        await hooks.event("order/A1", "order.opened", "order.held")
+        await hooks.deliver()
+        (parked,) = await hooks.register.endpoints.parked("e1")
+        await hooks.deliver(LONG)
+        assert [event["data"]["seq"] for event in consumer.events] == [parked.seq, parked.seq + 1]
+        assert await hooks.register.endpoints.resend("e1", "order/A1", parked.seq, hooks.clock())
+        await hooks.deliver()
+    assert got(consumer) == [f"evt_order_A1_{parked.seq}", f"evt_order_A1_{parked.seq + 1}"] * 2
+    assert parked.seq > 10**15
+
+
 async def test_all_can_be_sent_again_from_a_place(hooks: Hooks) -> None:
     consumer = Consumer(lambda event, count: FAILING if event["id"] == "evt_order_A3_1" and count < 5 else OK)
     async with consumers(consumer):

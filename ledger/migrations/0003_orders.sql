@@ -82,7 +82,7 @@ CREATE INDEX orders_by_payment ON orders (payment, channel);
 CREATE TABLE event_clock (
     ahead BIGINT NOT NULL,
     -- The events of each subject are numbered from beyond this.
-    base  INT NOT NULL DEFAULT 0,
+    base  BIGINT NOT NULL DEFAULT 0,
     CONSTRAINT event_clock_goes_forward CHECK (ahead > 0)
 );
 

@@ -68,7 +68,7 @@ CREATE INDEX endpoint_secrets_by_key ON endpoint_secrets (key_id);
 CREATE TABLE parked (
     endpoint_id TEXT NOT NULL REFERENCES endpoints (endpoint_id) ON DELETE CASCADE,
     subject     TEXT COLLATE "C" NOT NULL,
-    seq         INT NOT NULL,
+    seq         BIGINT NOT NULL,
     -- Of this event. 0: it was not tried yet.
     failures    INT NOT NULL,
     next_at     TIMESTAMPTZ NOT NULL,
@@ -295,7 +295,7 @@ $$;
 
 -- Let a subject wait at an event, and note how the endpoint is. False: it was taken away meanwhile.
 CREATE FUNCTION park_subject(
-    p_endpoint_id TEXT, p_by TEXT, p_subject TEXT, p_seq INT, p_failures INT, p_next_at TIMESTAMPTZ, p_status INT,
+    p_endpoint_id TEXT, p_by TEXT, p_subject TEXT, p_seq BIGINT, p_failures INT, p_next_at TIMESTAMPTZ, p_status INT,
     p_error TEXT, p_state TEXT, p_failing_since TIMESTAMPTZ, p_disabled_for TEXT, p_paused_until TIMESTAMPTZ,
     p_now TIMESTAMPTZ
 ) RETURNS BOOLEAN LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
@@ -349,7 +349,7 @@ BEGIN
 END $$;
 
 -- Send a subject again from this event on, in order; what waits further back stays there.
-CREATE FUNCTION resend_subject(p_endpoint_id TEXT, p_subject TEXT, p_seq INT, p_now TIMESTAMPTZ) RETURNS BOOLEAN
+CREATE FUNCTION resend_subject(p_endpoint_id TEXT, p_subject TEXT, p_seq BIGINT, p_now TIMESTAMPTZ) RETURNS BOOLEAN
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
 BEGIN
     UPDATE endpoints n SET taken_by = taken_by || '!' WHERE n.endpoint_id = p_endpoint_id;
