@@ -226,6 +226,14 @@ def test_an_address_that_means_nothing_gets_a_page_and_no_defect(browser: httpx2
         ("reviews?format=xls", "csv"),
         ("merchants/m-7/statement?month=2026-13", "2026-12"),
         ("merchants/m-7/statement?format=xls", "csv"),
+        # its name
+        ("cases?stages=applied", "known are stage, cursor, format"),
+        ("withdrawals?status=all", "state, merchant"),
+        ("merchants/m-7/statement?moth=2026-12", "month, format"),
+        ("merchants/m-7?curser=x", "cursor"),
+        ("codes?code=late_scan", "there are none"),
+        ("money?since=2026-12-01", "format"),
+        ("cases?stage=applied&stage=proposed", "more than once"),
     ],
 )
 def test_a_filter_with_a_mistake_shows_no_list(browser: httpx2.Client, path: str, known: str) -> None:

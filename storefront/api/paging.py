@@ -27,6 +27,20 @@ _PLACE = re.compile(r"[A-Za-z0-9_-]{1,64}(/[A-Za-z0-9_-]{0,64})?")
 _WORD = re.compile(r"[A-Za-z0-9_/-]{1,100}")
 
 
+def refuse_others(request: Request, names: Sequence[str]) -> None:
+    """Check that the address asks for nothing but these, and for each once.
+
+    Raises:
+        Refused: `malformed`; a mistyped filter would let everything through.
+    """
+    for name in request.query_params:
+        if name not in names:
+            known = f"known are {', '.join(names)}" if names else "there are none"
+            raise Refused("malformed", f"{name[:40]}: is not a query parameter; {known}.", name[:40])
+        if len(request.query_params.getlist(name)) > 1:
+            raise Refused("malformed", f"{name}: is given more than once.", name)
+
+
 def limit_of(request: Request) -> int:
     """At most so many rows.
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
-from core.errors import Refused
+from storefront.api.paging import refuse_others
 from storefront.problems import MEDIA_TYPE, HttpProblem
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -166,12 +166,7 @@ OVERDUE = query("overdue", "Open and more than five minutes past a deadline, or 
 def asking_only(handler: Handler, names: Sequence[str]) -> Handler:
     @wraps(handler)
     async def asked(request: Request) -> Response:
-        for name in request.query_params:
-            if name not in names:
-                known = f"known are {', '.join(names)}" if names else "there are none"
-                raise Refused("malformed", f"{name[:40]}: is not a query parameter; {known}.", name[:40])
-            if len(request.query_params.getlist(name)) > 1:
-                raise Refused("malformed", f"{name}: is given more than once.", name)
+        refuse_others(request, names)
         return await handler(request)
 
     return asked

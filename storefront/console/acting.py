@@ -13,6 +13,7 @@ from core.audit.waybills import CARRIERS
 from core.command import Command
 from core.errors import BadInput
 from core.messages import ORDER_COMMANDS, WITHDRAWAL_COMMANDS, Line
+from storefront.api.paging import refuse_others
 from storefront.bodies import message_of
 from storefront.changing import KeptAnswer
 from storefront.console.filling import detail_of, read_field
@@ -31,9 +32,17 @@ def _form_page(kind: Kind) -> Handler:
         action, currency, lines = await _wanted(visit, kind)
         if (sign_in := _stale(visit, action)) is not None:
             return sign_in
+        _refuse_others(visit, action)
         return _form(visit, action, currency, lines, dict(visit.request.query_params), [])
 
     return show
+
+
+def _refuse_others(visit: Visit, action: Action) -> None:
+    """The address may fill in the form's fields; those of goods have the line behind a dot."""
+    asked = [field.name for field in action.fields]
+    of_lines = [name for name in visit.request.query_params if name.partition(".")[0] in asked]
+    refuse_others(visit.request, list(dict.fromkeys((*asked, *of_lines))))
 
 
 def _check_page(kind: Kind) -> Handler:
@@ -210,7 +219,7 @@ def _about(visit: Visit, action: Action, currency: str) -> dict[str, Any]:
 def _routes(kind: Kind) -> list[Route]:
     base = f"/{kind}s/{{id}}/do/{{verb}}"
     return [
-        Route(base, for_people(_form_page(kind))),
+        Route(base, for_people(_form_page(kind), asks=None)),
         Route(base, for_people(_check_page(kind)), methods=["POST"]),
         Route(f"{base}/send", for_people(_send_page(kind)), methods=["POST"]),
     ]

@@ -11,7 +11,7 @@ from core.reconciliation.lines import Scope
 from core.reconciliation.texts import helps
 from ledger.breaks import KnownBreak
 from storefront.api.paging import cursor_in
-from storefront.console.lists import ROWS, addresses, csv_of, decimal, limit_of, wants_csv
+from storefront.console.lists import OF_LISTS, ROWS, addresses, csv_of, decimal, limit_of, wants_csv
 from storefront.console.rendering import render
 from storefront.console.visits import STAFF, Visit, for_people
 
@@ -45,4 +45,4 @@ def _cells(visit: Visit, row: KnownBreak) -> tuple[Any, ...]:
     return (*what, *sides, row.first_seen_at, helps(found, visit.language))
 
 
-ROUTES = [Route("/money/breaks", for_people(breaks_page, STAFF))]
+ROUTES = [Route("/money/breaks", for_people(breaks_page, STAFF, asks=("scope", *OF_LISTS)))]

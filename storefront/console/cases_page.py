@@ -10,7 +10,7 @@ from starlette.routing import Route
 from ledger.cases import CaseRow
 from ledger.register_part import Position
 from storefront.api.paging import cursor_in
-from storefront.console.lists import ROWS, addresses, csv_of, limit_of, wants_csv
+from storefront.console.lists import OF_LISTS, ROWS, addresses, csv_of, limit_of, wants_csv
 from storefront.console.rendering import render
 from storefront.console.visits import STAFF, Visit, for_people
 
@@ -39,4 +39,4 @@ def _cells(row: CaseRow) -> tuple[Any, ...]:
     return (*who, case["kind"], case["reason"], case["stage"], case["since"], (case.get("due") or {}).get("at"))
 
 
-ROUTES = [Route("/cases", for_people(cases_page, STAFF))]
+ROUTES = [Route("/cases", for_people(cases_page, STAFF, asks=("stage", *OF_LISTS)))]

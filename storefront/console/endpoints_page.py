@@ -96,7 +96,7 @@ async def _endpoint(visit: Visit) -> StoredEndpoint:
 
 
 ROUTES = [
-    Route("/endpoints", for_people(endpoints_page, STAFF)),
-    Route("/endpoints/{id}", for_people(endpoint_page)),
+    Route("/endpoints", for_people(endpoints_page, STAFF, asks=("format",))),
+    Route("/endpoints/{id}", for_people(endpoint_page, asks=("said",))),
     Route("/endpoints/{id}", for_people(act), methods=["POST"]),
 ]

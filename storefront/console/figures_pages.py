@@ -163,8 +163,8 @@ async def count(visit: Visit) -> Response:
 
 
 ROUTES = [
-    Route("/money", for_people(money_page, STAFF)),
-    Route("/quality", for_people(quality_page, STAFF)),
-    Route("/carriers", for_people(carriers_page, STAFF)),
+    Route("/money", for_people(money_page, STAFF, asks=("format",))),
+    Route("/quality", for_people(quality_page, STAFF, asks=("format",))),
+    Route("/carriers", for_people(carriers_page, STAFF, asks=("format",))),
     Route("/count/{name}", for_people(count, STAFF), methods=["POST"]),
 ]

@@ -18,6 +18,8 @@ from storefront.console.visits import Visit
 
 R = TypeVar("R", bound=Message)
 ROWS, ROWS_OF_CSV = 50, 2_000
+OF_LISTS = ("cursor", "format")
+"""What the address of every list may ask for."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 

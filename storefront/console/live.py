@@ -41,4 +41,4 @@ async def _told(visit: Visit, subject: str) -> AsyncIterator[str]:
         yield _CHANGED if "\nevent: " in said else said
 
 
-ROUTES = [Route("/stream", for_people(stream))]
+ROUTES = [Route("/stream", for_people(stream, asks=("subject",)))]

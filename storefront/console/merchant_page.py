@@ -25,7 +25,7 @@ from storefront.api.withdrawals import refuse_address
 from storefront.bodies import message_of
 from storefront.console.acting import carried_out
 from storefront.console.filling import amount_in, detail_of
-from storefront.console.lists import ROWS_OF_CSV, addresses, csv_of, decimal, wants_csv
+from storefront.console.lists import OF_LISTS, ROWS_OF_CSV, addresses, csv_of, decimal, wants_csv
 from storefront.console.reading import id_in, state_of_open
 from storefront.console.rendering import render, said_of
 from storefront.console.visits import Visit, for_people, go, sign_in_for
@@ -210,7 +210,7 @@ def _in_form(visit: Visit, problem: HttpProblem) -> Wrong:
 
 
 ROUTES = [
-    Route("/merchants/{id}", for_people(merchant_page)),
+    Route("/merchants/{id}", for_people(merchant_page, asks=("done", "later", *OF_LISTS))),
     Route("/merchants/{id}/withdraw", for_people(withdraw_form)),
     Route("/merchants/{id}/withdraw", for_people(withdraw_check), methods=["POST"]),
     Route("/merchants/{id}/withdraw/send", for_people(withdraw_send), methods=["POST"]),

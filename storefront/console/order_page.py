@@ -182,4 +182,4 @@ def _balance(money: Money, path: str) -> AccountBalance | None:
     return next((one for one in money.accounts if one.path == path and one.balance_minor), None)
 
 
-ROUTES = [Route("/orders/{id}", for_people(order_page))]
+ROUTES = [Route("/orders/{id}", for_people(order_page, asks=("done", "later")))]

@@ -15,7 +15,7 @@ from core.texts import joined
 from ledger.register_part import Position
 from ledger.reviews import CLAIMED_FOR, Review
 from storefront.api.paging import cursor_in
-from storefront.console.lists import ROWS, addresses, csv_of, decimal, limit_of, wants_csv
+from storefront.console.lists import OF_LISTS, ROWS, addresses, csv_of, decimal, limit_of, wants_csv
 from storefront.console.offers import Offer, offers_of_order
 from storefront.console.order_page import parcel_views
 from storefront.console.reading import known_order, state_of_order
@@ -149,7 +149,7 @@ async def claim(visit: Visit) -> Response:
 
 
 ROUTES = [
-    Route("/reviews", for_people(reviews_page, STAFF)),
+    Route("/reviews", for_people(reviews_page, STAFF, asks=("kind", *OF_LISTS))),
     Route("/reviews/{id}/{parcel_id}", for_people(review_page, STAFF)),
     Route("/reviews/{id}/{parcel_id}/claim", for_people(claim, STAFF), methods=["POST"]),
 ]

@@ -79,4 +79,4 @@ async def _is_merchant(visit: Visit, text: str) -> bool:
     return await register.accounts.legal_name(text) is not None
 
 
-ROUTES = [Route("/", for_people(start_page)), Route("/search", for_people(search_page))]
+ROUTES = [Route("/", for_people(start_page)), Route("/search", for_people(search_page, asks=("q",)))]

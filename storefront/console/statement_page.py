@@ -61,4 +61,4 @@ def _next(month: datetime) -> datetime:
     return (month + timedelta(days=32)).replace(day=1)
 
 
-ROUTES = [Route("/merchants/{id}/statement", for_people(statement_page))]
+ROUTES = [Route("/merchants/{id}/statement", for_people(statement_page, asks=("month", "format")))]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -20,6 +20,7 @@ from core.fields import UNPRINTABLE
 from core.texts import Language
 from ledger.people import PersonRole, SignedIn
 from ledger.register import Register
+from storefront.api.paging import refuse_others
 from storefront.bodies import arriving
 from storefront.console import cookies
 from storefront.console.cookies import Jar
@@ -205,8 +206,14 @@ async def visit_of(request: Request) -> Visit:
     )
 
 
-def for_people(handler: Handler, roles: Collection[PersonRole] = EVERYONE) -> Callable[[Request], Awaitable[Response]]:
-    """A page for people who are signed in and have one of these roles. To others it does not exist."""
+def for_people(
+    handler: Handler, roles: Collection[PersonRole] = EVERYONE, *, asks: Sequence[str] | None = ()
+) -> Callable[[Request], Awaitable[Response]]:
+    """A page for people who are signed in and have one of these roles. To others it does not exist.
+
+    Args:
+        asks: what its address may ask for; None: the page itself looks. Anything else is refused.
+    """
 
     async def answer(request: Request) -> Response:
         visit = request.state.visit = await visit_of(request)
@@ -218,6 +225,8 @@ def for_people(handler: Handler, roles: Collection[PersonRole] = EVERYONE) -> Ca
         service_of(request).limits.count(visit.person.sender, changing=changing)
         if changing:
             service_of(request).recent.note(visit.person.sender)
+        elif asks is not None:
+            refuse_others(request, asks)
         return await handler(visit)
 
     return answer

@@ -17,7 +17,7 @@ from ledger.payout_accounts import AccountChange
 from ledger.register_part import Position
 from ledger.withdrawals import StoredWithdrawal, WithdrawalRow
 from storefront.api.paging import cursor_in
-from storefront.console.lists import ROWS, addresses, csv_of, decimal, limit_of, wants_csv
+from storefront.console.lists import OF_LISTS, ROWS, addresses, csv_of, decimal, limit_of, wants_csv
 from storefront.console.names import account_name, movement_name
 from storefront.console.offers import offers_of_withdrawal
 from storefront.console.reading import ID, known_withdrawal, state_of_withdrawal
@@ -155,6 +155,6 @@ def _words(visit: Visit, said: str, change: AccountChange | None) -> str:
 
 
 ROUTES = [
-    Route("/withdrawals", for_people(withdrawals_page)),
-    Route("/withdrawals/{id}", for_people(withdrawal_page)),
+    Route("/withdrawals", for_people(withdrawals_page, asks=("state", "merchant", *OF_LISTS))),
+    Route("/withdrawals/{id}", for_people(withdrawal_page, asks=("done", "later"))),
 ]
