@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from core.aftersale.texts import STAGES
 from core.audit.explain import advice, explained, title
+from core.likeness import misspelt
 from core.names import name_of, names
 from core.order.texts import HELD, WAITING
 from core.reason_texts import HTTP_REASONS, REASONS
@@ -80,12 +81,7 @@ def likely_holds(name: str) -> list[str]:
 
     An operator names a hold freely (`place_hold`): a name that is like none may be right.
     """
-    known = names()["hold"]
-    return [] if name in known else get_close_matches(name, known, n=3, cutoff=_ALIKE)
-
-
-_ALIKE = 0.8
-"""From here on two names are one and its misspelling: one or two letters in ten differ."""
+    return misspelt(name, names()["hold"])
 
 
 @cache

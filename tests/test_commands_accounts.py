@@ -117,9 +117,11 @@ def test_an_account_that_its_rail_can_never_pay_is_refused(
 def test_a_misspelt_rail_is_not_paid_by_the_bank_that_takes_all_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DAKUAN_BANK_URL", "http://127.0.0.1:9/bank")
     named(name="茶店")
-    given = ("bind", "m-1", "acc", "--holder", "茶店", "--kind", "wallet")
-    assert refusal(*given, "--rail", "wechatpay_transferr", stdin=OPENID) == ("rail_cannot_pay", "rail")
-    ask(*given, "--rail", "our_bank", stdin=OPENID)
+    given = ("--holder", "茶店", "--kind", "wallet", "--rail")
+    for misspelt in ("wechatpay_transferr", "wechatpay-transfer"):
+        assert refusal("bind", "m-1", "acc", *given, misspelt, stdin=OPENID) == ("rail_cannot_pay", "rail")
+    ask("bind", "m-1", "acc", *given, "our_bank", stdin=OPENID)
+    ask("bind", "m-1", "acc2", *given, "wechatpay_transfer_2", stdin=OPENID)
 
 
 @pytest.mark.usefixtures("wechatpay")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
 from contextlib import AsyncExitStack
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from core.errors import Refused
+from core.likeness import misspelt
 from core.payout_accounts import AccountKind, AccountNumber
 from core.reasons import Refusal, refuse
 
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
 STANDIN = "sandbox"
 _ALIKE = 0.85
-"""From here on two names are one and its misspelling."""
+"""From here on two rails are one and its misspelling: their names are short."""
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -52,14 +51,10 @@ async def check_rail(
         rails = await open_rails(settings, stack)
         found = rails.of(rail)
         obstacle: Refusal | None
-        if found is None or _misspells(rail, rails):
+        # Where a bank takes all rails that are not set up, it would pay in the place of a misspelt one.
+        if found is None or misspelt(rail, rails, alike=_ALIKE):
             obstacle = refuse("rail_cannot_pay", f"No rail {rail} is set up, only {', '.join(rails)}.", field="rail")
         else:
             obstacle = found.terms.obstacle(rail, currency, kind, number.hint if number else None)
     if obstacle is not None:
         raise Refused(obstacle.code, obstacle.message, obstacle.field)
-
-
-def _misspells(name: str, rails: Collection[str]) -> bool:
-    """Whether a name is like that of a rail and is none: where a bank takes all others, it would pay in its place."""
-    return name not in rails and bool(get_close_matches(name, rails, n=1, cutoff=_ALIKE))

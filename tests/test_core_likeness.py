@@ -1,0 +1,32 @@
+"""A misspelt name is told from another name of its kind."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.likeness import misspelt
+
+HOLDS = ("shipment", "screening", "merchant_frozen", "late_scan")
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "meant"),
+    [
+        ("shipmnt", HOLDS, ["shipment"]),
+        ("shipment", HOLDS, []),
+        ("asked_by_police", HOLDS, []),
+        ("merchant-frozen", HOLDS, ["merchant_frozen"]),
+        # several of one kind
+        ("screening_2", HOLDS, []),
+        ("bank_b", ("bank_a", "bank_c"), []),
+        ("wechatpay-12", ("wechatpay-1", "wechatpay"), []),
+        ("wechatpay2", ("wechatpay1", "wechatpay"), []),
+        ("bank_transfer_b", ("bank_transfer_a", "bank_tranfer_b"), ["bank_tranfer_b"]),
+        # one, written otherwise
+        ("bank-a", ("bank_a", "bank_b"), ["bank_a"]),
+        ("bnak_a", ("bank_a",), ["bank_a"]),
+        ("x", (), []),
+    ],
+)
+def test_what_a_name_misspells(name: str, known: tuple[str, ...], meant: list[str]) -> None:
+    assert misspelt(name, known) == meant
