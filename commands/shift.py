@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
@@ -50,25 +50,34 @@ async def shift(
         Literal["ship_by", "pickup_by", "receipt_by", "undelivered_by"], typer.Argument(help="The deadline to move.")
     ],
     where: Annotated[list[str], typer.Option(help=f"KEY=VALUE, all of them: {', '.join(CONDITIONS)}.")],
-    by: Annotated[str, typer.Option(help="By how much it is later, such as 3d.")],
+    by: Annotated[str, typer.Option(help="By how much it is later, such as 3d; -3d takes a move back, with --undo.")],
     reason: Annotated[str, typer.Option(help="Why; merchant and buyer of each order read it.")],
     actor: Annotated[str, typer.Option("--as", metavar="ROLE:ID", help="Who does it, such as operator:ann.")],
     apply: Annotated[bool, typer.Option("--apply", help="Move them; otherwise they are only shown.")] = False,
+    undo: Annotated[
+        str | None,
+        typer.Option("--undo", metavar="ID", help="The move that is taken back, of the orders that it moved."),
+    ] = None,
     once: Annotated[str | None, typer.Option("--id", help="The id of the move; repeating it changes nothing.")] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Move a deadline of all open orders that match. A dry run unless --apply.
 
-    For a holiday, or while a carrier is out. Merchant and buyer of each order are notified of old, new and why.
+    For a holiday, or while a carrier is out. Merchant and buyer of each order are notified of old, new and why. A move
+    has an id, under which it is taken back: --undo ID with the same DEADLINE, --by -3d where it was 3d.
     """
     chosen = conditions_of(where)
     body = {"deadline": deadline, "by": by, "reason": reason, "actor": actor_of(actor)}
-    command_id = once or f"shift-{hashlib.sha256(repr((sorted(chosen.items()), body)).encode()).hexdigest()[:24]}"
+    meant = (sorted(chosen.items()), body, *((undo,) if undo is not None else ()))
+    command_id = once or f"shift-{hashlib.sha256(repr(meant).encode()).hexdigest()[:24]}"
     sent = read_message(ShiftDeadline, {**body, "command_id": command_id}, "malformed")
+    if (sent.by < timedelta()) != (undo is not None):
+        raise Refused("malformed", "by: less than nothing, such as -3d, goes with --undo ID, and only with it", "by")
     async with books() as register:
         if (policy := chosen.get("policy")) is not None and await register.policies.newest(policy) is None:
             raise Refused("unknown_policy", f"{SENTENCES['unknown_policy']} {policy[:80]}", "where")
-        found = [planned(one, policy, sent, datetime.now(UTC)) async for one, policy in _matching(register, chosen)]
+        now = datetime.now(UTC)
+        found = [planned(one, policy, sent, now, undo) async for one, policy in _matching(register, chosen)]
     if apply:
         async with temporal() as client:
             if why := await why_idle(client):
@@ -116,14 +125,22 @@ async def _matching(register: Register, where: dict[str, str]) -> AsyncIterator[
         last = page[-1].order.order_id
 
 
-def planned(one: OpenOrder, policy: Policy, sent: ShiftDeadline, now: datetime) -> dict[str, Any]:
-    """The effect of the move on an order as last recorded: old and new, or why not."""
+def planned(
+    one: OpenOrder, policy: Policy, sent: ShiftDeadline, now: datetime, undo: str | None = None
+) -> dict[str, Any]:
+    """The effect of the move on an order as last recorded: old and new, or why not.
+
+    Args:
+        undo: the id of the move that is taken back. An order that it did not move stays as it is.
+    """
     resolved = resolve_recorded(policy, one.order, one.state.get("policy") or {})
     state = OrderState.model_validate({**one.state, "order": one.order, "policy": resolved})
     view: dict[str, Any] = {"order_id": one.order.order_id, "merchant_id": one.order.merchant_id}
     old = min((due.at for due in deadlines(state) if due.name == sent.deadline), default=None)
     if first_answer(state, sent) is not None:
         return {**view, "outcome": "moved_before", "new": old}
+    if undo is not None and not state.inbox.took(undo):
+        return {**view, "outcome": "not_moved", "code": "not_taken_back"}
     refused = refusal_of(state, sent, now)
     if isinstance(refused, Refusal) or old is None:
         return {**view, "outcome": "not_moved", "code": refused.code if refused else None}
@@ -165,3 +182,5 @@ def _show(console: Console, view: dict[str, Any]) -> None:
     console.print(table(title, ("order", "merchant", "old", "new", "outcome"), rows))
     if not view["applied"]:
         console.print("Nothing was moved: this is a dry run. --apply moves them.")
+    elif not view["by"].startswith("-") and any(one["outcome"] == "moved" for one in view["orders"]):
+        console.print(f"To take it back: the same with --by -{view['by']} --undo {view['command_id']}")

@@ -70,3 +70,20 @@ Duration = Annotated[
     WithJsonSchema({"type": "string", "pattern": _PATTERN, "examples": ["90s", "30m", "48h", "3d"]}),
 ]
 """A field that reads "48h" (or a `timedelta`) and writes "2d" to JSON; zero to ten years, whole milliseconds."""
+
+
+def _read_signed(value: object) -> timedelta:
+    if isinstance(value, timedelta) and value < timedelta():
+        return -_bounded(-value)
+    if isinstance(value, str) and value.startswith("-"):
+        return -parse_duration(value[1:])
+    return _read(value)
+
+
+SignedDuration = Annotated[
+    timedelta,
+    BeforeValidator(_read_signed),
+    PlainSerializer(format_duration, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "pattern": _PATTERN.replace("^", "^-?"), "examples": ["3d", "-3d"]}),
+]
+"""As `Duration`, and to the other side: "-3d"."""

@@ -42,7 +42,10 @@ OF_COMMANDS: Mapping[str, Help] = {
     "receipt_by moved from {} to {}: {}": Help("moved from {} to {}: {}", "由 {} 改为 {}：{}"),
 }
 """What stands beside a command that moves the time of the automatic receipt."""
-MOVED: Mapping[str, Help] = {"{} moved by {}: {}": Help("{} moved by {}: {}", "{}顺延 {}：{}")}
+MOVED: Mapping[str, Help] = {
+    "{} moved by {}: {}": Help("{} moved by {}: {}", "{}顺延 {}：{}"),
+    "{} taken back by {}: {}": Help("{} taken back by {}: {}", "{}收回顺延 {}：{}"),
+}
 """What stands beside `shift_deadline`."""
 PAUSED = Help("paused", "暂停")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d")

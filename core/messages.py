@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import (
+    AfterValidator,
     Field,
     StringConstraints,
     model_validator,
@@ -22,7 +23,7 @@ from core.command import Actor as Actor
 from core.command import Command as Command
 from core.command import LineQuantity as LineQuantity
 from core.command import Role as Role
-from core.durations import Duration
+from core.durations import SignedDuration
 from core.fields import (
     AmountMinor,
     AmountOrZero,
@@ -301,12 +302,18 @@ class PlaceHold(Command):
     review_at: Time | None = None
 
 
+def _long_enough(by: timedelta) -> timedelta:
+    if abs(by) < timedelta(minutes=1):
+        raise ValueError("must be at least 1m to either side")
+    return by
+
+
 class ShiftDeadline(Command):
-    """An operator moves a deadline to later: a holiday, or a carrier that is out."""
+    """An operator moves a deadline to later: a holiday, or a carrier that is out. A negative `by` takes moves back."""
 
     verb: ClassVar[str] = "shift_deadline"
     deadline: Literal["ship_by", "pickup_by", "receipt_by", "undelivered_by"]
-    by: Annotated[Duration, Field(ge=timedelta(minutes=1), le=timedelta(days=60))]
+    by: Annotated[SignedDuration, Field(ge=timedelta(days=-60), le=timedelta(days=60)), AfterValidator(_long_enough)]
     reason: Reason
 
 

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 COMMAND_DETAILS: dict[str, str] = {
     # who, which, how long
+    "by: less than nothing, such as -3d, goes with --undo ID, and only with it": (
+        "by：负的时长（如 -3d）须与 --undo ID 同用，且 --undo 仅用于此"
+    ),
     "--as {} is not ROLE:ID, such as merchant:m-7": "--as {} 须为“角色:编号”，如 merchant:m-7",
     "--as {} is not ROLE:ID, such as operator:o-1": "--as {} 须为“角色:编号”，如 operator:o-1",
     "by: say who does it with --by ROLE:ID, such as operator:ann": "by：请以 --by 指明操作人，如 operator:ann",

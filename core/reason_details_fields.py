@@ -44,6 +44,7 @@ FIELD_DETAILS: dict[str, str] = {
     "must be a duration with its unit, such as 90s, 30m, 48h or 3d": "须为带单位的时长，如 90s、30m、48h、3d",
     "must be between 0s and 3650d": "须在 0s 至 3650d 之间",
     "must be whole milliseconds": "须为整毫秒",
+    "must be at least 1m to either side": "绝对值不得小于 1m",
     "details must be at least 7 days, and numbers not less than details": "details 至少 7 天，numbers 不得短于 details",
     "must be a list": "须为列表",
     "must be a table of its fields": "须为由字段组成的表",

@@ -95,6 +95,7 @@ REASONS: Mapping[str, Help] = {
     "already_credited": Help("The order was credited already.", "该订单已入账。"),
     "no_such_deadline": Help("No such deadline runs.", "没有正在计时的该期限。"),
     "shifted_too_far": Help("The deadline was moved as far as it may be.", "该期限已延至上限。"),
+    "not_taken_back": Help("The move of the deadline cannot be taken back so far.", "该期限的顺延不能收回这么多。"),
     "no_such_hold": Help("There is no such hold.", "没有该项暂扣。"),
     "hold_exists": Help("A hold of this name exists.", "已有同名的暂扣。"),
     "needs_other_person": Help("Another person must do this.", "须由另一人操作。"),

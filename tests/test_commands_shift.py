@@ -43,9 +43,33 @@ def test_the_orders_of_a_merchant_are_shown_first_and_then_moved_once() -> None:
     again = ask(*asked, "--apply")
     assert {one["outcome"] for one in again["orders"]} == {"moved_before"}
     assert ship_by(first) == before[first["order_id"]] + timedelta(days=3)
+    assert f"--by -3d --undo {moved['command_id']}" not in run(*asked, "--apply").stdout, "nothing was moved"
     shifted = [one for one in ask("notices", "--limit", "1000")["notices"] if one["name"] == "deadline_shifted"]
     mine = [one for one in shifted if one["subject"].endswith(first["order_id"])]
     assert {one["facts"]["reason"] for one in mine} == {"Spring Festival"}
+
+
+def test_a_move_is_taken_back_of_the_orders_that_it_moved() -> None:
+    first = started()
+    before = ship_by(first)
+    where = ("--where", f"merchant={first['merchant_id']}")
+    reason = ("--reason", "Spring Festival", "--as", "operator:ann")
+    (planned,) = ask("shift", "ship_by", *where, "--by", "3d", *reason)["orders"]
+    assert [datetime.fromisoformat(planned[name]) for name in ("old", "new")] == [before, before + timedelta(days=3)]
+    said = run("shift", "ship_by", *where, "--by", "3d", *reason, "--id", "the-move", "--apply").stdout
+    assert "the same with --by -3d --undo the-move" in " ".join(said.split())
+    later = started(merchant_id=first["merchant_id"])
+    untouched = ship_by(later)
+    back = ("shift", "ship_by", *where, "--by", "-3d", "--reason", "typed by mistake", "--as", "operator:bob")
+    assert refusal(*back) == "malformed"
+    assert refusal("shift", "ship_by", *where, "--by", "3d", *reason, "--undo", "the-move") == "malformed"
+    taken = ask(*back, "--undo", "the-move", "--apply")
+    outcomes = {one["order_id"]: (one["outcome"], one.get("code")) for one in taken["orders"]}
+    assert outcomes == {first["order_id"]: ("moved", None), later["order_id"]: ("not_moved", "not_taken_back")}
+    assert (ship_by(first), ship_by(later)) == (before, untouched)
+    again = ask(*back, "--undo", "the-move", "--apply")
+    assert [one["outcome"] for one in again["orders"] if one["order_id"] == first["order_id"]] == ["moved_before"]
+    assert ship_by(first) == before
 
 
 def test_orders_in_which_no_such_deadline_runs_are_named_and_not_moved() -> None:

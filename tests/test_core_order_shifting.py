@@ -7,6 +7,8 @@ from order_driver import OrderDriver
 from order_samples import DAY, HOUR, T0, a_policy
 
 from core.answers import Answer
+from core.order.deadlines import deadlines
+from core.order.state import Receipt
 from core.reasons import Refusal
 
 
@@ -67,6 +69,87 @@ def test_a_deadline_that_does_not_run_is_not_moved(deadline: str, reason: str, c
     refused = shift(opened(), deadline, reason=reason)
     assert isinstance(refused, Refusal)
     assert refused.code == code
+
+
+# --- taken back ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("length", ["1m", "3d", "36h", "1d12h30m", "60d"])
+@pytest.mark.parametrize("name", ["ship_by", "pickup_by", "receipt_by", "undelivered_by"])
+def test_a_move_and_its_reverse_bring_back_the_same_deadlines(name: str, length: str) -> None:
+    driver = opened()
+    if name != "ship_by":
+        driver.ship()
+    if name == "receipt_by":
+        driver.deliver()
+    before = deadlines(driver.state)
+    assert isinstance(shift(driver, name, length), Answer)
+    moved = driver.deadline(name)
+    assert isinstance(shift(driver, name, f"-{length}"), Answer)
+    assert deadlines(driver.state) == before
+    told = driver.notices("deadline_shifted")[-1].facts
+    assert (told["old"], told["new"]) == (moved.isoformat(), driver.deadline(name).isoformat())
+    driver.until(driver.deadline(name) + HOUR)
+    assert name not in driver.waits_for()
+    driver.check()
+
+
+def refused_back(driver: OrderDriver, name: str, by: str) -> str:
+    refused = shift(driver, name, by)
+    assert isinstance(refused, Refusal)
+    assert (refused.code, refused.field) == ("not_taken_back", "by")
+    return refused.message
+
+
+def test_no_more_is_taken_back_than_was_moved() -> None:
+    driver = opened()
+    assert "It was moved by 0s together." in refused_back(driver, "ship_by", "-1m")
+    shift(driver, "ship_by", "3d")
+    refused_back(driver, "ship_by", "-73h")
+    assert isinstance(shift(driver, "ship_by", "-1d"), Answer)
+    refused_back(driver, "ship_by", "-49h")
+    assert isinstance(shift(driver, "ship_by", "-48h"), Answer)
+    assert driver.deadline("ship_by") == T0 + 2 * DAY
+
+
+def test_who_relied_on_the_later_deadline_has_a_day_left() -> None:
+    driver = opened()
+    shift(driver, "ship_by", "3d")
+    driver.advance(2 * DAY)
+    assert "a day must be left" in refused_back(driver, "ship_by", "-3d")
+    assert isinstance(shift(driver, "ship_by", "-2d"), Answer)
+    assert driver.deadline("ship_by") == driver.now + DAY
+
+
+def test_a_date_that_the_buyer_agreed_to_is_not_brought_forward() -> None:
+    driver = opened()
+    shift(driver, "ship_by", "5d")
+    driver.send("request_delay", "merchant", ship_by=(T0 + 10 * DAY).isoformat(), reason="a part is missing")
+    driver.send("answer_delay", "buyer", answer="accept")
+    assert driver.deadline("ship_by") == T0 + 10 * DAY
+    assert "without a move it is 2026-12-03" in refused_back(driver, "ship_by", "-5d")
+    driver.send("request_delay", "merchant", ship_by=(T0 + 12 * DAY).isoformat(), reason="still missing")
+    driver.send("answer_delay", "buyer", answer="refuse")
+    refused_back(driver, "ship_by", "-5d")
+
+
+def test_a_receipt_that_begins_anew_has_no_move_to_take_back() -> None:
+    driver = opened()
+    driver.ship()
+    driver.deliver()
+    shift(driver, "receipt_by", "3d")
+    driver.state = driver.state.changed(receipt=Receipt(status="awaited", deadline=T0 + 7 * DAY))
+    assert "without a move" in refused_back(driver, "receipt_by", "-3d")
+
+
+def test_a_second_look_for_a_pickup_is_not_brought_forward() -> None:
+    """Two answers apart prove that a parcel is not there, and the buyer is refunded."""
+    driver = opened()
+    driver.ship()
+    shift(driver, "pickup_by", "3d")
+    far = driver.state.live_parcels[0].changed(pickup_again_at=T0 + 9 * DAY)
+    driver.state = driver.state.with_parcel(far)
+    assert "without a move" in refused_back(driver, "pickup_by", "-3d")
 
 
 def test_a_state_without_shifts_does_not_grow() -> None:

@@ -303,6 +303,13 @@ AT = datetime(2026, 11, 22, 8, tzinfo=UTC)
             "“ship by” moved by 3 days: Spring Festival",
             "“发货期限”顺延 3 天：Spring Festival",
         ),
+        (
+            "shift_deadline",
+            OPERATOR,
+            "ship_by taken back by 3d: a mistake",
+            "“ship by” taken back by 3 days: a mistake",
+            "“发货期限”收回顺延 3 天：a mistake",
+        ),
         ("open_after_sale", OPERATOR, "wrong_item", "wrong item", "发错货"),
         ("cancel_order", OPERATOR, "2 for parcel p1", "2 for parcel p1", "2 for parcel p1"),
         ("start_withdrawal", None, "withdrawal 20261122", "withdrawal 20261122", "提现 20261122"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from core.aftersale.commands import CASE_VERBS, OPENERS
@@ -96,7 +96,7 @@ VERBS: Mapping[type[Command], Verb] = {
         frozenset({"operator", "reviewer"}), _timeless(holding.check_resolution), holding.resolve_refund, True
     ),
     RefundOrder: Verb(STAFF, granting.check_refund, granting.grant_refund, afterwards=True, reopens=True),
-    ShiftDeadline: Verb(frozenset({"operator"}), _timeless(shifting.check_shift), shifting.shift),
+    ShiftDeadline: Verb(frozenset({"operator"}), shifting.check_shift, shifting.shift),
     PlaceHold: Verb(
         frozenset({"operator"}), _timeless(holding.check_place), holding.place, afterwards=True, reopens=True
     ),
@@ -246,7 +246,8 @@ def _said(state: OrderState, after: OrderState, command: Command) -> str | None:
     """What the journal keeps of an accepted command: its reason, and the receipt deadline where it moved."""
     reason = _reason_of(command)
     if isinstance(command, ShiftDeadline):
-        return f"{command.deadline} moved by {format_duration(command.by)}: {reason}"
+        how = "moved" if command.by > timedelta() else "taken back"
+        return f"{command.deadline} {how} by {format_duration(abs(command.by))}: {reason}"
     if isinstance(command, ResolveRefund):
         return f"{command.cause} {command.outcome}, {command.reference}: {reason}{_dissent(state, command)}"
     old, new = state.receipt.deadline, after.receipt.deadline

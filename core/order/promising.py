@@ -83,7 +83,8 @@ def ask(state: OrderState, command: RequestDelay, now: datetime) -> OrderState:
     assert state.ship_by is not None
     asked = state.delay.asked if state.delay is not None else 0
     answer_by = min(now + state.policy.order.delay_answer_within, state.ship_by)
-    delay = DelayRequest(asked=asked + 1, ship_by=command.ship_by, reason=command.reason, answer_by=answer_by)
+    before = state.delay or DelayRequest(asked=0)
+    delay = before.changed(asked=asked + 1, ship_by=command.ship_by, reason=command.reason, answer_by=answer_by)
     facts = {"old": state.ship_by.isoformat(), "new": command.ship_by.isoformat(), "reason": command.reason}
     return state.changed(delay=delay).with_notice("buyer", "delay_asked", now, **facts, answer_by=answer_by.isoformat())
 
@@ -106,7 +107,7 @@ def answer(state: OrderState, command: AnswerDelay, now: datetime) -> OrderState
     assert delay.ship_by is not None
     assert old is not None
     new = max(delay.ship_by, old)
-    state = state.changed(ship_by=new, delay=DelayRequest(asked=delay.asked))
+    state = state.changed(ship_by=new, delay=DelayRequest(asked=delay.asked, agreed=delay.ship_by))
     facts = {"old": old.isoformat(), "new": new.isoformat(), "reason": delay.reason or ""}
     state = state.with_notice("merchant", "delay_accepted", now, **facts)
     return state.with_notice("buyer", "delay_accepted", now, **facts)
@@ -123,6 +124,6 @@ def _keep_date(state: OrderState, reason: str, now: datetime) -> OrderState:
     assert delay is not None
     assert ship_by is not None
     facts = {"ship_by": ship_by.isoformat(), "reason": reason}
-    state = state.changed(delay=DelayRequest(asked=delay.asked))
+    state = state.changed(delay=DelayRequest(asked=delay.asked, agreed=delay.agreed))
     state = state.with_notice("merchant", "delay_refused", now, **facts)
     return state.with_notice("buyer", "delay_refused", now, **facts)

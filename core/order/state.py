@@ -81,12 +81,15 @@ class ScreeningHit(Part):
 
 
 class DelayRequest(Part):
-    """A later date that the merchant asked for. Once it was answered only `asked` is left: how often that happened."""
+    """A later date that the merchant asked for. Once it was answered only `asked` is left: how often that happened, and
+    `agreed`: the date to which the buyer agreed last.
+    """
 
     asked: int
     ship_by: Time | None = None
     reason: str | None = None
     answer_by: Time | None = None
+    agreed: Time | None = omitted_at(None)
 
 
 def above_due(case: AfterSaleCase) -> Literal["chargeback_above", "chargeback_above_won"] | None:
