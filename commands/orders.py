@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from commands.console import JsonFlag, command, language_of, print_answer
+from commands.console import JsonFlag, command, language_of, print_answer, print_line, wants_json
 from commands.headings import print_in
 from commands.link import copies
 from commands.reading import id_of
 from commands.views import due_line, worded
 from core.audit.normalising import normalise
 from core.codes import likely_holds
-from core.errors import BadInput
 from core.money import format_minor
 from core.order.state import Phase
 from core.parcels import AuditStage
-from core.texts import Language, clock, listed
+from core.texts import Help, Language, clock, listed
 from ledger.orders import OrderRow
 from screens import counted, table
 
@@ -63,14 +62,21 @@ async def orders(
             payment=payment,
             limit=limit,
         )
-    if not rows and hold is not None and (likely := likely_holds(hold)):
-        raise BadInput(f"--hold: {hold!r} is the name of no hold. Did you mean {', '.join(map(repr, likely))}?")
-    view = {"orders": [row.model_dump(mode="json") for row in rows]}
+    # An operator names a hold freely: one that no order has now is no mistake, and may be one.
+    likely = likely_holds(hold) if hold is not None and not rows else []
+    view: dict[str, Any] = {"orders": [row.model_dump(mode="json") for row in rows]}
     language = language_of(None)
+    if likely:
+        view["did_you_mean"] = likely
+        if not wants_json():
+            print_line(str(getattr(DID_YOU_MEAN, language)).format(hold, listed(likely, language)))
     title, cells = counted(len(rows), "order"), [_cells(row, language) for row in rows]
     print_answer(
         view, lambda console: print_in(console, table(title, COLUMNS, cells, numbers=AMOUNTS, spare=SPARE), language)
     )
+
+
+DID_YOU_MEAN = Help("No order is held by {}. Did you mean {}?", "没有订单因 {} 扣留。是否指 {}？")
 
 
 def _cells(row: OrderRow, language: Language) -> tuple[str, ...]:

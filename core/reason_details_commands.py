@@ -60,7 +60,6 @@ COMMAND_DETAILS: dict[str, str] = {
     "seal-with: goes without --drop": "seal-with：不能与 --drop 同用",
     "terms: give one of {}": "terms：请给出其一：{}",
     # orders, withdrawals, payments
-    "--hold: {} is the name of no hold. Did you mean {}?": "--hold：没有名为 {} 的扣留；是否指 {}？",
     "--line {} is not LINE:UNITS, such as 1:2": "--line {} 须为“商品行:件数”，如 1:2",
     "--leg {} is not N:AMOUNT, such as 1:12.50": "--leg {} 须为“序号:金额”，如 1:12.50",
     "Leg {} is short by {}.": "分录 {} 尚差 {}。",

@@ -12,7 +12,6 @@ from starlette.responses import JSONResponse, Response
 from core.answers import HoldView
 from core.audit.normalising import normalise
 from core.codes import likely_holds
-from core.errors import Refused
 from core.fields import UNPRINTABLE
 from core.messages import ORDER_COMMANDS, Order, ReportScan
 from core.order import views
@@ -81,10 +80,9 @@ async def list_orders(request: Request) -> Response:
         limit=limit + 1,
     )
     rows = await read() if asked is None or caller.sees(asked) else ()
-    if not rows and hold is not None and (likely := likely_holds(hold)):
-        why = f"held_by: {hold!r} is the name of no hold. Did you mean {', '.join(map(repr, likely))}?"
-        raise Refused("malformed", why, "held_by")
-    return JSONResponse(page_until(rows, limit, _position))
+    # An operator names a hold freely: one that no order has now is no mistake, and may be one.
+    likely = likely_holds(hold) if hold is not None and not rows else []
+    return JSONResponse(page_until(rows, limit, _position, **({"did_you_mean": likely} if likely else {})))
 
 
 def _position(row: OrderRow) -> Position:
@@ -151,6 +149,12 @@ def _state(known: StoredOrder) -> OrderState | None:
     return OrderState.model_validate({**known.state, "order": known.order})
 
 
+_ORDERS: dict[str, Any] = listed(schema_of(OrderRow))
+_ORDERS["properties"]["did_you_mean"] = {
+    "type": "array",
+    "items": {"type": "string"},
+    "description": "Where nothing is found: the holds of ours whose name `held_by` may misspell.",
+}
 changing(
     router,
     "/orders",
@@ -165,7 +169,7 @@ reading(
     "/orders",
     list_orders,
     says="List orders",
-    answers=listed(schema_of(OrderRow)),
+    answers=_ORDERS,
     queries=(
         query("merchant_id", "Of this merchant.", **WORD),
         query("buyer_id", "Of this buyer.", **WORD),
