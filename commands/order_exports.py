@@ -16,7 +16,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, get_args
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from commands.reading import Document, read_text
 from core.errors import BadInput
@@ -79,6 +79,12 @@ _TIME = re.compile(r"(\d{4})[-/](\d\d?)[-/](\d\d?)[ T](\d\d?):(\d\d)(?::(\d\d))?
 _NOT_AN_ID = re.compile(r"[^A-Za-z0-9_-]+")
 
 
+def _offset(text: str) -> str:
+    if text and not re.fullmatch(r"[+-]\d\d:\d\d", text):
+        raise ValueError("must be an offset such as +08:00")
+    return text
+
+
 class OrderMapping(BaseModel):
     """Which column of an export holds which field of an order."""
 
@@ -90,7 +96,7 @@ class OrderMapping(BaseModel):
     """In lower case; empty: every order is paid."""
     modes: dict[str, DeliveryMode] = {}
     """What the file's own words for a delivery mean, in lower case: `local pickup` is `pickup`."""
-    offset: Annotated[str, StringConstraints(pattern=r"^([+-]\d\d:\d\d|)$")] = ""
+    offset: Annotated[str, AfterValidator(_offset)] = ""
 
 
 class _Row(NamedTuple):

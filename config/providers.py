@@ -19,11 +19,12 @@ numbers = "180d"                       # pushed traces (masked), subscriptions, 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from core.audit.waybills import CARRIERS
 from core.durations import Duration
@@ -55,6 +56,12 @@ _SUBSCRIBED = ("kuaidi100",)
 """EasyPost, 17TRACK and AfterShip push every number that was queried once; Kdniao pushes by contract."""
 
 
+def _address(text: str) -> str:
+    if text and not re.fullmatch(r"https?://[^\s/?#]+\S*", text):
+        raise ValueError("must be an address such as https://pay.example/kuaidi100")
+    return text
+
+
 class Provider(BaseModel):
     """One provider and our account there.
 
@@ -71,7 +78,7 @@ class Provider(BaseModel):
     key: str = Field(default="", repr=False)
     customer: str = Field(default="", repr=False)
     salt: str = Field(default="", repr=False)
-    callback: Annotated[str, StringConstraints(pattern=r"^(https?://[^\s/?#]+\S*)?$", max_length=500)] = ""
+    callback: Annotated[str, StringConstraints(max_length=500), AfterValidator(_address)] = ""
     interval: Duration | None = None
 
 

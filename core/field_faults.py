@@ -65,6 +65,8 @@ _PLAIN: Mapping[str, str] = {
 """By the type of pydantic's error; in braces what it knows of the case."""
 _OF_CHARACTERS = re.compile(r"\^\[([^\]^]+)\]\{(\d+)(?:,(\d+))?\}\$")
 """A pattern that asks for some characters of a kind: `^[A-Z]{2}$`."""
+_OF_CHARACTERS_AFTER_THE_FIRST = re.compile(r"\^\[([^\]^]+)\]\[([^\]^]+)\]\{0,(\d+)\}\$")
+"""A pattern that asks for a first character of another kind: `^[a-z][a-z0-9_]{0,39}$`."""
 _PRINTABLE = re.compile(r"\^\[\^\\x00-\\x1f\\x7f-\\x9f\]\{(\d+),(\d+)\}\$")
 """A pattern that asks for text without control characters."""
 _LENGTH = re.compile(r"datetime\.timedelta\(([^)]*)\)")
@@ -86,14 +88,21 @@ def said_plainly(error: Mapping[str, Any]) -> str:
 
 
 def _form_of(pattern: str) -> str:
-    """The form that a text must have."""
+    """The form that a text must have, in words. Where no words fit a pattern, the field refuses in words of its own."""
     if (found := _PRINTABLE.fullmatch(pattern)) is not None:
         return f"must be {found[1]} to {found[2]} printable characters"
-    if (found := _OF_CHARACTERS.fullmatch(pattern)) is None:
-        return f"must have the form {pattern}"
-    kinds, least, most = found.groups()
-    spelled = " ".join(re.findall(r"\w-\w|.", kinds))
-    return f"must be {least}{f' to {most}' if most else ''} characters of {spelled}"
+    if (found := _OF_CHARACTERS_AFTER_THE_FIRST.fullmatch(pattern)) is not None:
+        first, kinds, more = found.groups()
+        return f"must be 1 to {int(more) + 1} characters of {_spelled(kinds)}, the first of {_spelled(first)}"
+    if (found := _OF_CHARACTERS.fullmatch(pattern)) is not None:
+        kinds, least, most = found.groups()
+        return f"must be {least}{f' to {most}' if most else ''} characters of {_spelled(kinds)}"
+    return "must have the form of this field"
+
+
+def _spelled(kinds: str) -> str:
+    """The kinds of characters between the brackets of a pattern."""
+    return " ".join(re.findall(r"\w-\w|.", kinds))
 
 
 def _shown(name: str, value: Any) -> Any:

@@ -19,8 +19,11 @@ FIELD_DETAILS: dict[str, str] = {
     "must have at most {} characters": "最多 {} 个字符",
     "must be {} characters of {}": "须为 {} 个字符，限 {}",
     "must be {} to {} characters of {}": "须为 {} 至 {} 个字符，限 {}",
+    "must be {} to {} characters of {}, the first of {}": "须为 {} 至 {} 个字符，限 {}，首字符限 {}",
     "must be {} to {} printable characters": "须为 {} 至 {} 个可见字符",
-    "must have the form {}": "须符合格式 {}",
+    "must have the form of this field": "不符合此字段的格式",
+    "must be an address such as {}": "须为网址，如 {}",
+    "must be an offset such as {}": "须为时区偏移，如 {}",
     "contains the control character U+{}": "含有控制字符 U+{}",
     "must be the name of a region, and holds what looks like a phone number": "须为地区名称，不得含有疑似电话号码",
     # numbers and amounts
@@ -82,6 +85,9 @@ FIELD_DETAILS: dict[str, str] = {
     "one that is opened has an amount, its end has none": "发起拒付须填金额；结果不填",
     "fee and due date come as it is opened": "手续费与举证期限仅在发起时填写",
     # types of events
+    "must be the name of an event such as {}, or the beginning of names such as {}": (
+        "须为事件名称，如 {}，或名称的开头，如 {}"
+    ),
     "{} is no type of event.": "没有事件类型 {}",
     "{} is no type of event. Did you mean {}?": "没有事件类型 {}；是否指 {}？",
     # payout accounts

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import secrets
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
@@ -35,15 +36,25 @@ CHALLENGES = RateLimitItemPerMinute(6)
 """Of one endpoint: a challenge goes to an address that has not agreed to get anything."""
 
 
+_EVENT_PATTERN = r"^[a-z_]{1,40}\.(\*|[a-z_.]{1,60})$"
+
+
 def _known(wanted: str) -> str:
     """An endpoint for a mistyped type would be active, and get nothing."""
+    if not re.fullmatch(_EVENT_PATTERN, wanted):
+        raise ValueError(
+            "must be the name of an event such as order.credited, or the beginning of names such as order.*"
+        )
     if (why := unknown_type(wanted)) is not None:
         raise ValueError(why)
     return wanted
 
 
 EventPattern = Annotated[
-    str, StringConstraints(strict=True, pattern=r"^[a-z_]{1,40}\.(\*|[a-z_.]{1,60})$"), AfterValidator(_known)
+    str,
+    StringConstraints(strict=True),
+    AfterValidator(_known),
+    Field(json_schema_extra={"pattern": _EVENT_PATTERN}),
 ]
 Url = Annotated[
     str,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from pydantic import BaseModel, ValidationError
 
+from commands.order_exports import OrderMapping
 from config.providers import Providers
 from config.rails import Rails
 from core.account_requests import BindAccount, ReplaceAccount, StopAccount, VerifyAccount
@@ -16,12 +18,12 @@ from core.messages import ORDER_COMMANDS, WITHDRAWAL_COMMANDS, Order, ShiftDeadl
 from core.policy import Policy
 from core.reading import reasons_of
 from core.reason_details import field_zh
-from core.screening.rules import ScreeningRules
+from core.screening.rules import ScreeningRule, ScreeningRules
 from storefront.endpoints import EndpointAsked, EndpointChange, Redelivery
 
 ROOTS: tuple[type[BaseModel], ...] = (
     *(Order, Withdrawal, Policy, AuditPolicy, ScreeningRules, EndpointAsked, EndpointChange, Redelivery),
-    *(BindAccount, ReplaceAccount, StopAccount, VerifyAccount, Providers, Rails),
+    *(BindAccount, ReplaceAccount, StopAccount, VerifyAccount, Providers, Rails, OrderMapping),
     *ORDER_COMMANDS.values(),
     *WITHDRAWAL_COMMANDS.values(),
 )
@@ -61,6 +63,7 @@ def faults_of(model: type[BaseModel]) -> Iterator[str]:
 def test_no_field_is_refused_in_the_words_of_python_or_in_english_alone(model: type[BaseModel]) -> None:
     said = set(faults_of(model))
     assert {one for one in said if one.startswith(OF_PYTHON) or "datetime." in one} == set()
+    assert {one for one in said if re.search(r"[\^$]|\[\w|form of this field", one)} == set(), "a regular expression"
     assert {one for one in said if field_zh(one) is None} == set()
 
 
@@ -81,6 +84,7 @@ def test_the_models_are_found_to_their_depth() -> None:
         ("lines", {}, "must be a list"),
         ("payment", [], "must be an object"),
         ("delivery_mode", "pigeon", "must be one of 'express', 'local', 'pickup', 'virtual'"),
+        ("policy", "Mine", "must be 1 to 64 characters of a-z 0-9 _ -"),
         ("ship_by", "2026-02-30T00:00:00Z", "must be a day and a time of day that exist"),
     ],
 )
@@ -88,6 +92,22 @@ def test_a_wrong_field_says_what_would_be_right(field: str, value: object, said:
     with pytest.raises(ValidationError) as wrong:
         Order.model_validate({field: value})
     assert {one["field"]: one["message"] for one in reasons_of(wrong.value)}[field] == said
+
+
+@pytest.mark.parametrize("wanted", ["order", "Order.Credited", "order.*.x", "notice.A", "订单.*"])
+def test_a_name_that_no_event_can_have_is_refused_in_words(wanted: str) -> None:
+    with pytest.raises(ValidationError) as wrong:
+        EndpointAsked.model_validate({"url": "https://shop.example/", "types": [wanted]})
+    (reason,) = reasons_of(wrong.value)
+    assert reason["message"].startswith("must be the name of an event such as order.credited, or the beginning")
+    assert field_zh(reason["message"]) == "须为事件名称，如 order.credited，或名称的开头，如 order.*"
+
+
+def test_a_first_character_of_another_kind_is_said_in_words() -> None:
+    with pytest.raises(ValidationError) as wrong:
+        ScreeningRule.model_validate({"licence": "2nd"})
+    said = {one["field"]: one["message"] for one in reasons_of(wrong.value)}["licence"]
+    assert said == "must be 1 to 40 characters of a-z 0-9 _, the first of a-z"
 
 
 def test_a_limit_of_a_length_of_time_is_said_as_people_type_it() -> None:
