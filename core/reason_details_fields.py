@@ -57,6 +57,7 @@ FIELD_DETAILS: dict[str, str] = {
     "must have at least {} item, not {}": "至少 {} 项，现有 {} 项",
     "must have at least {} items, not {}": "至少 {} 项，现有 {} 项",
     "must have at most {} item, not {}": "最多 {} 项，现有 {} 项",
+    "must have at most {} item, not more": "最多 {} 项",
     "must have at most {} items, not more": "最多 {} 项",
     "must have at most {} items, not {}": "最多 {} 项，现有 {} 项",
     "unknown key": "没有此字段",

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
-from pydantic import BaseModel, ValidationError
+from chinese import english_in
+from pydantic import BaseModel, Field, StringConstraints, ValidationError
 
 from commands.order_exports import OrderMapping
 from config.providers import Providers
 from config.rails import Rails
 from core.account_requests import BindAccount, ReplaceAccount, StopAccount, VerifyAccount
 from core.audit.policy import AuditPolicy
+from core.field_faults import said_plainly
+from core.fields import Message
 from core.messages import ORDER_COMMANDS, WITHDRAWAL_COMMANDS, Order, ShiftDeadline, Withdrawal
 from core.policy import Policy
 from core.reading import reasons_of
@@ -108,6 +111,27 @@ def test_a_first_character_of_another_kind_is_said_in_words() -> None:
         ScreeningRule.model_validate({"licence": "2nd"})
     said = {one["field"]: one["message"] for one in reasons_of(wrong.value)}["licence"]
     assert said == "must be 1 to 40 characters of a-z 0-9 _, the first of a-z"
+
+
+class _Counted(Message):
+    """A text and a list of one limit each."""
+
+    text: Annotated[str, StringConstraints(min_length=1, max_length=1)]
+    texts: Annotated[str, StringConstraints(min_length=2, max_length=2)]
+    one: Annotated[tuple[int, ...], Field(min_length=1, max_length=1)]
+    two: Annotated[tuple[int, ...], Field(min_length=2, max_length=2)]
+
+
+@pytest.mark.parametrize("given", [0, 1, 3, 4])
+def test_one_and_several_are_said_in_chinese(given: int) -> None:
+    """Also where the list goes on and was not counted to its end: `not more`."""
+    with pytest.raises(ValidationError) as wrong:
+        _Counted.model_validate({"text": "x" * given, "texts": "x" * given, "one": [7] * given, "two": (7,) * given})
+    said = [field_zh(reason["message"]) for reason in reasons_of(wrong.value)]
+    assert len(said) > 1
+    assert [one for one in said if one is None or english_in(one)] == []
+    generated = said_plainly({"type": "too_long", "ctx": {"max_length": 1, "actual_length": None}})
+    assert (generated, field_zh(generated)) == ("must have at most 1 item, not more", "最多 1 项")
 
 
 def test_a_limit_of_a_length_of_time_is_said_as_people_type_it() -> None:
