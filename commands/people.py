@@ -15,7 +15,7 @@ from commands.reading import id_of, text_of
 from config import load
 from core.errors import BadInput, Misconfigured, Refused
 from core.texts import clock
-from ledger.people import PersonRole
+from ledger.people import Person, PersonRole
 from screens import facts, table
 
 if TYPE_CHECKING:
@@ -38,9 +38,13 @@ async def add_person(
     subject: Annotated[str, typer.Option(help="Who they are to the provider: the claim `sub`.")],
     by: By,
     merchant: Annotated[str | None, typer.Option(help="For staff of a merchant: whose.")] = None,
+    again: Annotated[bool, typer.Option("--again", help="They come back: their access had ended.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Let a person sign in. The same again changes nothing."""
+    """Let a person sign in. The same again changes nothing.
+
+    Who comes back keeps id and subject; role and merchant may be others.
+    """
     id_of(person, "person")
     if role not in get_args(PersonRole):
         raise BadInput(f"--role: {role[:40]!r} is not one of {', '.join(get_args(PersonRole))}")
@@ -61,11 +65,29 @@ async def add_person(
             subject=subject,
             by=by,
             now=datetime.now(UTC),
+            again=again,
         )
+        standing = None if added else await register.people.standing(person, issuer, subject)
     if not added:
-        raise Refused("malformed", f"person: {person} or this subject is another's, or has ended; see `people list`")
+        raise _refused(person, issuer, subject, standing)
     view = {"person_id": person, "name": name, "role": role, "merchant_id": merchant, "subject": subject}
     print_answer(view, lambda console: console.print(facts(f"person {person}", view)))
+
+
+def _refused(person: str, issuer: str, subject: str, standing: Person | None) -> Refused:
+    """Why this person was not added, and what would be right."""
+    if standing is None:
+        return Refused("malformed", f"person: {person} was never here; without --again they are added", "person")
+    if standing.person_id != person:
+        said = f"subject: {subject} is {standing.person_id}; one person has one id, also when they come back"
+        return Refused("malformed", said, "subject")
+    if (standing.issuer, standing.subject) != (issuer, subject):
+        there = f"{standing.subject} at {standing.issuer}"
+        return Refused("malformed", f"person: {person} is {there}; no one else is given this id", "person")
+    if standing.ended_at is not None:
+        said = f"person: the access of {person} ended at {clock(standing.ended_at)}; --again lets them come back"
+        return Refused("malformed", said, "person")
+    return Refused("malformed", f"person: {person} is here as {standing.role}; `people end` comes first", "person")
 
 
 def _issuer() -> str:

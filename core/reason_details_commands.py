@@ -103,9 +103,15 @@ COMMAND_DETAILS: dict[str, str] = {
     "endpoint: {} is not known; `endpoints list` has them": "endpoint：没有推送地址 {}；见 `endpoints list`",
     "endpoint: {}": "endpoint：{}",
     "person: {} is not known; `people list` has them": "person：没有登记 {}；见 `people list`",
-    "person: {} or this subject is another's, or has ended; see `people list`": (
-        "person：{} 或该身份属于他人，或已停用；见 `people list`"
+    "person: {} was never here; without --again they are added": "person：{} 从未添加过；添加时请去掉 --again",
+    "subject: {} is {}; one person has one id, also when they come back": (
+        "subject：{} 已是 {}；一人一个编号，重新启用时亦然"
     ),
+    "person: {} is {}; no one else is given this id": "person：{} 是 {}；用过的编号不得转给他人",
+    "person: the access of {} ended at {}; --again lets them come back": (
+        "person：{} 已于 {} 停用；如需重新启用，请用 --again"
+    ),
+    "person: {} is here as {}; `people end` comes first": "person：{} 现为 {}；请先执行 `people end`",
     "--role: {} is not one of {}": "--role：{} 不在可选值之列：{}",
     "--merchant: staff of a merchant need one, and no one else has one": "--merchant：商家员工必填，其他人不填",
     "DAKUAN_OIDC_ISSUER is not set: people sign in at a provider of identities": (

@@ -16,7 +16,7 @@ IDLE = timedelta(hours=2)
 class Person(Message):
     """A person of the platform, or of a merchant's staff (`merchant_id`).
 
-    `issuer` and `subject`: who they are to the provider of identities.
+    `issuer` and `subject`: who they are to the provider of identities. Someone who came back has a row for each period.
     """
 
     person_id: str
@@ -42,6 +42,8 @@ class SignedIn(Message):
 
 
 _PERSON = f"SELECT {', '.join(Person.model_fields)} FROM people"
+_OF_PERIOD = ", ".join(f"{'p' if name in {'issuer', 'subject'} else 'e'}.{name}" for name in Person.model_fields)
+_EARLIER = f"SELECT {_OF_PERIOD} FROM earlier_periods e JOIN people p USING (person_id)"
 
 
 class People(RegisterPart):
@@ -58,11 +60,20 @@ class People(RegisterPart):
         subject: str,
         by: str,
         now: datetime,
+        again: bool = False,
     ) -> bool:
-        """Add a person, as the owner. The same again changes nothing; False: the id or the subject is another's."""
+        """Add a person, as the owner. The same again changes nothing.
+
+        Args:
+            again: they come back, and have a new period, perhaps in another role; their id and subject are the same.
+
+        Returns:
+            False: the id or the subject is another's; or their access has ended, or with `again` it has not.
+        """
+        function = "readmit_person" if again else "add_person"
         return bool(
             await self._call(
-                "SELECT add_person($1, $2, $3, $4, $5, $6, $7, $8)",
+                f"SELECT {function}($1, $2, $3, $4, $5, $6, $7, $8)",
                 *(person_id, name, role, merchant_id, issuer, subject, by, now),
             )
         )
@@ -72,8 +83,13 @@ class People(RegisterPart):
         return bool(await self._call("SELECT end_person($1, $2, $3)", person_id, now, by))
 
     async def everyone(self) -> list[Person]:
-        """Everyone who was ever added, by id."""
-        return await self._all(Person, f"{_PERSON} ORDER BY person_id")
+        """Everyone who was ever added, by id; of someone who came back each period, the last one last."""
+        return await self._all(Person, f"{_PERSON} UNION ALL {_EARLIER} ORDER BY person_id, added_at")
+
+    async def standing(self, person_id: str, issuer: str, subject: str) -> Person | None:
+        """Who has this id, or else this subject."""
+        query = f"{_PERSON} WHERE person_id = $1 OR (issuer, subject) = ($2, $3) ORDER BY person_id <> $1 LIMIT 1"
+        return await self._one(Person, query, person_id, issuer, subject)
 
     async def known(self, person_id: str) -> bool:
         """Whether someone of this id was ever added."""

@@ -670,6 +670,20 @@ CREATE TABLE corrections (
 );
 CREATE INDEX corrections_by_movement ON corrections USING btree (reference);
 
+CREATE TABLE earlier_periods (
+    person_id text NOT NULL,
+    period integer NOT NULL,
+    name text NOT NULL,
+    role text NOT NULL,
+    merchant_id text,
+    added_by text NOT NULL,
+    added_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone NOT NULL,
+    ended_by text NOT NULL,
+    CONSTRAINT earlier_periods_pkey PRIMARY KEY (person_id, period),
+    CONSTRAINT earlier_periods_person_id_fkey FOREIGN KEY (person_id) REFERENCES people(person_id)
+);
+
 CREATE TABLE endpoint_secrets (
     endpoint_id text NOT NULL,
     number integer NOT NULL,
@@ -5049,6 +5063,43 @@ AS $function$
                 ELSE p_path END
 $function$;
 
+CREATE FUNCTION readmit_person(
+    p_person_id text,
+    p_name text,
+    p_role text,
+    p_merchant_id text,
+    p_issuer text,
+    p_subject text,
+    p_by text,
+    p_now timestamp with time zone
+)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+DECLARE
+    v_was people;
+BEGIN
+    SELECT * INTO v_was FROM people
+    WHERE person_id = p_person_id AND issuer = p_issuer AND subject = p_subject FOR UPDATE;
+    IF v_was.ended_at IS NULL THEN
+        -- There is none, or the same again.
+        RETURN coalesce((v_was.role, v_was.merchant_id) IS NOT DISTINCT FROM (p_role, p_merchant_id), FALSE)
+               AND EXISTS (SELECT FROM earlier_periods WHERE person_id = p_person_id);
+    END IF;
+    INSERT INTO earlier_periods (person_id, period, name, role, merchant_id, added_by, added_at, ended_at, ended_by)
+    SELECT p_person_id, count(*) + 1, v_was.name, v_was.role, v_was.merchant_id, v_was.added_by, v_was.added_at,
+           v_was.ended_at, v_was.ended_by
+    FROM earlier_periods WHERE person_id = p_person_id;
+    -- A session that was opened while the access ended counts no more.
+    DELETE FROM sessions WHERE person_id = p_person_id;
+    UPDATE people
+    SET name = p_name, role = p_role, merchant_id = p_merchant_id, added_by = p_by,
+        added_at = greatest(p_now, v_was.ended_at), ended_at = NULL, ended_by = NULL
+    WHERE person_id = p_person_id;
+    RETURN TRUE;
+END $function$;
+
 CREATE FUNCTION reasons_to_act()
  RETURNS text[]
  LANGUAGE sql
@@ -7410,6 +7461,7 @@ GRANT SELECT ON TABLE claim_payments TO dakuan_worker;
 GRANT SELECT ON TABLE closings TO dakuan_worker;
 GRANT SELECT ON TABLE corrections TO dakuan_worker;
 GRANT SELECT ON TABLE deposit_moves TO dakuan_worker;
+GRANT SELECT ON TABLE earlier_periods TO dakuan_worker;
 GRANT SELECT ON TABLE endpoint_secrets TO dakuan_worker;
 GRANT SELECT ON TABLE endpoints TO dakuan_worker;
 GRANT SELECT ON TABLE entries TO dakuan_worker;

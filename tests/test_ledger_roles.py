@@ -72,6 +72,7 @@ TABLES = (
     "api_keys",
     "requests",
     "people",
+    "earlier_periods",
     "sessions",
     "proven",
     "proof_runs",

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from command_line import ask, refusal
+from command_line import ask, refusal, run
 from up_stack import settled, started
 
 from commands.link import books
@@ -129,12 +129,23 @@ def test_a_sign_out_ends_the_session_everywhere(browser: httpx2.Client) -> None:
         assert again.get("/console/").status_code == 303
 
 
-def test_people_are_added_at_the_provider_that_is_set_and_end_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
-    add = ("people", "add", "kim", "--name", "Kim", "--role", "operator", "--subject", "kim@id", "--by", "ann")
-    assert refusal(*add) == "misconfigured"
+@pytest.fixture
+def provider(monkeypatch: pytest.MonkeyPatch) -> None:
     given = {"URL": "https://pay.example", "ISSUER": "https://id.example", "CLIENT_ID": "x", "CLIENT_SECRET": "y"}
     for name, value in given.items():
         monkeypatch.setenv(f"DAKUAN_{'CONSOLE' if name == 'URL' else 'OIDC'}_{name}", value)
+
+
+ADD_KIM = ("people", "add", "kim", "--name", "Kim", "--role", "operator", "--subject", "kim@id", "--by", "ann")
+
+
+def test_people_are_added_where_a_provider_is_set() -> None:
+    assert refusal(*ADD_KIM) == "misconfigured"
+
+
+@pytest.mark.usefixtures("provider")
+def test_people_are_added_at_the_provider_that_is_set_and_end_at_once() -> None:
+    add = ADD_KIM
     assert ask(*add)["role"] == "operator"
     assert ask(*add)["person_id"] == "kim"
     assert refusal(*add[:5], *add[5:-3], "other@id", "--by", "ann") == "malformed"
@@ -145,8 +156,29 @@ def test_people_are_added_at_the_provider_that_is_set_and_end_for_good(monkeypat
     assert ask("people", "end", "kim", "--by", "eve")["ended"] is False
     (kim,) = [one for one in ask("people", "list")["people"] if one["person_id"] == "kim"]
     assert kim["ended_by"] == "bob"
-    assert refusal(*add) == "malformed"
+    assert "--again lets them come back" in run(*add).stderr
+    assert "请用 --again" in run("--lang", "zh", *add).stderr
     assert refusal("people", "end", "nobody", "--by", "bob") == "malformed"
+
+
+@pytest.mark.usefixtures("provider")
+def test_who_comes_back_has_the_same_id_and_subject_and_another_period() -> None:
+    def add(person: str, subject: str, role: str = "reviewer", by: str = "ann") -> tuple[str, ...]:
+        return ("people", "add", person, "--name", "Pat", "--role", role, "--subject", subject, "--by", by)
+
+    assert ask(*add("pat", "pat@id"))["role"] == "reviewer"
+    said = run(*add("pat", "pat@id", "operator"), "--again").stderr
+    assert "pat is here as reviewer; `people end` comes first" in " ".join(said.split())
+    assert ask("people", "end", "pat", "--by", "bob")["ended"] is True
+    for person, subject in (("pat2", "pat@id"), ("pat", "new@id"), ("nobody", "nobody@id")):
+        assert refusal(*add(person, subject), "--again") == "malformed", "one person has one entry"
+    assert refusal(*add("pat2", "pat@id")) == "malformed"
+    for _ in range(2):
+        assert ask(*add("pat", "pat@id", "operator", "eve"), "--again")["role"] == "operator"
+    first, second = [one for one in ask("people", "list")["people"] if one["person_id"] == "pat"]
+    assert [first[name] for name in ("role", "subject", "added_by", "ended_by")] == ["reviewer", "pat@id", "ann", "bob"]
+    assert [second[name] for name in ("role", "subject", "added_by", "ended_by")] == ["operator", "pat@id", "eve", None]
+    assert first["ended_at"] <= second["added_at"]
 
 
 def test_staff_of_a_merchant_withdraw_once_however_often_they_send(browser: httpx2.Client) -> None:

@@ -23,6 +23,20 @@ CREATE TABLE people (
     CONSTRAINT persons_merchant_form CHECK (merchant_id ~ '^[A-Za-z0-9_-]{1,64}$')
 );
 
+-- The periods of people who came back, each as it had ended. Journals name people by their ids, which are for ever.
+CREATE TABLE earlier_periods (
+    person_id   TEXT NOT NULL REFERENCES people (person_id),
+    period      INT NOT NULL,
+    name        TEXT NOT NULL,
+    role        TEXT NOT NULL,
+    merchant_id TEXT,
+    added_by    TEXT NOT NULL,
+    added_at    TIMESTAMPTZ NOT NULL,
+    ended_at    TIMESTAMPTZ NOT NULL,
+    ended_by    TEXT NOT NULL,
+    PRIMARY KEY (person_id, period)
+);
+
 -- Sessions of the console. A browser has the session's id; this table has only its hash.
 CREATE TABLE sessions (
     -- HMAC-SHA256 of the id with the pepper, which is not in this database: who writes a row here can make no cookie.
@@ -53,6 +67,35 @@ BEGIN
         SELECT FROM people WHERE person_id = p_person_id AND role = p_role AND issuer = p_issuer AND subject = p_subject
         AND merchant_id IS NOT DISTINCT FROM p_merchant_id AND ended_at IS NULL
     );
+END $$;
+
+-- Let a person whose access has ended come back, for the owner alone: under the same id and the same subject, so that what
+-- takes two people goes on to count one. Role and merchant may be others. False: no such person's access has ended.
+CREATE FUNCTION readmit_person(
+    p_person_id TEXT, p_name TEXT, p_role TEXT, p_merchant_id TEXT, p_issuer TEXT, p_subject TEXT, p_by TEXT,
+    p_now TIMESTAMPTZ
+) RETURNS BOOLEAN LANGUAGE plpgsql SET search_path = pg_catalog, dakuan, pg_temp AS $$
+DECLARE
+    v_was people;
+BEGIN
+    SELECT * INTO v_was FROM people
+    WHERE person_id = p_person_id AND issuer = p_issuer AND subject = p_subject FOR UPDATE;
+    IF v_was.ended_at IS NULL THEN
+        -- There is none, or the same again.
+        RETURN coalesce((v_was.role, v_was.merchant_id) IS NOT DISTINCT FROM (p_role, p_merchant_id), FALSE)
+               AND EXISTS (SELECT FROM earlier_periods WHERE person_id = p_person_id);
+    END IF;
+    INSERT INTO earlier_periods (person_id, period, name, role, merchant_id, added_by, added_at, ended_at, ended_by)
+    SELECT p_person_id, count(*) + 1, v_was.name, v_was.role, v_was.merchant_id, v_was.added_by, v_was.added_at,
+           v_was.ended_at, v_was.ended_by
+    FROM earlier_periods WHERE person_id = p_person_id;
+    -- A session that was opened while the access ended counts no more.
+    DELETE FROM sessions WHERE person_id = p_person_id;
+    UPDATE people
+    SET name = p_name, role = p_role, merchant_id = p_merchant_id, added_by = p_by,
+        added_at = greatest(p_now, v_was.ended_at), ended_at = NULL, ended_by = NULL
+    WHERE person_id = p_person_id;
+    RETURN TRUE;
 END $$;
 
 -- End a person's access and sessions; false: they are not known, or it has ended.
