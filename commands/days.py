@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime
+from datetime import datetime
 
 import typer
 from pydantic import TypeAdapter, ValidationError
 
-from core.fields import YEARS, Time
+from core import days
+from core.fields import Time
 from core.reading import reasons_of
 
 DAY = "YYYY-MM-DD"
 """How the help writes one."""
-_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _MOMENT: TypeAdapter[datetime] = TypeAdapter(Time)
 
 
@@ -24,14 +23,9 @@ def day_of(text: str) -> datetime:
         BadParameter: it is none, or lies in no year of ours.
     """
     try:
-        found = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC) if _DAY.fullmatch(text) else None
-    except ValueError:
-        found = None
-    if found is None:
-        raise typer.BadParameter("must be a day that exists, such as 2026-12-01")
-    if found.year not in YEARS:
-        raise typer.BadParameter(f"must lie between {YEARS[0]} and {YEARS[-1]}")
-    return found
+        return days.day_of(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def moment_of(text: str) -> datetime:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +13,7 @@ from commands.group import plain_app
 from commands.link import books
 from commands.reading import id_of
 from config import load
+from core.days import day_of
 from core.errors import Refused
 from core.messages import Actor
 from core.payout_accounts import check_reason
@@ -103,12 +103,10 @@ def _end_of(day: str | None) -> datetime | None:
     """The end of its last day."""
     if day is None:
         return None
-    if not re.fullmatch(r"\d{4}-\d\d-\d\d", day, re.ASCII):
-        raise Refused("malformed", f"until: {day[:40]!r} is not a day such as 2028-03-31", "until")
     try:
-        end = datetime.fromisoformat(f"{day}T23:59:59+00:00")
-    except ValueError:
-        raise Refused("malformed", f"until: there is no day {day}", "until") from None
+        end = day_of(day).replace(hour=23, minute=59, second=59)
+    except ValueError as error:
+        raise Refused("malformed", f"until: {error}", "until") from None
     if end < datetime.now(UTC):
         raise Refused("malformed", f"until: {day} has passed", "until")
     return end

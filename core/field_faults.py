@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+from core.days import NO_DAY
 from core.durations import format_duration
 
 _WHOLE_NUMBER = "must be a whole number"
 _LIST = "must be a list"
 _OBJECT = "must be an object"
 _NO_TIME = "must be a day and a time of day that exist"
-_NO_DAY = "must be a day that exists, such as 2026-11-22"
 _PLAIN: Mapping[str, str] = {
     "missing": "must be given",
     "extra_forbidden": "unknown key",
@@ -45,10 +45,10 @@ _PLAIN: Mapping[str, str] = {
     "datetime_parsing": _NO_TIME,
     "datetime_from_date_parsing": _NO_TIME,
     "datetime_object_invalid": _NO_TIME,
-    "date_type": _NO_DAY,
-    "date_parsing": _NO_DAY,
-    "date_from_datetime_parsing": _NO_DAY,
-    "date_from_datetime_inexact": _NO_DAY,
+    "date_type": NO_DAY,
+    "date_parsing": NO_DAY,
+    "date_from_datetime_parsing": NO_DAY,
+    "date_from_datetime_inexact": NO_DAY,
     # lists, objects
     "too_short": "must have at least {min_length} {items}, not {actual_length}",
     "too_long": "must have at most {max_length} {items}, not {actual_length}",

@@ -37,8 +37,6 @@ COMMAND_DETAILS: dict[str, str] = {
     "grade: {} is not 1 to 40 of a-z 0-9 _ -": "grade：{} 不是 1 至 40 个字符（限 a-z 0-9 _ -）",
     "--lang: {} is not a language we speak; en or zh": "--lang：不支持语言 {}，请用 en 或 zh",
     "--to: it lies before --from": "--to：早于 --from",
-    "until: {} is not a day such as 2028-03-31": "until：{} 不是日期，格式如 2028-03-31",
-    "until: there is no day {}": "until：没有 {} 这一天",
     "until: {} has passed": "until：{} 已过",
     "What was typed is not UTF-8.": "输入内容不是 UTF-8。",
     "This is a defect of Dakuan: {}": "详情：{}",

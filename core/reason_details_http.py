@@ -38,7 +38,6 @@ HTTP_DETAILS: dict[str, str] = {
     "{}: {} is not a whole number from {} to {}.": "{}：{} 不是 {} 至 {} 的整数。",
     "{}: {} is not 1 to 100 of A-Z a-z 0-9 _ / -": "{}：{} 不是 1 至 100 个字符（限 A-Z a-z 0-9 _ / -）",
     "{}: must be 1 to {} printable characters.": "{}：须为 1 至 {} 个可见字符。",
-    "{}: {} is not a day such as 2026-12-01.": "{}：{} 不是日期，格式如 2026-12-01。",
     "month: {} is not a month such as 2026-12.": "month：{} 不是月份，格式如 2026-12。",
     "merchant: {} is not 1 to 64 of A-Z a-z 0-9 _ -": "merchant：{} 不是 1 至 64 个字符（限 A-Z a-z 0-9 _ -）",
     "{}: is not for the sender to say.": "{}：不能由发送方填写。",

@@ -12,8 +12,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from core.answers import HoldView
+from core.days import day_of
 from core.errors import Refused
-from core.fields import YEARS, Message
+from core.fields import Message
 from core.merchant_calendar import ComingDay, calendar
 from core.merchant_statement import MerchantStatement
 from core.order import views
@@ -136,12 +137,9 @@ def _day(request: Request, name: str) -> datetime | None:
     if given is None:
         return None
     try:
-        day = datetime.strptime(given, "%Y-%m-%d").replace(tzinfo=UTC)
-    except ValueError:
-        day = None
-    if day is None or day.year not in YEARS:
-        raise Refused("malformed", f"{name}: {given[:40]!r} is not a day such as 2026-12-01.", name)
-    return day
+        return day_of(given)
+    except ValueError as error:
+        raise Refused("malformed", f"{name}: {error}", name) from None
 
 
 reading(
