@@ -124,18 +124,27 @@ async def rotate_key(
     async with owners_books() as register:
         old = await _known(register, key_id)
         if (follower := await register.api_keys.follower(old, now)) is not None:
-            raise Refused("malformed", f"key: {key_id} was replaced by {follower.key_id}: rotate that one", "key")
+            raise _replaced(key_id, follower.key_id)
         if old.expires_at is not None and old.expires_at <= now + OVERLAP and days is None:
-            raise Refused(
-                "malformed", f"key: {key_id} ends {clock(old.expires_at)}: give the new one --days of its own", "key"
-            )
+            raise _ends(old)
         ends = now + timedelta(days=days) if days else old.expires_at
         key, new_id, digest = _made()
-        await register.api_keys.follow(old, now + OVERLAP, new_id, digest, by=by, expires_at=ends, now=now)
+        first = await register.api_keys.follow(old, now + OVERLAP, new_id, digest, by=by, expires_at=ends, now=now)
         old = await _known(register, key_id)
+        if first is not None:  # it was rotated or revoked meanwhile: an heir of it is what nobody asked for
+            raise _ends(old) if first == key_id else _replaced(key_id, first)
     view = _shown_once(key, new_id, old.name, old.merchant_id, old.scopes, ends)
     view |= {"replaces": key_id, "old_ends_at": old.expires_at.isoformat() if old.expires_at else None}
     print_answer(view, lambda console: _show_new(console, view))
+
+
+def _ends(old: ApiKey) -> Refused:
+    said = f"key: {old.key_id} ends {clock(old.expires_at)}: give the new one --days of its own"
+    return Refused("malformed", said, "key")
+
+
+def _replaced(key_id: str, by: str) -> Refused:
+    return Refused("malformed", f"key: {key_id} was replaced by {by}: rotate that one", "key")
 
 
 @keys.command("revoke")

@@ -45,17 +45,15 @@ class ApiKeys(RegisterPart):
         by: str,
         expires_at: datetime | None,
         now: datetime,
-        line: str | None = None,
     ) -> None:
-        """Add a key, as the owner.
+        """Add a key that follows none, as the owner.
 
         Args:
             digest: of the key, with the newest pepper.
-            line: of the key that it follows; None where it begins one.
         """
         await self._call(
-            "SELECT add_api_key($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-            *(key_id, name, digest, merchant_id, list(scopes), by, expires_at, now, line),
+            "SELECT add_api_key($1, $2, $3, $4, $5, $6, $7, $8, NULL)",
+            *(key_id, name, digest, merchant_id, list(scopes), by, expires_at, now),
         )
 
     async def follow(
@@ -68,17 +66,21 @@ class ApiKeys(RegisterPart):
         by: str,
         expires_at: datetime | None,
         now: datetime,
-    ) -> None:
+    ) -> str | None:
         """Add a key like an old one, which ends by then, as the owner: both or neither.
 
+        Returns None; or, where nothing is done, the visible part of the key that another rotation has put in its place,
+        or of the old one itself, whose end was changed since it was read.
+
         Args:
+            old: as it was read.
             digest: as for `add`.
         """
-        await self._call(
-            "SELECT add_api_key($1, $2, $3, $4, $5, $6, $7, $8, $9), end_api_key($10, $11, $6)",
-            *(key_id, old.name, digest, old.merchant_id, list(old.scopes), by, expires_at, now, old.line),
-            *(old.key_id, old_ends),
+        first = await self._call(
+            "SELECT rotate_api_key($1, $2, $3, $4, $5, $6, $7, $8)",
+            *(old.key_id, old.expires_at, old_ends, key_id, digest, by, expires_at, now),
         )
+        return None if first is None else str(first)
 
     async def end(self, key_id: str, at: datetime, by: str) -> bool:
         """Let a key end by then, as the owner. False: it is not known, or ends earlier."""

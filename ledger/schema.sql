@@ -6013,6 +6013,39 @@ BEGIN
     RETURN TRUE;
 END $function$;
 
+CREATE FUNCTION rotate_api_key(
+    p_old text,
+    p_seen_ends timestamp with time zone,
+    p_old_ends timestamp with time zone,
+    p_key_id text,
+    p_digest bytea,
+    p_by text,
+    p_expires_at timestamp with time zone,
+    p_now timestamp with time zone
+)
+ RETURNS text
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+DECLARE
+    v_old      api_keys;
+    v_follower TEXT;
+BEGIN
+    SELECT * INTO v_old FROM api_keys k WHERE k.key_id = p_old FOR UPDATE;
+    SELECT k.key_id INTO v_follower FROM api_keys k
+    WHERE k.line = v_old.line AND k.created_at > v_old.created_at AND (k.expires_at IS NULL OR k.expires_at > p_now)
+    ORDER BY k.created_at DESC LIMIT 1;
+    IF FOUND THEN
+        RETURN v_follower;
+    ELSIF v_old.expires_at IS DISTINCT FROM p_seen_ends THEN
+        RETURN p_old;
+    END IF;
+    PERFORM add_api_key(
+        p_key_id, v_old.name, p_digest, v_old.merchant_id, v_old.scopes, p_by, p_expires_at, p_now, v_old.line);
+    PERFORM end_api_key(p_old, p_old_ends, p_by);
+    RETURN NULL;
+END $function$;
+
 CREATE FUNCTION rotate_endpoint(
     p_endpoint_id text,
     p_number integer,

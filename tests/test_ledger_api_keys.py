@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
 import asyncpg
@@ -31,3 +32,39 @@ async def test_a_rotation_that_fails_leaves_the_old_key_as_it_was(database: Data
     assert new is not None
     assert (ended.expires_at, ended.ended_by) == (TOMORROW, "bob")
     assert (new.line, new.expires_at, new.scopes) == (old.line, None, old.scopes)
+
+
+async def test_of_two_rotations_at_one_moment_the_second_is_told_the_first(
+    database: Database, register: Register
+) -> None:
+    """Each was shown another key, and the one that was noted first had an heir that nobody asked for."""
+    keys = Register(database.owner).api_keys
+    await keys.add(
+        "abcdefgh", "shop", b"1" * 32, merchant_id=None, scopes=["orders:read"], by="ann", expires_at=None, now=NOW
+    )
+    old = await keys.get("abcdefgh")
+    assert old is not None
+    names, at = ("ijklmnop", "qrstuvwx"), NOW + timedelta(seconds=1)
+    told = await asyncio.gather(
+        *(keys.follow(old, TOMORROW, name, name[:1].encode() * 32, by=name, expires_at=None, now=at) for name in names)
+    )
+    (made,) = (name for name, first in zip(names, told, strict=True) if first is None)
+    assert {*told} == {None, made}
+    assert {key.key_id for key in await register.api_keys.list()} == {"abcdefgh", made}
+    ended = await keys.get("abcdefgh")
+    assert ended is not None
+    assert ended.ended_by == made
+
+
+async def test_a_key_that_was_revoked_meanwhile_gets_no_heir(database: Database, register: Register) -> None:
+    keys = Register(database.owner).api_keys
+    await keys.add(
+        "abcdefgh", "shop", b"1" * 32, merchant_id=None, scopes=["orders:read"], by="ann", expires_at=None, now=NOW
+    )
+    seen = await keys.get("abcdefgh")
+    assert seen is not None
+    assert await keys.end("abcdefgh", NOW, "bob")
+    at = NOW + timedelta(seconds=1)
+    assert await keys.follow(seen, TOMORROW, "ijklmnop", b"2" * 32, by="cy", expires_at=None, now=at) == "abcdefgh"
+    (left,) = await register.api_keys.list()
+    assert (left.key_id, left.expires_at, left.ended_by) == ("abcdefgh", NOW, "bob")

@@ -47,6 +47,32 @@ BEGIN
     RETURN FOUND;
 END $$;
 
+-- Add a key like an old one, which ends by then: both or neither. Not null: nothing is done, as this key took its place
+-- before; or the old one itself, as its end is not the one that was seen: it was revoked. What changes an old key at one
+-- moment waits for each other.
+CREATE FUNCTION rotate_api_key(
+    p_old TEXT, p_seen_ends TIMESTAMPTZ, p_old_ends TIMESTAMPTZ, p_key_id TEXT, p_digest BYTEA, p_by TEXT,
+    p_expires_at TIMESTAMPTZ, p_now TIMESTAMPTZ
+) RETURNS TEXT LANGUAGE plpgsql SET search_path = pg_catalog, dakuan, pg_temp AS $$
+DECLARE
+    v_old      api_keys;
+    v_follower TEXT;
+BEGIN
+    SELECT * INTO v_old FROM api_keys k WHERE k.key_id = p_old FOR UPDATE;
+    SELECT k.key_id INTO v_follower FROM api_keys k
+    WHERE k.line = v_old.line AND k.created_at > v_old.created_at AND (k.expires_at IS NULL OR k.expires_at > p_now)
+    ORDER BY k.created_at DESC LIMIT 1;
+    IF FOUND THEN
+        RETURN v_follower;
+    ELSIF v_old.expires_at IS DISTINCT FROM p_seen_ends THEN
+        RETURN p_old;
+    END IF;
+    PERFORM add_api_key(
+        p_key_id, v_old.name, p_digest, v_old.merchant_id, v_old.scopes, p_by, p_expires_at, p_now, v_old.line);
+    PERFORM end_api_key(p_old, p_old_ends, p_by);
+    RETURN NULL;
+END $$;
+
 -- Note that a key is used, at most once a minute: a row that every request writes would grow the table for nothing.
 CREATE FUNCTION note_key_used(p_key_id TEXT, p_now TIMESTAMPTZ) RETURNS VOID
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
