@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 import typer
 from rich.console import Console
 
-from commands.console import Failed, JsonFlag, command, print_answer
+from commands.console import Failed, JsonFlag, command, print_answer, speaks_chinese
 from commands.link import books
 from commands.reading import actor_of, read_message
 from commands.service import temporal, why_idle
+from core.answers import Answer
 from core.audit.waybills import CARRIERS
 from core.errors import DakuanError, Refused, Unavailable
 from core.ids import order_workflow_id
@@ -25,9 +26,9 @@ from core.order.commands import first_answer, refusal_of
 from core.order.deadlines import deadlines
 from core.order.state import OrderState, Phase
 from core.policy import Policy, parse_policy, resolve_recorded
-from core.reasons import SENTENCES, Refusal
+from core.reasons import SENTENCES, Refusal, in_chinese
 from core.texts import clock
-from ledger.shifting import CONDITIONS, OpenOrder
+from ledger.shifting import CONDITIONS
 from screens import counted, table
 
 if TYPE_CHECKING:
@@ -77,7 +78,9 @@ async def shift(
         if (policy := chosen.get("policy")) is not None and await register.policies.newest(policy) is None:
             raise Refused("unknown_policy", f"{SENTENCES['unknown_policy']} {policy[:80]}", "where")
         now = datetime.now(UTC)
-        found = [planned(one, policy, sent, now, undo) async for one, policy in _matching(register, chosen)]
+        found = [planned(state, sent, now) async for state in _matching(register, chosen, undo)]
+    if undo is not None and not found:
+        raise Refused("malformed", f"undo: {undo[:64]} moved no open order that matches", "undo")
     if apply:
         async with temporal() as client:
             if why := await why_idle(client):
@@ -113,37 +116,36 @@ def conditions_of(where: list[str]) -> dict[str, str]:
     return chosen
 
 
-async def _matching(register: Register, where: dict[str, str]) -> AsyncIterator[tuple[OpenOrder, Policy]]:
-    """Every open order that matches, with its policy; a text is parsed once."""
+async def _matching(register: Register, where: Mapping[str, str], undo: str | None) -> AsyncIterator[OrderState]:
+    """Every open order that matches, as last recorded; a policy's text is parsed once.
+
+    Args:
+        undo: the id of the move that is taken back: only the orders that it moved.
+    """
     policies: dict[str, Policy] = {}
     last = ""
     while page := await register.shifting.matching(where, last):
         for one in page:
             if one.policy_hash not in policies:
                 policies[one.policy_hash] = parse_policy(await register.policies.text(one.policy_hash))
-            yield one, policies[one.policy_hash]
+            resolved = resolve_recorded(policies[one.policy_hash], one.order, one.state.get("policy") or {})
+            state = OrderState.model_validate({**one.state, "order": one.order, "policy": resolved})
+            if undo is None or state.inbox.took(undo):
+                yield state
         last = page[-1].order.order_id
 
 
-def planned(
-    one: OpenOrder, policy: Policy, sent: ShiftDeadline, now: datetime, undo: str | None = None
-) -> dict[str, Any]:
-    """The effect of the move on an order as last recorded: old and new, or why not.
-
-    Args:
-        undo: the id of the move that is taken back. An order that it did not move stays as it is.
-    """
-    resolved = resolve_recorded(policy, one.order, one.state.get("policy") or {})
-    state = OrderState.model_validate({**one.state, "order": one.order, "policy": resolved})
-    view: dict[str, Any] = {"order_id": one.order.order_id, "merchant_id": one.order.merchant_id}
+def planned(state: OrderState, sent: ShiftDeadline, now: datetime) -> dict[str, Any]:
+    """The effect of the move on an order as last recorded: old and new, or why not."""
+    view: dict[str, Any] = {"order_id": state.order.order_id, "merchant_id": state.order.merchant_id}
     old = min((due.at for due in deadlines(state) if due.name == sent.deadline), default=None)
-    if first_answer(state, sent) is not None:
+    first = first_answer(state, sent)
+    if isinstance(first, Answer):
         return {**view, "outcome": "moved_before", "new": old}
-    if undo is not None and not state.inbox.took(undo):
-        return {**view, "outcome": "not_moved", "code": "not_taken_back"}
-    refused = refusal_of(state, sent, now)
-    if isinstance(refused, Refusal) or old is None:
-        return {**view, "outcome": "not_moved", "code": refused.code if refused else None}
+    refused = first or refusal_of(state, sent, now)
+    if isinstance(refused, Refusal):
+        return {**view, "outcome": "not_moved", "code": refused.code, "why": refused.message}
+    assert old is not None  # what does not run is refused
     return {**view, "outcome": "would_move", "old": old, "new": old + sent.by}
 
 
@@ -158,7 +160,7 @@ async def _apply(client: Client, sent: ShiftDeadline, views: list[dict[str, Any]
             try:
                 await gateway.send(client, order_workflow_id(view["order_id"]), sent.verb, body)
             except Refused as error:
-                view |= {"outcome": "not_moved", "code": error.code}
+                view |= {"outcome": "not_moved", "code": error.code, "why": str(error)}
             except DakuanError as error:
                 view |= {"outcome": "failed", "code": str(error)}
             else:
@@ -174,7 +176,7 @@ def _show(console: Console, view: dict[str, Any]) -> None:
             one["merchant_id"],
             clock(one.get("old")),
             clock(one.get("new")),
-            " ".join(filter(None, (one["outcome"].replace("_", " "), one.get("code")))),
+            ": ".join(filter(None, (one["outcome"].replace("_", " "), _why(one)))),
         )
         for one in view["orders"]
     ]
@@ -184,3 +186,9 @@ def _show(console: Console, view: dict[str, Any]) -> None:
         console.print("Nothing was moved: this is a dry run. --apply moves them.")
     elif not view["by"].startswith("-") and any(one["outcome"] == "moved" for one in view["orders"]):
         console.print(f"To take it back: the same with --by -{view['by']} --undo {view['command_id']}")
+
+
+def _why(one: Mapping[str, Any]) -> str | None:
+    said: str | None = one.get("why")
+    chinese = in_chinese(one["code"], said) if said is not None and speaks_chinese() else None
+    return chinese or said or one.get("code")

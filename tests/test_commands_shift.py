@@ -58,6 +58,8 @@ def test_a_move_is_taken_back_of_the_orders_that_it_moved() -> None:
     assert [datetime.fromisoformat(planned[name]) for name in ("old", "new")] == [before, before + timedelta(days=3)]
     said = run("shift", "ship_by", *where, "--by", "3d", *reason, "--id", "the-move", "--apply").stdout
     assert "the same with --by -3d --undo the-move" in " ".join(said.split())
+    (other,) = ask("shift", "ship_by", *where, "--by", "4d", *reason, "--id", "the-move")["orders"]
+    assert (other["outcome"], other["code"]) == ("not_moved", "command_id_used_with_different_content")
     later = started(merchant_id=first["merchant_id"])
     untouched = ship_by(later)
     back = ("shift", "ship_by", *where, "--by", "-3d", "--reason", "typed by mistake", "--as", "operator:bob")
@@ -65,11 +67,16 @@ def test_a_move_is_taken_back_of_the_orders_that_it_moved() -> None:
     assert refusal("shift", "ship_by", *where, "--by", "3d", *reason, "--undo", "the-move") == "malformed"
     taken = ask(*back, "--undo", "the-move", "--apply")
     outcomes = {one["order_id"]: (one["outcome"], one.get("code")) for one in taken["orders"]}
-    assert outcomes == {first["order_id"]: ("moved", None), later["order_id"]: ("not_moved", "not_taken_back")}
+    assert outcomes == {first["order_id"]: ("moved", None)}
     assert (ship_by(first), ship_by(later)) == (before, untouched)
     again = ask(*back, "--undo", "the-move", "--apply")
-    assert [one["outcome"] for one in again["orders"] if one["order_id"] == first["order_id"]] == ["moved_before"]
+    assert [one["outcome"] for one in again["orders"]] == ["moved_before"]
     assert ship_by(first) == before
+    assert refusal(*back, "--undo", "no-such-move") == "malformed"
+    said = run(*back, "--undo", "the-move", "--id", "once-more").stdout
+    assert "It was moved by 0s together." in " ".join(said.split())
+    said = run("--lang", "zh", *back, "--undo", "the-move", "--id", "once-more").stdout
+    assert "累计顺延了 0s" in said
 
 
 def test_orders_in_which_no_such_deadline_runs_are_named_and_not_moved() -> None:
