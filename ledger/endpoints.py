@@ -96,6 +96,8 @@ class SealedSecret(Message):
     nonce: bytes
     ciphertext: bytes
     ends_at: datetime | None
+    older_end_at: datetime | None
+    """When the last of those before it ends, as its rotation was answered; None: it is the first."""
 
     def open(self, vault: Vault) -> SecretStr:
         """The secret; see `Vault.open`."""

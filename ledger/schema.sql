@@ -692,6 +692,7 @@ CREATE TABLE endpoint_secrets (
     nonce bytea NOT NULL,
     ciphertext bytea NOT NULL,
     ends_at timestamp with time zone,
+    older_end_at timestamp with time zone,
     CONSTRAINT endpoint_secrets_pkey PRIMARY KEY (endpoint_id, number),
     CONSTRAINT endpoint_secrets_endpoint_id_fkey FOREIGN KEY (endpoint_id) REFERENCES endpoints(endpoint_id) ON DELETE CASCADE,
     CONSTRAINT sealed_secret_holds_a_tag CHECK (length(ciphertext) > 16),
@@ -6075,8 +6076,8 @@ BEGIN
     END IF;
     UPDATE endpoint_secrets s SET ends_at = p_ends_at WHERE s.endpoint_id = p_endpoint_id AND s.number = v_number;
     DELETE FROM endpoint_secrets s WHERE s.endpoint_id = p_endpoint_id AND s.ends_at <= now();
-    INSERT INTO endpoint_secrets (endpoint_id, number, asked_as, key_id, nonce, ciphertext)
-    VALUES (p_endpoint_id, p_number, p_asked_as, p_key_id, p_nonce, p_ciphertext);
+    INSERT INTO endpoint_secrets (endpoint_id, number, asked_as, key_id, nonce, ciphertext, older_end_at)
+    VALUES (p_endpoint_id, p_number, p_asked_as, p_key_id, p_nonce, p_ciphertext, p_ends_at);
     UPDATE endpoints n SET taken_by = taken_by || '!' WHERE n.endpoint_id = p_endpoint_id;
     RETURN p_number;
 END $function$;

@@ -18,7 +18,7 @@ from core.event_types import unknown_type
 from core.events import subject_of
 from core.fields import Id, Message, Text, Time
 from core.webhooks import OVERLAP, SECRETS_AT_MOST, TYPES_AT_MOST, PostAnswer, outcome_of
-from ledger.endpoints import NewEndpoint, StoredEndpoint
+from ledger.endpoints import NewEndpoint, SealedSecret, StoredEndpoint
 from ledger.register import Register
 from ledger.vault import Vault
 from storefront.delivery import body_of
@@ -149,7 +149,8 @@ class EndpointDesk:
             raise ProblemError("command_id_used_with_different_content")
         if outcome == "too_many":
             raise ProblemError("too_many_endpoints", f"There are {ENDPOINTS_AT_MOST} endpoints: remove one first.")
-        kept = await self._secret_of(wanted.endpoint_id, wanted.asked_as, now)
+        sealed = await self._secret_of(wanted.endpoint_id, wanted.asked_as, now)
+        kept = shown(sealed.open(self._vault)) if sealed is not None else None
         endpoint = await self.get(wanted.endpoint_id)
         if outcome == "same" and endpoint.echoed_at is not None:
             return Made(endpoint=endpoint, verify_with=kept)
@@ -223,14 +224,11 @@ class EndpointDesk:
         kept = await self._secret_of(endpoint.endpoint_id, asked_as, now)
         if done is None or kept is None:
             raise ProblemError("under_way")
-        older = [
-            row.ends_at for row in await self._register.endpoints.secrets(endpoint.endpoint_id, now) if row.ends_at
-        ]
-        return kept, max(older, default=now)
+        return shown(kept.open(self._vault)), kept.older_end_at or now
 
-    async def _secret_of(self, endpoint_id: str, asked_as: str, now: datetime) -> str | None:
+    async def _secret_of(self, endpoint_id: str, asked_as: str, now: datetime) -> SealedSecret | None:
         rows = await self._register.endpoints.secrets(endpoint_id, now)
-        return next((shown(row.open(self._vault)) for row in rows if row.asked_as == asked_as), None)
+        return next((row for row in rows if row.asked_as == asked_as), None)
 
     async def test(self, endpoint: StoredEndpoint, now: datetime) -> PostAnswer:
         """Send an `endpoint.test`.

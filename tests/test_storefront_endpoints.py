@@ -162,6 +162,20 @@ async def test_a_secret_signs_its_day_out_also_where_it_is_rotated_again(desk: E
         await desk.rotate(made.endpoint, "k/5", ends)
 
 
+async def test_a_rotation_that_is_sent_again_after_a_later_one_names_the_end_that_it_named(
+    desk: EndpointDesk, hooks: Hooks
+) -> None:
+    consumer = Consumer()
+    async with consumers(consumer):
+        made = await _made(desk, hooks, consumer.url)
+        began = hooks.clock()
+        answer = await desk.rotate(made.endpoint, "k/1", began)
+        assert answer[1] == began + OVERLAP
+        await desk.rotate(made.endpoint, "k/2", began + timedelta(hours=1))
+        for later in (timedelta(hours=2), OVERLAP):
+            assert await desk.rotate(made.endpoint, "k/1", began + later) == answer, later
+
+
 async def test_a_secret_is_stored_sealed_and_opens_for_its_endpoint_alone(desk: EndpointDesk, hooks: Hooks) -> None:
     consumer = Consumer()
     async with consumers(consumer):

@@ -56,6 +56,8 @@ CREATE TABLE endpoint_secrets (
     nonce       BYTEA NOT NULL,
     ciphertext  BYTEA NOT NULL,
     ends_at     TIMESTAMPTZ,
+    -- When the last of those before it ends, as its rotation was answered; null: it is the first.
+    older_end_at TIMESTAMPTZ,
     PRIMARY KEY (endpoint_id, number),
     CONSTRAINT secret_nonce_is_ninety_six_bits CHECK (length(nonce) = 12),
     CONSTRAINT sealed_secret_holds_a_tag CHECK (length(ciphertext) > 16)
@@ -223,8 +225,8 @@ BEGIN
     END IF;
     UPDATE endpoint_secrets s SET ends_at = p_ends_at WHERE s.endpoint_id = p_endpoint_id AND s.number = v_number;
     DELETE FROM endpoint_secrets s WHERE s.endpoint_id = p_endpoint_id AND s.ends_at <= now();
-    INSERT INTO endpoint_secrets (endpoint_id, number, asked_as, key_id, nonce, ciphertext)
-    VALUES (p_endpoint_id, p_number, p_asked_as, p_key_id, p_nonce, p_ciphertext);
+    INSERT INTO endpoint_secrets (endpoint_id, number, asked_as, key_id, nonce, ciphertext, older_end_at)
+    VALUES (p_endpoint_id, p_number, p_asked_as, p_key_id, p_nonce, p_ciphertext, p_ends_at);
     UPDATE endpoints n SET taken_by = taken_by || '!' WHERE n.endpoint_id = p_endpoint_id;
     RETURN p_number;
 END $$;
