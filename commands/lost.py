@@ -82,8 +82,8 @@ async def _withdrawal_ids(register: Register) -> AsyncIterator[str]:
         last = Position(page[-1].requested_at, page[-1].withdrawal_id)
 
 
-async def find_lost(client: Client, subjects: Sequence[OpenSubject]) -> list[OpenSubject]:
-    """Those whose workflow does not run.
+async def find_lost(client: Client, register: Register, subjects: Sequence[OpenSubject]) -> list[OpenSubject]:
+    """Those that are open, and whose workflow does not run.
 
     Raises:
         Unavailable: Temporal did not answer; a retry helps.
@@ -103,7 +103,12 @@ async def find_lost(client: Client, subjects: Sequence[OpenSubject]) -> list[Ope
             return await is_running(client, subject.workflow_id)
 
     there = await asyncio.gather(*(runs(subject) for subject in absent))
-    return [subject for subject, is_there in zip(absent, there, strict=True) if not is_there]
+    stopped = [subject for subject, is_there in zip(absent, there, strict=True) if not is_there]
+    if not stopped:
+        return []
+    # One that has ended since it was read as open is not lost.
+    still_open = {subject async for subject in open_subjects(register)}
+    return [subject for subject in stopped if subject in still_open]
 
 
 async def is_running(client: Client, workflow_id: str) -> bool:

@@ -135,7 +135,7 @@ async def refuse_while_running(client: Client, about: Subject) -> None:
 async def _rescue_all(*, apply: bool) -> None:
     async with books() as register, temporal() as client:
         there = [subject async for subject in open_subjects(register)]
-        lost = await find_lost(client, there)
+        lost = await find_lost(client, register, there)
         done: Sequence[Restarted] = ()
         if apply and lost:
             if why := await why_idle(client):

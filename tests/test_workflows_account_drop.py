@@ -105,9 +105,9 @@ async def test_a_drop_whose_workflow_is_lost_is_found_and_looked_up_and_not_sent
         handle = await send(stage, "l")
         await _until(stage, "l", "unknown")
         there = [one async for one in open_subjects(stage.register) if one.workflow_id == handle.id]
-        assert await find_lost(stage.client, there) == []
+        assert await find_lost(stage.client, stage.register, there) == []
         await handle.terminate("for a test")
-        (lost,) = await until(lambda: find_lost(stage.client, there))  # the list of what runs lags
+        (lost,) = await until(lambda: find_lost(stage.client, stage.register, there))  # the list of what runs lags
         noted: list[Restarted] = []
         (done,) = await restart_all(stage.client, stage.register, [lost], noted.append)
         assert (done.outcome, noted) == ("goes_on", [done])

@@ -59,7 +59,7 @@ async def test_a_rest_whose_workflow_was_lost_is_found_and_sent(play: Play) -> N
     there = [one async for one in open_subjects(register) if one.id in {name, order.name}]
     assert [one.kind for one in there] == ["order", "payment_return"]
     # The list of what runs lags: the order may not be in it yet.
-    (lost,) = await until(lambda: find_lost(client, there), lambda found: len(found) == 1)
+    (lost,) = await until(lambda: find_lost(client, register, there), lambda found: len(found) == 1)
     (done,) = await restart_all(client, register, [lost], lambda _: None)
     assert done.outcome == "goes_on"
     assert (await client.get_workflow_handle(lost.workflow_id).result())["state"] == "arrived"
