@@ -2764,7 +2764,7 @@ BEGIN
     IF p_record #> '{state,holds,0}' IS NULL THEN
         RETURN '{}';
     END IF;
-    v_stops := ARRAY(SELECT h.body ->> 'name' FROM jsonb_array_elements(p_record #> '{state,holds}') AS h (body)
+    v_stops := ARRAY(SELECT h.body ->> 'name' FROM jsonb_path_query(p_record, '$.state.holds[*]') AS h (body)
                      WHERE h.body ->> 'name' IN ('merchant_frozen', 'merchant_suspended'));
     IF v_stops = '{}' THEN
         RETURN v_stops;
@@ -5968,13 +5968,13 @@ CREATE FUNCTION reviews_of(o orders)
  SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
 AS $function$
     SELECT o.order_id, p.parcel ->> 'parcel_id', 'audit', o.merchant_id, o.currency, o.total_minor,
-           ARRAY(SELECT jsonb_array_elements_text(p.parcel -> 'findings_of_review')),
+           ARRAY(SELECT f #>> '{}' FROM jsonb_path_query(p.parcel, '$.findings_of_review[*]') AS f),
            p.parcel -> 'verdict', p.parcel -> 'evidence_of_review', (p.parcel ->> 'audit_since')::TIMESTAMPTZ,
            o.state #>> '{policy,review_sla}'
-    FROM jsonb_array_elements(o.state -> 'parcels') AS p (parcel)
+    FROM jsonb_path_query(o.state, '$.parcels[*]') AS p (parcel)
     -- An order's audit is its worst parcel's.
     WHERE NOT o.closed AND o.audit IN ('rejected', 'in_review')
-      AND p.parcel ->> 'audit' = 'in_review' AND NOT (p.parcel ->> 'ended')::BOOLEAN
+      AND p.parcel ->> 'audit' = 'in_review' AND p.parcel -> 'ended' = 'false'
     UNION ALL
     SELECT o.order_id, '', 'screening', o.merchant_id, o.currency, o.total_minor,
            ARRAY[coalesce(o.state ->> 'screening_reason', 'screening')], NULL,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
+import pytest
 from databases import Database
 from ledger_samples import NOW, a_record, funded
 from order_driver import OrderDriver
@@ -109,3 +110,19 @@ async def test_a_case_in_arbitration_waits_with_its_age_and_due_date(database: D
     (one,) = await register.reviews.waiting()
     assert (one.kind, one.parcel_id, one.reasons) == ("arbitration", "case-1", ("refund_only", "damaged"))
     assert (one.since, one.since + one.sla) == (driver.now, driver.deadline("evidence_by"))
+
+
+@pytest.mark.parametrize("holds", [{"0": {"name": "merchant_frozen"}}, [7]])
+@pytest.mark.parametrize(
+    "parcels", [{}, "x", 7, None, [7], [{"audit": "in_review", "ended": "maybe", "findings_of_review": 7}]]
+)
+async def test_a_state_without_a_list_of_parcels_is_recorded_and_waits_for_nobody(
+    parcels: object, holds: object, database: Database
+) -> None:
+    """Else no further record of the order would be taken, and its workflow would stand."""
+    register = Register(database.pool)
+    await funded(register, Book(register.pool), "odd")
+    odd = a_record("odd", audit="in_review", state={"parcels": parcels, "holds": holds})
+    assert (await register.orders.record(odd)).kept
+    assert await register.reviews.waiting() == []
+    assert (await register.orders.record(odd.model_copy(update={"revision": 2}))).kept

@@ -183,7 +183,7 @@ BEGIN
     IF p_record #> '{state,holds,0}' IS NULL THEN
         RETURN '{}';
     END IF;
-    v_stops := ARRAY(SELECT h.body ->> 'name' FROM jsonb_array_elements(p_record #> '{state,holds}') AS h (body)
+    v_stops := ARRAY(SELECT h.body ->> 'name' FROM jsonb_path_query(p_record, '$.state.holds[*]') AS h (body)
                      WHERE h.body ->> 'name' IN ('merchant_frozen', 'merchant_suspended'));
     IF v_stops = '{}' THEN
         RETURN v_stops;

@@ -43,17 +43,18 @@ CREATE TABLE review_queue (
 CREATE INDEX review_queue_in_order ON review_queue (since, (order_id || '/' || parcel_id));
 CREATE INDEX review_queue_by_kind ON review_queue (kind, since, (order_id || '/' || parcel_id));
 
--- What of an order waits for a person, by its state.
+-- What of an order waits for a person, by its state. Paths and not functions of arrays: those raise where a state has none,
+-- and nothing of the order could be recorded any more.
 CREATE FUNCTION reviews_of(o orders) RETURNS SETOF review_queue
 LANGUAGE sql STABLE SET search_path = pg_catalog, dakuan, pg_temp AS $$
     SELECT o.order_id, p.parcel ->> 'parcel_id', 'audit', o.merchant_id, o.currency, o.total_minor,
-           ARRAY(SELECT jsonb_array_elements_text(p.parcel -> 'findings_of_review')),
+           ARRAY(SELECT f #>> '{}' FROM jsonb_path_query(p.parcel, '$.findings_of_review[*]') AS f),
            p.parcel -> 'verdict', p.parcel -> 'evidence_of_review', (p.parcel ->> 'audit_since')::TIMESTAMPTZ,
            o.state #>> '{policy,review_sla}'
-    FROM jsonb_array_elements(o.state -> 'parcels') AS p (parcel)
+    FROM jsonb_path_query(o.state, '$.parcels[*]') AS p (parcel)
     -- An order's audit is its worst parcel's.
     WHERE NOT o.closed AND o.audit IN ('rejected', 'in_review')
-      AND p.parcel ->> 'audit' = 'in_review' AND NOT (p.parcel ->> 'ended')::BOOLEAN
+      AND p.parcel ->> 'audit' = 'in_review' AND p.parcel -> 'ended' = 'false'
     UNION ALL
     SELECT o.order_id, '', 'screening', o.merchant_id, o.currency, o.total_minor,
            ARRAY[coalesce(o.state ->> 'screening_reason', 'screening')], NULL,
