@@ -94,7 +94,7 @@ class Claims(RegisterPart):
             Claimant,
             "SELECT DISTINCT c.order_id, c.carrier, c.released_at IS NULL AND NOT o.closed AS uses,"
             " o.phase = 'shipped' AND coalesce(o.body ->> 'delivery_mode', 'express') = 'express' AND EXISTS ("
-            "   SELECT FROM jsonb_array_elements(o.state -> 'parcels') AS p (parcel) WHERE p.parcel ->> 'waybill' = $1"
+            "   SELECT FROM jsonb_path_query(o.state, '$.parcels[*]') AS p (parcel) WHERE p.parcel ->> 'waybill' = $1"
             "   AND p.parcel ->> 'parcel_id' = c.parcel_id AND p.parcel ->> 'ended' = 'false') AS waits"
             " FROM waybill_claims c JOIN orders o ON o.order_id = c.order_id"
             " WHERE c.waybill = $1 AND (o.state IS NOT NULL OR NOT o.closed) ORDER BY c.order_id, c.carrier, uses DESC",

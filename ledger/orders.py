@@ -232,7 +232,7 @@ class Orders(RegisterPart):
     async def parcel(self, order_id: str, parcel_id: str) -> Parcel | None:
         """One of the order's own parcels as it was last recorded."""
         found = await self._call(
-            "SELECT p.parcel FROM orders, jsonb_array_elements(state -> 'parcels') AS p (parcel)"
+            "SELECT p.parcel FROM orders, jsonb_path_query(state, '$.parcels[*]') AS p (parcel)"
             " WHERE order_id = $1 AND p.parcel ->> 'parcel_id' = $2",
             *(order_id, parcel_id),
         )

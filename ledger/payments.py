@@ -152,14 +152,14 @@ class Payments(RegisterPart):
             "SELECT o.order_id, o.channel, o.currency, o.total_minor, o.total_minor - r.back_minor AS left_minor,"
             " k.charged_minor, c.taken_minor, coalesce(c.fee_minor, 0) AS fee_minor FROM orders o"
             " CROSS JOIN LATERAL (SELECT coalesce(sum((e ->> 'amount_minor')::BIGINT), 0)::BIGINT AS back_minor"
-            "   FROM jsonb_array_elements(coalesce(o.state -> 'refunds', '[]')) AS e) AS r"
+            "   FROM jsonb_path_query(o.state, '$.refunds[*]') AS e) AS r"
             " CROSS JOIN LATERAL (SELECT coalesce(sum((e ->> 'amount_minor')::BIGINT), 0)::BIGINT AS charged_minor"
-            "   FROM jsonb_array_elements(coalesce(o.state -> 'cases', '[]')) AS e"
+            "   FROM jsonb_path_query(o.state, '$.cases[*]') AS e"
             "   WHERE e ? 'dispute' AND e ->> 'stage' <> 'won' AND e #>> '{dispute,reference}' <> $2"
             "     AND NOT (e -> 'dispute') ? 'claim') AS k"
             " LEFT JOIN LATERAL (SELECT (e ->> 'amount_minor')::BIGINT AS taken_minor,"
             "     (e #>> '{dispute,fee_minor}')::BIGINT AS fee_minor"
-            "   FROM jsonb_array_elements(coalesce(o.state -> 'cases', '[]')) AS e"
+            "   FROM jsonb_path_query(o.state, '$.cases[*]') AS e"
             "   WHERE e #>> '{dispute,reference}' = $2) AS c ON TRUE"
             " WHERE o.payment = $1 AND ($3::TEXT IS NULL OR o.channel = $3) ORDER BY o.order_id",
             clean(payment),

@@ -126,3 +126,18 @@ async def test_a_state_without_a_list_of_parcels_is_recorded_and_waits_for_nobod
     assert (await register.orders.record(odd)).kept
     assert await register.reviews.waiting() == []
     assert (await register.orders.record(odd.model_copy(update={"revision": 2}))).kept
+
+
+@pytest.mark.parametrize("odd", [{}, "x", 7, None, [7]])
+async def test_what_is_read_of_orders_bears_a_state_without_lists(odd: object, database: Database) -> None:
+    """One such order must not hide the others that have the same number, or were paid with the same payment."""
+    register = Register(database.pool)
+    await funded(register, Book(register.pool), "odd")
+    await register.claims.claim("odd", "m-1", "b-1", "CN/1", [("p1", "sf", "SF1")], NOW)
+    state = {"parcels": odd, "refunds": odd, "cases": odd}
+    await register.orders.record(a_record("odd", phase="shipped", state=state))
+    (claimant,) = await register.claims.claimants("SF1")
+    assert (claimant.order_id, claimant.waits) == ("odd", False)
+    assert await register.orders.parcel("odd", "p1") is None
+    (charged,) = await register.payments.charged_orders("pay-odd", "du-1", None)
+    assert (charged.left_minor, charged.charged_minor, charged.taken_minor) == (1000, 0, None)
