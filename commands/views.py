@@ -90,7 +90,7 @@ def withdrawal_facts(state: Mapping[str, Any], language: Language = "en") -> Fac
             "arrives": format_minor(state["net_minor"], currency) if state.get("fee_minor") else None,
             "came back": format_minor(back, currency) if (back := sum(state.get("returns_minor", ()))) else None,
             "account": asked.get("account_id"),
-            "asked by": ":".join(asked["requested_by"].values()) if asked else None,
+            "asked by": _who(":".join(asked["requested_by"].values()), language) if asked else None,
             "approved by": ", ".join(one["actor"]["id"] for one in state.get("approvals", ())),
             "policy": asked.get("policy"),
             "state": worded("phase", state.get("phase"), language),
@@ -335,7 +335,7 @@ def journal_table(journal: Sequence[Mapping[str, Any]], language: Language = "en
             (
                 entry["seq"],
                 clock(entry["at"]),
-                entry["channel"],
+                worded("entry_channel", entry["channel"], language),
                 entry["verb"] if language == "en" else entry_name(entry["verb"], language),
                 _who(":".join((entry["actor"]["role"], entry["actor"]["id"])), language) if entry.get("actor") else "",
                 worded("outcome", entry["outcome"], language),

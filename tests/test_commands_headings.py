@@ -16,7 +16,15 @@ from commands.headings import CHINESE, in_chinese, print_in
 from commands.reading import Subject
 from commands.show import _warnings
 from commands.traces import trace_table
-from commands.views import answer_facts, findings_table, holds_table, journal_table, parcels_table, payouts_table
+from commands.views import (
+    answer_facts,
+    findings_table,
+    holds_table,
+    journal_table,
+    parcels_table,
+    payouts_table,
+    withdrawal_facts,
+)
 from core.texts import Language
 from screens import Shown, facts, table
 
@@ -134,6 +142,18 @@ SEVERAL: dict[str, Callable[[Language], Shown | None]] = {
         ],
         language,
     ),
+    "withdrawal": lambda language: withdrawal_facts(
+        {
+            "withdrawal": {
+                "withdrawal_id": "W1",
+                "amount_minor": 100,
+                "currency": "CNY",
+                "requested_by": {"role": "merchant", "id": "mei"},
+            },
+            "phase": "paid",
+        },
+        language,
+    ),
     "answer": lambda language: answer_facts(
         "cancel_order", "A1", {"outcome": "duplicate", "phase": "shipped", "audit": "approved"}, language
     ),
@@ -147,7 +167,7 @@ def test_codes_in_a_table_are_said_by_their_names_in_chinese_and_as_they_are_in_
     assert chinese is not None
     assert english is not None
     said = "\n".join(_shown(chinese, "zh", 400))
-    assert english_in(said, "mei", "kdniao", "system", "deadline") == []
+    assert english_in(said, "mei", "kdniao", "CNY") == []
     kept = {"holds": "audit_in_review", "parcels": "1 fail, 1 pass", "journal": "clock_paused", "payouts": "payee R03"}
     assert kept.get(of, "") in "\n".join(_shown(english, "en", 400))
 

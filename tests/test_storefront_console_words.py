@@ -63,7 +63,7 @@ OF_CODES = {
     ),
     *("carrier", "break_scope", "break_kind", "break_reason"),
     *("review_kind", "nav", "problem", "mode", "trace_answer", "trace_how", "account_change", "row", "merchant_move"),
-    *("rule_outcome", "workflow"),
+    *("rule_outcome", "workflow", "entry_channel"),
 }
 """Sections whose keys are codes of the contract, or parts of an address."""
 
@@ -112,6 +112,7 @@ def test_no_word_is_there_for_nothing() -> None:
         ("trace_answer", get_args(TraceAnswer)),
         ("rule_outcome", get_args(Outcome)),
         ("outcome", get_args(JournalEntry.model_fields["outcome"].annotation)),
+        ("entry_channel", get_args(JournalEntry.model_fields["channel"].annotation)),
         ("workflow", [status.name.lower() for status in WorkflowExecutionStatus]),
         ("account_change", re.findall(r"'(\w+)'", CHANGES.split("change_known CHECK", 1)[1].split("))")[0])),
         ("row", get_args(RowType)),

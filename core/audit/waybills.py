@@ -380,7 +380,7 @@ def carrier(carrier_id: str) -> CarrierInfo | None:
 
 
 def carrier_name(carrier_id: str, language: Language = "en") -> str:
-    """What people call a carrier. Total: `other` and the stand-in have names of their own, an unknown id is its own."""
+    """What people call a carrier. Total: `other` has a name of its own, and an unknown id is its own."""
     known = carrier(carrier_id)
     if known is None:
         return name_of("carrier", carrier_id, language)
