@@ -38,7 +38,6 @@ _MOVE_NOTHING = frozenset(
         "place_hold",
         "report_ready",
         "request_delay",
-        "shift_deadline",
     }
 )
 """Verbs that need no recent sign-in: no money moves by them, nor by silence after them."""

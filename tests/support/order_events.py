@@ -251,6 +251,13 @@ PLATFORM: dict[str, Event] = {
     "hold payout": partial(OrderDriver.hold, name="two", scope="payout"),
     "hold all": partial(OrderDriver.hold, name="three", scope="all"),
     **{
+        f"{name} by {by}": partial(
+            _send, verb="shift_deadline", role="operator", deadline=name, by=by, reason="a carrier is out"
+        )
+        for name in ("ship_by", "pickup_by", "receipt_by", "undelivered_by")
+        for by in ("3d", "-3d")
+    },
+    **{
         f"lift {name}": partial(OrderDriver.lift, name=name)
         for name in ("one", "two", "three", "late", "ledger_disagrees", "review_overdue", "refund_stuck")
     },
