@@ -79,11 +79,17 @@ async def _lives(client: Client, register: Register) -> DoctorFinding:
     if temporal:
         said = f"Temporal is behind the database, for {_named(temporal)}: was it restored, or lost?"
         return DoctorFinding(name, False, said, LOST)
+    if early := sum(side == "too_early" for _, side in sides):
+        agree = f"database and Temporal agree on {len(seen) - early} of the newest {len(seen)} orders and withdrawals"
+        said = f"{agree}; of those that moved within {SETTLED.seconds} s it is too early to say: ask again then"
+        return DoctorFinding(name, True, said)
     return DoctorFinding(name, True, f"database and Temporal agree on the newest {len(seen)} orders and withdrawals")
 
 
-async def _side(client: Client, register: Register, seen: Sighting) -> Literal["database", "temporal"] | None:
-    """Which side is behind; None: neither, or it is too early to say."""
+async def _side(
+    client: Client, register: Register, seen: Sighting
+) -> Literal["database", "temporal", "too_early"] | None:
+    """Which side is behind; None: neither."""
     before = datetime.now(UTC) - SETTLED
     row = await _row(register, seen.workflow_id)
     if _agree(row, seen):
@@ -93,7 +99,7 @@ async def _side(client: Client, register: Register, seen: Sighting) -> Literal["
         return None
     moved_at = await gateway.last_event_at(client, seen.workflow_id)
     if moved_at > before or (row is not None and row.recorded_at > before):
-        return None
+        return "too_early"
     return "database" if row is None or row.recorded_at < moved_at else "temporal"
 
 

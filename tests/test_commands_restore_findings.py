@@ -144,6 +144,25 @@ async def test_a_database_of_an_earlier_moment_is_named_with_what_to_do(
     assert "rescue --restored-to" in row.helps
 
 
+async def test_of_what_has_just_moved_it_is_too_early_to_say(
+    stage: WithdrawalStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Doctor is asked right after a restore: that they agree would be false."""
+    async with stage.worker():
+        handle = await stage.start(LARGE)
+        await stage.phase(handle, "in_approval")
+    await listed(stage, handle.id, "in_approval")
+
+    async def none(*_: object) -> None: ...
+
+    monkeypatch.setattr(restore_findings, "_row", none)
+    monkeypatch.setattr(restore_findings, "SETTLED", timedelta(minutes=5))
+    row = (await found(stage))["restored sides"]
+    assert row.ok
+    assert "agree on 0 of the newest 1 orders" in row.found
+    assert "within 300 s it is too early to say" in row.found
+
+
 async def test_one_that_the_database_lost_is_named(stage: WithdrawalStage, monkeypatch: pytest.MonkeyPatch) -> None:
     async with stage.worker():
         handle = await stage.start(LARGE)
