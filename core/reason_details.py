@@ -14,6 +14,7 @@ from core.reason_details_commands import COMMAND_DETAILS
 from core.reason_details_fields import FIELD_DETAILS
 from core.reason_details_http import HTTP_DETAILS
 from core.reason_details_rows import ROW_DETAILS
+from core.reason_details_settings import SETTING_DETAILS
 from core.texts import spelled_zh
 
 DETAILS: dict[str, str] = {
@@ -330,6 +331,6 @@ _ONE_OF = "{}: must be one of {}."
 _FORMS = Forms(DETAILS | HTTP_DETAILS, _named)
 _VALUES = Forms({_ONE_OF: HTTP_DETAILS[_ONE_OF]})
 """What goes into a request stays as the request has it."""
-_OF_COMMANDS = Forms(COMMAND_DETAILS, detail_zh)
+_OF_COMMANDS = Forms(COMMAND_DETAILS | SETTING_DETAILS, detail_zh)
 """One of these may stand within another: `No worker polls … Nothing was sent.` What is to be typed stays as it is."""
 _FIELDS = Forms({**FIELD_DETAILS, **ROW_DETAILS}, _named)

@@ -1,6 +1,6 @@
-"""What a command says of its options, its files, Temporal and the database, in Chinese; see `core.reason_details`.
+"""What a command says of its options, its files and Temporal, in Chinese; see `core.reason_details`.
 
-Names of options, settings, programs and fields stay as they are typed.
+Names of options, programs and fields stay as they are typed.
 """
 
 from __future__ import annotations
@@ -294,47 +294,4 @@ COMMAND_DETAILS: dict[str, str] = {
     "{} cannot answer: {}": "{} 无法应答：{}",
     "{} of the local stack has ended by itself, so `up` ends too. Its log is {}. Start `up` again: everything goes on"
     " where it was": "本地环境的 {} 已自行结束，`up` 随之结束。日志：{}。请再次启动 `up`，一切从中断处继续",
-    # settings
-    "{} is not set, and no local stack is up under {}: set it, or run `python starter.py up`": (
-        "未设置 {}，{} 下也没有运行中的本地环境：请设置，或运行 `python starter.py up`"
-    ),
-    "DAKUAN_CODEC_KEYS is not set, and {}, which is open, was sealed: set it to the file that the"
-    " other processes have": ("未设置 DAKUAN_CODEC_KEYS，而进行中的 {} 已加密：请设为其他进程所用的文件"),
-    "The key {} sealed a payload of {} and is not here: give this process the newest file of DAKUAN_CODEC_KEYS": (
-        "密钥 {} 加密了 {} 的负载，但此处没有：请为该进程提供最新的 DAKUAN_CODEC_KEYS 文件"
-    ),
-    "DAKUAN_METRICS: {}: {}": "DAKUAN_METRICS：{}：{}",
-    "DAKUAN_SIGNING_KEY: {} is not a file that `keys certify` wrote": (
-        "DAKUAN_SIGNING_KEY：{} 不是 `keys certify` 生成的文件"
-    ),
-    "DAKUAN_SIGNING_KEY: {}: {}": "DAKUAN_SIGNING_KEY：{}：{}",
-    "DAKUAN_OTLP is set, and {} is not installed: `pip install dakuan[otel]`, or unset it": (
-        "已设置 DAKUAN_OTLP，但未安装 {}：请运行 `pip install dakuan[otel]`，或取消该设置"
-    ),
-    # the database
-    "PostgreSQL does not answer at {}: {}": "PostgreSQL 在 {} 没有应答：{}",
-    "PostgreSQL at {} refuses the connection: {}": "PostgreSQL（{}）拒绝连接：{}",
-    "PostgreSQL at {} does not speak TLS, and the address wants it: set its sslmode= to prefer, or"
-    " let the server have a"
-    " certificate": "PostgreSQL（{}）不支持 TLS，而地址要求 TLS：请将 sslmode= 设为 prefer，或为服务器配置证书",
-    "PostgreSQL at {} is read-only, not the primary. A retry helps once it is promoted, or name all servers in the"
-    " address: postgresql://user@a,b/dakuan": (
-        "PostgreSQL（{}）只读，不是主库。提升为主库后重试，或在地址中列出全部服务器：postgresql://user@a,b/dakuan"
-    ),
-    "PostgreSQL is read-only here: not the primary, or not any more. Its sessions are given up, and"
-    " the next try connects"
-    " again": "PostgreSQL 只读：不是或不再是主库。会话已放弃，下次重试将重新连接",
-    "PostgreSQL at {} is not what the address asks for by target_session_attrs={}. Dakuan writes:"
-    " remove the parameter": ("PostgreSQL（{}）不符合地址中的 target_session_attrs={}。系统需要写入：请去掉该参数"),
-    "PostgreSQL: {}: run `python starter.py migrate`, which grants it": (
-        "PostgreSQL：{}：请运行 `python starter.py migrate` 授权"
-    ),
-    "PostgreSQL: {}: {}": "PostgreSQL：{}：{}",
-    "The database lacks {} migrations, {} first: run `python starter.py migrate` with DATABASE_OWNER_URL": (
-        "数据库缺少 {} 个迁移，首个为 {}：请以 DATABASE_OWNER_URL 运行 `python starter.py migrate`"
-    ),
-    "The database is encoded in {}, and Dakuan needs {}: make another one with {}, and name it in the address": (
-        "数据库编码为 {}，须为 {}：请以 {} 另建，并写入地址"
-    ),
-    "The replica cannot answer it: {}. The same again asks the primary.": "副本无法应答：{}。重试将改问主库。",
 }

@@ -26,6 +26,7 @@ from core.reason_details_commands import COMMAND_DETAILS
 from core.reason_details_fields import FIELD_DETAILS
 from core.reason_details_http import HTTP_DETAILS
 from core.reason_details_rows import ROW_DETAILS
+from core.reason_details_settings import SETTING_DETAILS
 from core.reason_texts import HTTP_REASONS, REASONS
 from core.reasons import SENTENCES, in_chinese, refuse
 from core.strict_json import parse_json
@@ -134,6 +135,8 @@ PUT_TOGETHER = {
     "{} begins with the mark of {} and is not {}; {}": (
         "a.csv begins with the mark of UTF-8 and is not UTF-8; save it as UTF-8 (in Excel: CSV UTF-8)"
     ),
+    "{}: there is no {} {}": "DAKUAN_POLICIES: there is no folder /x",
+    "{}: {}: {}": "DAKUAN_PAYMENT_EVENTS: /x: policy: not TOML: y",
     "{}: {}.": "the namespace n has room for 1 more int attributes, Dakuan needs 2: remove some of the others, or use a"
     " namespace of its own.",
 }
@@ -144,7 +147,7 @@ PUT_TOGETHER = {
 def test_every_detail_that_a_command_gives_is_said_in_chinese(error: str) -> None:
     """Whether a command raises it, the client of Temporal beneath, or a reader of files."""
     place = 1 if error == "Refused" else 0
-    rooms = ("commands", "gateway", "inbound")
+    rooms = ("commands", "gateway", "inbound", "config", "wiring", "ledger", "local")
     found = {form: where for room in rooms for form, where in details_in(room, error, place=place)}
     assert len(found) > 8
     # Behind the code's own sentence stands the detail.
@@ -156,8 +159,8 @@ def test_every_detail_that_a_command_gives_is_said_in_chinese(error: str) -> Non
 
 @pytest.mark.parametrize("example", PUT_TOGETHER.values())
 def test_what_is_put_together_is_said_in_chinese(example: str) -> None:
-    typed = {"delivery", "mode", "values", "express", "kind", "refund", "csv", "UTF", "Excel", "int"}
-    assert {*english_in(detail_zh(example))} <= typed
+    typed = {"delivery", "mode", "values", "express", "kind", "refund", "csv", "UTF", "Excel", "int", "TOML", "policy"}
+    assert {*english_in(detail_zh(example), "DAKUAN_POLICIES", "DAKUAN_PAYMENT_EVENTS")} <= typed
 
 
 def test_a_detail_within_another_is_said_in_chinese_and_what_is_typed_stays() -> None:
@@ -170,7 +173,7 @@ def test_a_detail_within_another_is_said_in_chinese_and_what_is_typed_stays() ->
     assert in_chinese("bad_input", "What some library wrote") is None
 
 
-@pytest.mark.parametrize(("english", "chinese"), COMMAND_DETAILS.items())
+@pytest.mark.parametrize(("english", "chinese"), {**COMMAND_DETAILS, **SETTING_DETAILS}.items())
 def test_a_detail_of_a_command_puts_the_same_in(english: str, chinese: str) -> None:
     assert english.count("{}") == chinese.count("{}")
     # What is typed, and the names of settings, programs and formats, are the same in each language.
