@@ -43,7 +43,7 @@ async def add_person(
 ) -> None:
     """Let a person sign in. The same again changes nothing.
 
-    Who comes back keeps id and subject; role and merchant may be others.
+    Who comes back keeps id and subject; an operator may come back as a reviewer, and staff to another merchant.
     """
     id_of(person, "person")
     if role not in get_args(PersonRole):
@@ -69,12 +69,12 @@ async def add_person(
         )
         standing = None if added else await register.people.standing(person, issuer, subject)
     if not added:
-        raise _refused(person, issuer, subject, standing)
+        raise _refused(person, issuer, subject, standing, again=again)
     view = {"person_id": person, "name": name, "role": role, "merchant_id": merchant, "subject": subject}
     print_answer(view, lambda console: console.print(facts(f"person {person}", view)))
 
 
-def _refused(person: str, issuer: str, subject: str, standing: Person | None) -> Refused:
+def _refused(person: str, issuer: str, subject: str, standing: Person | None, *, again: bool) -> Refused:
     """Why this person was not added, and what would be right."""
     if standing is None:
         return Refused("malformed", f"person: {person} was never here; without --again they are added", "person")
@@ -84,6 +84,9 @@ def _refused(person: str, issuer: str, subject: str, standing: Person | None) ->
     if (standing.issuer, standing.subject) != (issuer, subject):
         there = f"{standing.subject} at {standing.issuer}"
         return Refused("malformed", f"person: {person} is {there}; no one else is given this id", "person")
+    if standing.ended_at is not None and again:
+        said = f"role: {person} was {standing.role}; no one changes between a merchant and the platform under one id"
+        return Refused("malformed", said, "role")
     if standing.ended_at is not None:
         said = f"person: the access of {person} ended at {clock(standing.ended_at)}; --again lets them come back"
         return Refused("malformed", said, "person")

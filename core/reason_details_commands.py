@@ -110,6 +110,9 @@ COMMAND_DETAILS: dict[str, str] = {
     "person: the access of {} ended at {}; --again lets them come back": (
         "person：{} 已于 {} 停用；如需重新启用，请用 --again"
     ),
+    "role: {} was {}; no one changes between a merchant and the platform under one id": (
+        "role：{} 曾为 {}；同一编号不得在商家与平台之间变更"
+    ),
     "person: {} is here as {}; `people end` comes first": "person：{} 现为 {}；请先执行 `people end`",
     "--role: {} is not one of {}": "--role：{} 不在可选值之列：{}",
     "--merchant: staff of a merchant need one, and no one else has one": "--merchant：商家员工必填，其他人不填",

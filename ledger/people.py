@@ -68,7 +68,8 @@ class People(RegisterPart):
             again: they come back, and have a new period, perhaps in another role; their id and subject are the same.
 
         Returns:
-            False: the id or the subject is another's; or their access has ended, or with `again` it has not.
+            False: the id or the subject is another's; or their access has ended, or with `again` it has not; or they
+            were staff of a merchant, and come back as one of the platform, or the other way round.
         """
         function = "readmit_person" if again else "add_person"
         return bool(

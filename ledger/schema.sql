@@ -5088,6 +5088,9 @@ BEGIN
         RETURN coalesce((v_was.role, v_was.merchant_id) IS NOT DISTINCT FROM (p_role, p_merchant_id), FALSE)
                AND EXISTS (SELECT FROM earlier_periods WHERE person_id = p_person_id);
     END IF;
+    IF (v_was.merchant_id IS NULL) <> (p_merchant_id IS NULL) THEN
+        RETURN FALSE;
+    END IF;
     INSERT INTO earlier_periods (person_id, period, name, role, merchant_id, added_by, added_at, ended_at, ended_by)
     SELECT p_person_id, count(*) + 1, v_was.name, v_was.role, v_was.merchant_id, v_was.added_by, v_was.added_at,
            v_was.ended_at, v_was.ended_by

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from databases import Database
 
+from ledger.people import PersonRole
 from ledger.register import Register
 
 MANY = 1_001
@@ -64,3 +65,18 @@ async def test_no_one_comes_back_under_another_id_or_subject(database: Database,
         assert not await people.add(**given, now=NOW, again=again)
     (only,) = await people.everyone()
     assert only.ended_by == "bob"
+
+
+@pytest.mark.parametrize(
+    ("was", "comes_as"), [("merchant", "operator"), ("merchant", "reviewer"), ("operator", "merchant")]
+)
+async def test_no_one_changes_between_a_merchant_and_the_platform(
+    database: Database, was: PersonRole, comes_as: PersonRole
+) -> None:
+    """Staff act under the merchant's id: who asked for money as staff would be another person as an operator."""
+    people = Register(database.owner).people
+    of: dict[str, str | None] = {"merchant": "m-7"}
+    await people.add("mei", "Mei", was, **{**ANN, "merchant_id": of.get(was)}, now=NOW)
+    await people.end("mei", NOW, "bob")
+    assert not await people.add("mei", "Mei", comes_as, **{**ANN, "merchant_id": of.get(comes_as)}, now=NOW, again=True)
+    assert await people.add("mei", "Mei", was, **{**ANN, "merchant_id": of.get(was)}, now=NOW, again=True)

@@ -173,6 +173,8 @@ def test_who_comes_back_has_the_same_id_and_subject_and_another_period() -> None
     for person, subject in (("pat2", "pat@id"), ("pat", "new@id"), ("nobody", "nobody@id")):
         assert refusal(*add(person, subject), "--again") == "malformed", "one person has one entry"
     assert refusal(*add("pat2", "pat@id")) == "malformed"
+    said = run(*add("pat", "pat@id", "merchant"), "--merchant", "m-7", "--again").stderr
+    assert "no one changes between a merchant and the platform" in " ".join(said.split())
     for _ in range(2):
         assert ask(*add("pat", "pat@id", "operator", "eve"), "--again")["role"] == "operator"
     first, second = [one for one in ask("people", "list")["people"] if one["person_id"] == "pat"]

@@ -70,7 +70,9 @@ BEGIN
 END $$;
 
 -- Let a person whose access has ended come back, for the owner alone: under the same id and the same subject, so that what
--- takes two people goes on to count one. Role and merchant may be others. False: no such person's access has ended.
+-- takes two people goes on to count one. Role and merchant may be others; but staff of a merchant act under the merchant's
+-- id, so that one of them, come back as an operator, could approve what they asked for. False: no such person's access has
+-- ended, or they were on the other side.
 CREATE FUNCTION readmit_person(
     p_person_id TEXT, p_name TEXT, p_role TEXT, p_merchant_id TEXT, p_issuer TEXT, p_subject TEXT, p_by TEXT,
     p_now TIMESTAMPTZ
@@ -84,6 +86,9 @@ BEGIN
         -- There is none, or the same again.
         RETURN coalesce((v_was.role, v_was.merchant_id) IS NOT DISTINCT FROM (p_role, p_merchant_id), FALSE)
                AND EXISTS (SELECT FROM earlier_periods WHERE person_id = p_person_id);
+    END IF;
+    IF (v_was.merchant_id IS NULL) <> (p_merchant_id IS NULL) THEN
+        RETURN FALSE;
     END IF;
     INSERT INTO earlier_periods (person_id, period, name, role, merchant_id, added_by, added_at, ended_at, ended_by)
     SELECT p_person_id, count(*) + 1, v_was.name, v_was.role, v_was.merchant_id, v_was.added_by, v_was.added_at,
