@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 
 from core.texts import LANGUAGES, Help, Language
@@ -24,19 +23,42 @@ class Forms:
         """The text in its other form; None where it has none of these.
 
         Args:
-            text: an English one.
+            text: an English one, of any length: a sender's own words may stand in it.
             named: in place of the table's own.
         """
-        for form, said in self._patterns:
-            if (found := form.fullmatch(text)) is not None:
-                return said.format(*map(named or self._named, found.groups()))
+        for fixed, said in self._forms:
+            if (found := _between(fixed, text)) is not None:
+                return said.format(*map(named or self._named, found))
         return None
 
     @cached_property
-    def _patterns(self) -> list[tuple[re.Pattern[str], str]]:
-        """The most exact first: the longest text around what only the case knows."""
+    def _forms(self) -> list[tuple[list[str], str]]:
+        """The parts around what only the case knows, the most exact form first: that with the longest text."""
         ordered = sorted(self._table.items(), key=lambda pair: -len(pair[0]))
-        return [(re.compile("(.+?)".join(map(_plainly, form.split("{}"))), re.DOTALL), said) for form, said in ordered]
+        return [([_plainly(part) for part in form.split("{}")], said) for form, said in ordered]
+
+
+def _between(fixed: Sequence[str], text: str) -> list[str] | None:
+    """What stands between these parts of a text, each as short as it can be and never nothing; None where they do not
+    follow each other there.
+
+    Each part is taken where it comes first, which leaves the most room for the others: nothing is tried twice. A
+    regular expression tries each place of each part with those of all others, for minutes where a sender wants it.
+    """
+    first, *middle = fixed
+    if not middle:
+        return [] if text == first else None
+    *middle, last = middle
+    if not (text.startswith(first) and text.endswith(last)):
+        return None
+    found, begins, end = [], len(first), len(text) - len(last)
+    for part in middle:
+        at = text.find(part, begins + 1, end)
+        if at < 0:
+            return None
+        found.append(text[begins:at])
+        begins = at + len(part)
+    return [*found, text[begins:end]] if begins < end else None
 
 
 def in_each_language(table: Mapping[str, Help]) -> Mapping[Language, Forms]:
@@ -45,4 +67,4 @@ def in_each_language(table: Mapping[str, Help]) -> Mapping[Language, Forms]:
 
 
 def _plainly(part: str) -> str:
-    return re.escape(part.replace("{{", "{").replace("}}", "}"))
+    return part.replace("{{", "{").replace("}}", "}")

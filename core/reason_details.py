@@ -331,6 +331,14 @@ _ONE_OF = "{}: must be one of {}."
 _FORMS = Forms(DETAILS | HTTP_DETAILS, _named)
 _VALUES = Forms({_ONE_OF: HTTP_DETAILS[_ONE_OF]})
 """What goes into a request stays as the request has it."""
-_OF_COMMANDS = Forms(COMMAND_DETAILS | SETTING_DETAILS, detail_zh)
+
+
+def _within(part: str) -> str:
+    """A detail within another; one that is longer than any of ours is a sender's, and may hold itself without end."""
+    return detail_zh(part) if len(part) <= LONGEST_WITHIN else part
+
+
+LONGEST_WITHIN = 1_000
+_OF_COMMANDS = Forms(COMMAND_DETAILS | SETTING_DETAILS, _within)
 """One of these may stand within another: `No worker polls … Nothing was sent.` What is to be typed stays as it is."""
 _FIELDS = Forms({**FIELD_DETAILS, **ROW_DETAILS}, _named)

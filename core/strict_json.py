@@ -70,7 +70,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:
-            raise BadInput(f"the key {key!r} stands twice in one object")
+            raise BadInput(f"the key {key[:80]!r} stands twice in one object")
         found[key] = value
     return found
 
