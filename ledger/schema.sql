@@ -2675,40 +2675,39 @@ CREATE FUNCTION held_by_merchants(p_references text[], p_leg_of integer[], p_cre
  SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
 AS $function$
 DECLARE
-    v_waits     BOOLEAN[] := (
-        SELECT array_agg(waits_for_merchant(r.reference, CASE WHEN r.reference LIKE 'order/%/claim\_back/%' THEN ARRAY(
-                   SELECT g.credit FROM unnest(p_leg_of, p_credits) AS g (leg_of, credit) WHERE g.leg_of = r.n) END)
-               ORDER BY r.n)
-        FROM unnest(p_references) WITH ORDINALITY AS r (reference, n));
     v_merchants TEXT[];
     v_locks     INT;
+    v_ever      BOOLEAN;
 BEGIN
-    IF v_waits IS NULL OR NOT TRUE = ANY (v_waits) THEN
-        RETURN coalesce(v_waits, '{}');
-    END IF;
     SELECT array_agg(k.merchant_id), count(pg_advisory_xact_lock_shared(k.key)) INTO v_merchants, v_locks FROM (
         SELECT DISTINCT hashtextextended('merchant/' || o.merchant_id, 0) AS key, o.merchant_id
-        FROM unnest(p_references, v_waits) AS r (reference, waits)
+        FROM unnest(p_references) WITH ORDINALITY AS r (reference, n)
         CROSS JOIN LATERAL (
-            SELECT n.merchant_id FROM orders n WHERE r.waits AND n.order_id = split_part(r.reference, '/', 2) OFFSET 0
+            SELECT n.merchant_id FROM orders n
+            WHERE n.order_id = split_part(r.reference, '/', 2)
+              AND waits_for_merchant(r.reference, CASE WHEN r.reference LIKE 'order/%/claim\_back/%' THEN ARRAY(
+                  SELECT g.credit FROM unnest(p_leg_of, p_credits) AS g (leg_of, credit) WHERE g.leg_of = r.n) END)
+            OFFSET 0
         ) AS o
         ORDER BY 1
     ) AS k;
-    -- First whether any of them ever was: few are.
-    IF NOT EXISTS (SELECT FROM unnest(v_merchants) AS k (merchant_id) JOIN merchant_moves f USING (merchant_id)
-                   WHERE f.what = 'frozen') THEN
-        RETURN array_fill(FALSE, ARRAY[cardinality(v_waits)]);
+    IF v_merchants IS NOT NULL THEN -- first whether any of them ever was: few are
+        SELECT TRUE INTO v_ever FROM merchant_moves f WHERE f.merchant_id = ANY (v_merchants) AND f.what = 'frozen';
+    END IF;
+    IF v_ever IS NULL THEN
+        RETURN array_fill(FALSE, ARRAY[cardinality(p_references)]);
     END IF;
     -- No EXISTS: for many references the planner would make a table of all movements.
     RETURN (
         SELECT array_agg(
-            r.waits
+            waits_for_merchant(r.reference, CASE WHEN r.reference LIKE 'order/%/claim\_back/%' THEN ARRAY(
+                SELECT g.credit FROM unnest(p_leg_of, p_credits) AS g (leg_of, credit) WHERE g.leg_of = r.n) END)
             AND CASE WHEN (SELECT m.id FROM movements m WHERE m.reference = r.reference) IS NOT NULL
                 THEN is_kept_frozen(r.reference)
                 ELSE merchant_value(
                     (SELECT o.merchant_id FROM orders o WHERE o.order_id = split_part(r.reference, '/', 2)),
                     'frozen') IS NOT NULL END ORDER BY r.n)
-        FROM unnest(p_references, v_waits) WITH ORDINALITY AS r (reference, waits, n));
+        FROM unnest(p_references) WITH ORDINALITY AS r (reference, n));
 END $function$;
 
 CREATE FUNCTION hold_events(p_kind text, p_old jsonb, p_new jsonb)
@@ -2961,13 +2960,15 @@ BEGIN
                         WHEN t.credit LIKE 'withdrawal/%' OR t.credit = 'suspense'
                         THEN merchant_of(t.credit, t.reference, t.debit) END AS creditor OFFSET 0
         ) AS m
-        -- One row where both accounts are the same merchant's.
-        CROSS JOIN LATERAL (VALUES
-            (m.debtor, split_part(t.debit, '/', 3),
-             CASE WHEN m.creditor = m.debtor THEN split_part(t.credit, '/', 3) ELSE 'none' END),
-            (CASE WHEN m.creditor IS DISTINCT FROM m.debtor THEN m.creditor END, 'none', split_part(t.credit, '/', 3))
-        ) AS v (merchant_id, less, more)
-        WHERE v.merchant_id IS NOT NULL
+        -- One row where both accounts are the same merchant's. No VALUES, whose expressions are prepared again for each
+        -- transfer.
+        CROSS JOIN LATERAL (
+            SELECT m.debtor AS merchant_id, split_part(t.debit, '/', 3) AS less,
+                   CASE WHEN m.creditor = m.debtor THEN split_part(t.credit, '/', 3) ELSE 'none' END AS more
+            WHERE m.debtor IS NOT NULL
+            UNION ALL SELECT m.creditor, 'none', split_part(t.credit, '/', 3)
+            WHERE m.creditor IS NOT NULL AND m.creditor IS DISTINCT FROM m.debtor
+        ) AS v
     )
     SELECT format('leg %s of movement %s moves %s between accounts %s and %s', t.leg, t.movement_id, t.currency,
                   t.debit_account, t.credit_account)
@@ -4417,9 +4418,9 @@ BEGIN
             USING ERRCODE = 'insufficient_privilege';
     END IF;
     v_leg_of := array_fill(1, ARRAY[cardinality(v_debits)]);
-    SELECT * INTO v_written
-    FROM write_movements(ARRAY[p_reference], ARRAY[p_currency], ARRAY[p_occurred_at], ARRAY[v_taken], ARRAY[NULL::TEXT],
-                         v_leg_of, v_debits, v_credits, v_amounts);
+    v_written := write_movements(
+        ARRAY[p_reference], ARRAY[p_currency], ARRAY[p_occurred_at], ARRAY[v_taken], ARRAY[NULL::TEXT], v_leg_of, v_debits,
+        v_credits, v_amounts);
     outcome := v_written.outcomes[1];
     account := v_written.accounts[1];
     short_by := v_written.shorts[1];
@@ -4462,24 +4463,29 @@ AS $function$
 DECLARE
     v_leg_of  INT[] := array_fill(1, ARRAY[cardinality(p_debits)]);
     v_written RECORD;
+    v_lawful  BOOLEAN;
 BEGIN
-    PERFORM refuse_unless_an_orders(p_reference);
+    IF p_reference NOT LIKE 'order/%' OR p_reference LIKE '%/won' THEN -- few are refused
+        PERFORM refuse_unless_an_orders(p_reference);
+    END IF;
     IF waits_for_merchant(p_reference, p_credits) AND is_held_by_merchant(p_reference) THEN
         outcome := 'held';
         RETURN NEXT;
         RETURN;
     END IF;
-    SELECT * INTO v_written
-    FROM write_movements(ARRAY[p_reference], ARRAY[p_currency], ARRAY[p_occurred_at], ARRAY[NULL::TEXT], ARRAY[p_emptied],
-                         v_leg_of, p_debits, p_credits, p_amounts);
+    v_written := write_movements(
+        ARRAY[p_reference], ARRAY[p_currency], ARRAY[p_occurred_at], ARRAY[NULL::TEXT], ARRAY[p_emptied], v_leg_of, p_debits,
+        p_credits, p_amounts);
     outcome := v_written.outcomes[1];
     account := v_written.accounts[1];
     short_by := v_written.shorts[1];
     IF outcome = 'posted' THEN
-        PERFORM refuse_unlawful_of(
+        v_lawful := refuse_unlawful_of(
             ARRAY[p_reference], ARRAY[p_currency], ARRAY[p_emptied], v_written.outcomes, v_leg_of, p_debits, p_credits,
             p_amounts, v_written.moved_of, v_written.moved_for, v_written.moved_from, v_written.moved_to, v_written.moved);
-        PERFORM refuse_one_persons_word(p_reference, p_record);
+        IF depends_on_others(p_reference) THEN
+            PERFORM refuse_one_persons_word(p_reference, p_record);
+        END IF;
     END IF;
     IF outcome IN ('posted', 'exists') AND p_record IS NOT NULL THEN
         PERFORM record_order(p_record);
@@ -4511,36 +4517,45 @@ CREATE FUNCTION post_for_orders(
  SET lock_timeout TO '1s'
 AS $function$
 DECLARE
+    v_all     TEXT := array_to_string(p_references, ' ');
+    -- Whether any may depend on others of its order.
+    v_others  BOOLEAN := strpos(v_all, '/refund/') > 0 OR strpos(v_all, '/chargeback/') > 0
+                         OR strpos(v_all, '/claim_back/') > 0;
     v_held    BOOLEAN[];
     v_written RECORD;
-    v_records JSONB[];
+    v_lawful  BOOLEAN;
 BEGIN
-    PERFORM refuse_unless_an_orders(r.reference) FROM unnest(p_references) AS r (reference)
-    WHERE r.reference NOT LIKE 'order/%' OR r.reference LIKE 'order/%/won'; -- a call each, and few are refused
+    -- What begins with `order/` stands between these two. A query is started only where one may be refused.
+    IF NOT ('order/' COLLATE "C" <= ALL (p_references) AND 'order0' COLLATE "C" > ALL (p_references))
+       OR strpos(v_all, '/won') > 0 THEN
+        PERFORM refuse_unless_an_orders(r) FROM unnest(p_references) AS r;
+    END IF;
     v_held := held_by_merchants(p_references, p_leg_of, p_credits);
     IF TRUE = ANY (v_held) THEN
         RETURN QUERY SELECT CASE WHEN h THEN 'held' END, NULL::TEXT, NULL::BIGINT FROM unnest(v_held) AS h;
         RETURN;
     END IF;
-    SELECT * INTO v_written
-    FROM write_movements(p_references, p_currencies, p_occurred_at, array_fill(NULL::TEXT, ARRAY[cardinality(p_references)]),
-                         p_emptied, p_leg_of, p_debits, p_credits, p_amounts);
-    IF array_to_string(p_references, ' ') ~ '/(refund|chargeback|claim_back)/' THEN
+    v_written := write_movements(
+        p_references, p_currencies, p_occurred_at, array_fill(NULL::TEXT, ARRAY[cardinality(p_references)]), p_emptied,
+        p_leg_of, p_debits, p_credits, p_amounts);
+    IF v_others THEN
         -- Such a movement's check locks its order, and each record does: all of them now, in one order. Otherwise an array
         -- that checks a refund of one order and keeps a record of another could wait for one that does the reverse.
         PERFORM FROM orders o WHERE o.order_id = ANY (ARRAY(SELECT split_part(r, '/', 2) FROM unnest(p_references) AS r))
         ORDER BY o.order_id COLLATE "C" FOR NO KEY UPDATE;
     END IF;
-    PERFORM refuse_unlawful_of(
+    v_lawful := refuse_unlawful_of(
         p_references, p_currencies, p_emptied, v_written.outcomes, p_leg_of, p_debits, p_credits, p_amounts,
         v_written.moved_of, v_written.moved_for, v_written.moved_from, v_written.moved_to, v_written.moved);
-    PERFORM refuse_one_persons_word(r.reference, r.record)
-    FROM unnest(p_references, p_records, v_written.outcomes) AS r (reference, record, outcome)
-    WHERE r.outcome = 'posted' AND r.record IS NOT NULL AND depends_on_others(r.reference);
-    v_records := ARRAY(SELECT r.record FROM unnest(p_records, v_written.outcomes) AS r (record, outcome)
-                       WHERE r.outcome IN ('posted', 'exists') AND r.record IS NOT NULL);
-    IF v_records <> '{}' THEN
-        PERFORM record_orders(v_records);
+    IF v_others THEN
+        PERFORM refuse_one_persons_word(r.reference, r.record)
+        FROM unnest(p_references, p_records, v_written.outcomes) AS r (reference, record, outcome)
+        WHERE r.outcome = 'posted' AND r.record IS NOT NULL AND depends_on_others(r.reference);
+    END IF;
+    IF num_nonnulls(VARIADIC p_records) > 0 THEN
+        PERFORM record_orders(ARRAY(
+            SELECT r.record FROM unnest(p_records, v_written.outcomes) AS r (record, outcome)
+            WHERE r.outcome IN ('posted', 'exists') AND r.record IS NOT NULL));
     END IF;
     RETURN QUERY SELECT * FROM unnest(v_written.outcomes, v_written.accounts, v_written.shorts);
 END $function$;
@@ -4638,9 +4653,9 @@ BEGIN
             RETURN;
         END IF;
     END IF;
-    SELECT * INTO v_written
-    FROM write_movements(ARRAY[p_reference], ARRAY[p_currency], ARRAY[p_occurred_at], ARRAY[NULL::TEXT], ARRAY[v_emptied],
-                         v_leg_of, v_debits, p_credits, p_amounts);
+    v_written := write_movements(
+        ARRAY[p_reference], ARRAY[p_currency], ARRAY[p_occurred_at], ARRAY[NULL::TEXT], ARRAY[v_emptied], v_leg_of,
+        v_debits, p_credits, p_amounts);
     outcome := v_written.outcomes[1];
     account := v_written.accounts[1];
     short_by := v_written.shorts[1];
@@ -4680,6 +4695,7 @@ AS $function$
 DECLARE
     v_held    INT;
     v_written RECORD;
+    v_lawful  BOOLEAN;
 BEGIN
     FOR v_n IN 1..cardinality(p_references) LOOP
         IF split_part(p_references[v_n], '/', 1) <> 'order' OR p_linked_to[v_n] IS NOT NULL
@@ -4693,10 +4709,9 @@ BEGIN
         RAISE EXCEPTION 'movement % is refused: its merchant is frozen', p_references[v_held]
             USING ERRCODE = 'insufficient_privilege';
     END IF;
-    SELECT * INTO v_written
-    FROM write_movements(p_references, p_currencies, p_occurred_at, p_linked_to, p_emptied, p_leg_of, p_debits, p_credits,
-                         p_amounts);
-    PERFORM refuse_unlawful_of(
+    v_written := write_movements(
+        p_references, p_currencies, p_occurred_at, p_linked_to, p_emptied, p_leg_of, p_debits, p_credits, p_amounts);
+    v_lawful := refuse_unlawful_of(
         p_references, p_currencies, p_emptied, v_written.outcomes, p_leg_of, p_debits, p_credits, p_amounts,
         v_written.moved_of, v_written.moved_for, v_written.moved_from, v_written.moved_to, v_written.moved);
     RETURN QUERY SELECT * FROM unnest(v_written.outcomes, v_written.accounts, v_written.shorts);
@@ -4723,9 +4738,9 @@ BEGIN
         RAISE EXCEPTION 'movement % is refused: it is no payment of a merchant', p_reference
             USING ERRCODE = 'insufficient_privilege';
     END IF;
-    SELECT * INTO v_written
-    FROM write_movements(ARRAY[p_reference], ARRAY[p_currency], ARRAY[p_occurred_at], ARRAY[NULL::TEXT], ARRAY[NULL::TEXT],
-                         v_leg_of, p_debits, p_credits, p_amounts);
+    v_written := write_movements(
+        ARRAY[p_reference], ARRAY[p_currency], ARRAY[p_occurred_at], ARRAY[NULL::TEXT], ARRAY[NULL::TEXT], v_leg_of,
+        p_debits, p_credits, p_amounts);
     outcome := v_written.outcomes[1];
     account := v_written.accounts[1];
     short_by := v_written.shorts[1];
@@ -4902,9 +4917,9 @@ BEGIN
         WHERE v_at[l.of] IS NOT NULL
     ) AS g;
     IF v_given.refs IS NOT NULL THEN
-        SELECT * INTO v_written
-        FROM write_movements(v_given.refs, v_given.codes, v_given.times, v_given.none, v_given.none, v_given.leg_of,
-                             v_given.debits, v_given.credits, v_given.amounts);
+        v_written := write_movements(
+            v_given.refs, v_given.codes, v_given.times, v_given.none, v_given.none, v_given.leg_of, v_given.debits,
+            v_given.credits, v_given.amounts);
         FOR v_n IN 1..cardinality(v_indexes) LOOP
             v_outcomes[v_indexes[v_n]] := v_written.outcomes[v_n];
             v_accounts[v_indexes[v_n]] := v_written.accounts[v_n];
@@ -5400,7 +5415,7 @@ CREATE FUNCTION refuse_unlawful_of(
     p_moved_to text[],
     p_moved bigint[]
 )
- RETURNS void
+ RETURNS boolean
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
  SET plan_cache_mode TO 'force_generic_plan'
@@ -5433,58 +5448,66 @@ BEGIN
            array_agg(c.fault ORDER BY c.id COLLATE "C", c.reference COLLATE "C") INTO v_of, v_faults
     FROM (
         SELECT m.of, m.id, m.reference, CASE
-                WHEN m.fault LIKE 'its subject is not registered:%' OR NOT m.moves AND (
-                    (m.reference LIKE 'order/%' AND (SELECT 1 FROM orders o WHERE o.order_id = m.id) IS NULL)
-                    OR (m.reference LIKE 'withdrawal/%'
-                        AND (SELECT 1 FROM withdrawals w WHERE w.withdrawal_id = m.id) IS NULL))
-                THEN 'not registered'
-                WHEN CASE WHEN m.moves THEN m.strange OR m.kind <> m.other_kind
-                                            OR m.emptied IS DISTINCT FROM named_in(m.empties, m.id, m.reference)
-                          ELSE NOT EXISTS (SELECT FROM movement_kinds k
-                                           WHERE k.shape = shape_of(m.reference) AND m.emptied IS NOT DISTINCT FROM
-                                                 named_in(k.emptied, m.id, m.reference)) END
+                WHEN m.fault LIKE 'its subject is not registered:%' THEN 'not registered'
+                WHEN m.strange OR m.kind <> m.other_kind OR m.emptied IS DISTINCT FROM named_in(m.empties, m.id, m.reference)
                 THEN 'no kind of movement has these legs'
-                WHEN m.fault IS NOT NULL THEN m.fault
-                -- An order that ended with nothing for anybody is still credited and settled, with nothing.
-                WHEN NOT m.moves AND m.reference NOT LIKE 'order/%/credit' AND m.reference NOT LIKE 'order/%/settle'
-                THEN 'it moves nothing'
+                ELSE m.fault
             END AS fault
         FROM (
-            SELECT g.of, p_references[g.of] AS reference, split_part(p_references[g.of], '/', 2) AS id,
-                   p_emptied[g.of] AS emptied, bool_or(g.written) AS moves, bool_or(g.asked AND l.asked IS NOT TRUE) AS strange,
-                   min(l.kind) FILTER (WHERE g.asked) AS kind, max(l.kind) FILTER (WHERE g.asked) AS other_kind,
-                   min(l.emptied) FILTER (WHERE g.asked) AS empties,
-                   min(CASE WHEN g.written THEN transfer_fault(
-                       p_references[g.of], p_currencies[g.of], g.debit, g.credit, g.amount, l.kind, o, w)
-                       || ': ' || g.debit || ' to ' || g.credit END) AS fault
-            FROM (
-                SELECT t.of, t.debit, t.credit, t.amount, TRUE AS written,
-                       (t.debit, t.credit, t.amount) = (p_debits[t.leg], p_credits[t.leg], p_amounts[t.leg]) AS asked
-                FROM unnest(p_moved_of, p_moved_for, p_moved_from, p_moved_to, p_moved) AS t (of, leg, debit, credit, amount)
-                -- The leg itself where the database wrote something else in its place.
-                UNION ALL
-                SELECT t.of, p_debits[t.leg], p_credits[t.leg], p_amounts[t.leg], FALSE, TRUE
-                FROM unnest(p_moved_of, p_moved_for, p_moved_from, p_moved_to, p_moved) AS t (of, leg, debit, credit, amount)
-                WHERE (t.debit, t.credit, t.amount) <> (p_debits[t.leg], p_credits[t.leg], p_amounts[t.leg])
-                -- Also a movement that moves nothing is one.
-                UNION ALL SELECT n, NULL, NULL, NULL, FALSE, FALSE FROM generate_series(1, cardinality(p_references)) AS n
-                          WHERE (n = ANY (p_moved_of)) IS NOT TRUE
-            ) AS g
+            SELECT t.of, p_references[t.of] AS reference, split_part(p_references[t.of], '/', 2) AS id,
+                   p_emptied[t.of] AS emptied, bool_or(l.asked IS NOT TRUE) AS strange,
+                   min(l.kind) AS kind, max(l.kind) AS other_kind, min(l.emptied) AS empties,
+                   min(transfer_fault(p_references[t.of], p_currencies[t.of], t.debit, t.credit, t.amount, l.written, o, w)
+                       || ': ' || t.debit || ' to ' || t.credit) AS fault
+            FROM unnest(p_moved_of, p_moved_for, p_moved_from, p_moved_to, p_moved) AS t (of, leg, debit, credit, amount)
+            -- The leg that asked for it, and the kind of what the database may have written in its place.
             LEFT JOIN LATERAL (
-                SELECT s.kind, s.emptied, s.asked FROM stored_legs s
-                WHERE s.reference = shape_of(p_references[g.of]) AND s.debit = shape_of(g.debit)
-                  AND s.credit = shape_of(g.credit) OFFSET 0
+                SELECT s.kind, s.emptied, s.asked,
+                       CASE WHEN (t.debit, t.credit) = (p_debits[t.leg], p_credits[t.leg]) THEN s.kind ELSE (
+                           SELECT r.kind FROM stored_legs r
+                           WHERE r.reference = s.reference AND r.debit = shape_of(t.debit) AND r.credit = shape_of(t.credit)
+                       ) END AS written
+                FROM stored_legs s
+                WHERE s.reference = shape_of(p_references[t.of]) AND s.debit = shape_of(p_debits[t.leg])
+                  AND s.credit = shape_of(p_credits[t.leg]) OFFSET 0
             ) AS l ON TRUE
-            LEFT JOIN orders o ON o.order_id = CASE WHEN g.written AND p_references[g.of] LIKE 'order/%'
-                                                    THEN split_part(p_references[g.of], '/', 2) END
-            LEFT JOIN withdrawals w ON w.withdrawal_id = CASE WHEN g.written AND p_references[g.of] LIKE 'withdrawal/%'
-                                                              THEN split_part(p_references[g.of], '/', 2) END
-            WHERE p_outcomes[g.of] = 'posted'
-            GROUP BY g.of
+            LEFT JOIN orders o ON o.order_id = CASE WHEN p_references[t.of] LIKE 'order/%'
+                                                    THEN split_part(p_references[t.of], '/', 2) END
+            LEFT JOIN withdrawals w ON w.withdrawal_id = CASE WHEN p_references[t.of] LIKE 'withdrawal/%'
+                                                              THEN split_part(p_references[t.of], '/', 2) END
+            GROUP BY t.of
         ) AS m
         OFFSET 0 -- so that each fault is looked for once
     ) AS c
     WHERE c.fault IS NOT NULL OR depends_on_others(c.reference);
+    IF NOT array_positions(p_outcomes, 'posted') <@ coalesce(p_moved_of, '{}') THEN
+        -- Also a movement that moves nothing is one.
+        SELECT array_agg(c.of ORDER BY c.id COLLATE "C", c.reference COLLATE "C"),
+               array_agg(c.fault ORDER BY c.id COLLATE "C", c.reference COLLATE "C") INTO v_of, v_faults
+        FROM (
+            SELECT m.of, m.id, m.reference, CASE
+                    WHEN m.of = ANY (v_of) THEN v_faults[array_position(v_of, m.of)]
+                    WHEN m.reference LIKE 'order/%' AND (SELECT 1 FROM orders o WHERE o.order_id = m.id) IS NULL
+                         OR m.reference LIKE 'withdrawal/%'
+                            AND (SELECT 1 FROM withdrawals w WHERE w.withdrawal_id = m.id) IS NULL
+                    THEN 'not registered'
+                    WHEN NOT EXISTS (SELECT FROM movement_kinds k
+                                     WHERE k.shape = shape_of(m.reference) AND p_emptied[m.of] IS NOT DISTINCT FROM
+                                           named_in(k.emptied, m.id, m.reference))
+                    THEN 'no kind of movement has these legs'
+                    -- An order that ended with nothing for anybody is still credited and settled, with nothing.
+                    WHEN m.reference NOT LIKE 'order/%/credit' AND m.reference NOT LIKE 'order/%/settle'
+                    THEN 'it moves nothing'
+                END AS fault
+            FROM (
+                SELECT n AS of, p_references[n] AS reference, split_part(p_references[n], '/', 2) AS id
+                FROM unnest(array_positions(p_outcomes, 'posted')) AS n
+                WHERE n = ANY (v_of) OR (n = ANY (p_moved_of)) IS NOT TRUE
+            ) AS m
+            OFFSET 0
+        ) AS c
+        WHERE c.fault IS NOT NULL OR c.of = ANY (v_of);
+    END IF;
     FOR v_k IN 1..coalesce(cardinality(v_of), 0) LOOP
         v_n := v_of[v_k];
         v_fault := v_faults[v_k];
@@ -5505,6 +5528,7 @@ BEGIN
                 USING ERRCODE = 'insufficient_privilege';
         END IF;
     END LOOP;
+    RETURN TRUE;
 END $function$;
 
 CREATE FUNCTION refuse_unless_an_orders(p_reference text)
@@ -7005,13 +7029,10 @@ BEGIN
     END IF;
     -- The checks around this read the arrays as rows, which hides where an array begins: they would look at other amounts than
     -- those that are written.
-    IF (array_lower(p_references, 1), array_lower(p_currencies, 1), array_lower(p_occurred_at, 1), array_lower(p_linked_to, 1),
-        array_lower(p_emptied, 1)) <> (1, 1, 1, 1, 1)
-       OR (cardinality(p_currencies), cardinality(p_occurred_at), cardinality(p_linked_to), cardinality(p_emptied))
-          <> (v_movements, v_movements, v_movements, v_movements)
-       OR (array_lower(p_leg_of, 1), array_lower(p_debits, 1), array_lower(p_credits, 1), array_lower(p_amounts, 1))
-          <> (1, 1, 1, 1)
-       OR (cardinality(p_debits), cardinality(p_credits), cardinality(p_amounts)) <> (v_legs, v_legs, v_legs) THEN
+    IF ARRAY[array_dims(p_references), array_dims(p_currencies), array_dims(p_occurred_at), array_dims(p_linked_to),
+             array_dims(p_emptied)] <> array_fill('[1:' || v_movements || ']', ARRAY[5])
+       OR ARRAY[array_dims(p_leg_of), array_dims(p_debits), array_dims(p_credits), array_dims(p_amounts)]
+          <> array_fill(CASE WHEN v_legs > 0 THEN '[1:' || v_legs || ']' END, ARRAY[4]) THEN
         RAISE EXCEPTION 'the arrays are not of one length, or are not numbered from 1'
             USING ERRCODE = 'invalid_parameter_value';
     END IF;

@@ -82,3 +82,15 @@ async def test_an_account_has_no_second_name(database: Database, register: Regis
 async def test_an_empty_array_gets_no_answers(database: Database, function: str) -> None:
     nothing = ", ".join(["'{}'"] * 9)
     assert not await database.pool.fetch(f"SELECT * FROM {function}({nothing})")
+
+
+@pytest.mark.parametrize(
+    "other", ["psp/wechat/settlement/1", "order", "order0/fund", "Order/A1/fund", "withdrawal/W1/close"]
+)
+async def test_an_array_of_orders_takes_no_other_reference(database: Database, other: str) -> None:
+    """Also between two that are orders', and though it moves nothing."""
+    with pytest.raises(REFUSED, match=f"{other} is refused: it is no order's"):
+        await database.pool.fetch(
+            "SELECT * FROM post_for_orders($1, $2, $3, $4, '{}', '{}', '{}', '{}', $5)",
+            *(["order/A1/fund", other, "order/A2/fund"], ["CNY"] * 3, [NOW] * 3, [None] * 3, [None] * 3),
+        )

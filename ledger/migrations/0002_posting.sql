@@ -95,13 +95,10 @@ BEGIN
     END IF;
     -- The checks around this read the arrays as rows, which hides where an array begins: they would look at other amounts than
     -- those that are written.
-    IF (array_lower(p_references, 1), array_lower(p_currencies, 1), array_lower(p_occurred_at, 1), array_lower(p_linked_to, 1),
-        array_lower(p_emptied, 1)) <> (1, 1, 1, 1, 1)
-       OR (cardinality(p_currencies), cardinality(p_occurred_at), cardinality(p_linked_to), cardinality(p_emptied))
-          <> (v_movements, v_movements, v_movements, v_movements)
-       OR (array_lower(p_leg_of, 1), array_lower(p_debits, 1), array_lower(p_credits, 1), array_lower(p_amounts, 1))
-          <> (1, 1, 1, 1)
-       OR (cardinality(p_debits), cardinality(p_credits), cardinality(p_amounts)) <> (v_legs, v_legs, v_legs) THEN
+    IF ARRAY[array_dims(p_references), array_dims(p_currencies), array_dims(p_occurred_at), array_dims(p_linked_to),
+             array_dims(p_emptied)] <> array_fill('[1:' || v_movements || ']', ARRAY[5])
+       OR ARRAY[array_dims(p_leg_of), array_dims(p_debits), array_dims(p_credits), array_dims(p_amounts)]
+          <> array_fill(CASE WHEN v_legs > 0 THEN '[1:' || v_legs || ']' END, ARRAY[4]) THEN
         RAISE EXCEPTION 'the arrays are not of one length, or are not numbered from 1'
             USING ERRCODE = 'invalid_parameter_value';
     END IF;

@@ -341,9 +341,9 @@ BEGIN
             RETURN;
         END IF;
     END IF;
-    SELECT * INTO v_written
-    FROM write_movements(ARRAY[p_reference], ARRAY[p_currency], ARRAY[p_occurred_at], ARRAY[NULL::TEXT], ARRAY[v_emptied],
-                         v_leg_of, v_debits, p_credits, p_amounts);
+    v_written := write_movements(
+        ARRAY[p_reference], ARRAY[p_currency], ARRAY[p_occurred_at], ARRAY[NULL::TEXT], ARRAY[v_emptied], v_leg_of,
+        v_debits, p_credits, p_amounts);
     outcome := v_written.outcomes[1];
     account := v_written.accounts[1];
     short_by := v_written.shorts[1];

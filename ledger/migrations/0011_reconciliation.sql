@@ -272,9 +272,9 @@ BEGIN
         WHERE v_at[l.of] IS NOT NULL
     ) AS g;
     IF v_given.refs IS NOT NULL THEN
-        SELECT * INTO v_written
-        FROM write_movements(v_given.refs, v_given.codes, v_given.times, v_given.none, v_given.none, v_given.leg_of,
-                             v_given.debits, v_given.credits, v_given.amounts);
+        v_written := write_movements(
+            v_given.refs, v_given.codes, v_given.times, v_given.none, v_given.none, v_given.leg_of, v_given.debits,
+            v_given.credits, v_given.amounts);
         FOR v_n IN 1..cardinality(v_indexes) LOOP
             v_outcomes[v_indexes[v_n]] := v_written.outcomes[v_n];
             v_accounts[v_indexes[v_n]] := v_written.accounts[v_n];

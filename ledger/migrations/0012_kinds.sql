@@ -274,11 +274,14 @@ $$;
 -- its subject is checked one by one, subjects in the order of their ids.
 --
 -- Whether a merchant is frozen is asked before, under a lock that is still held.
+--
+-- It returns true or raises. A caller in a hurry assigns the answer, as that of `write_movements`: PERFORM and SELECT INTO
+-- start a query for each call, an assignment does not.
 CREATE FUNCTION refuse_unlawful_of(
     p_references TEXT[], p_currencies TEXT[], p_emptied TEXT[], p_outcomes TEXT[],
     p_leg_of INT[], p_debits TEXT[], p_credits TEXT[], p_amounts BIGINT[],
     p_moved_of INT[], p_moved_for INT[], p_moved_from TEXT[], p_moved_to TEXT[], p_moved BIGINT[]
-) RETURNS VOID
+) RETURNS BOOLEAN
 -- One plan a session, as for `post`. With joins switched off a plan for these very values looks cheaper each time, so
 -- that every posting planned all of this again.
 LANGUAGE plpgsql SET search_path = pg_catalog, dakuan, pg_temp SET plan_cache_mode = force_generic_plan
@@ -307,58 +310,66 @@ BEGIN
            array_agg(c.fault ORDER BY c.id COLLATE "C", c.reference COLLATE "C") INTO v_of, v_faults
     FROM (
         SELECT m.of, m.id, m.reference, CASE
-                WHEN m.fault LIKE 'its subject is not registered:%' OR NOT m.moves AND (
-                    (m.reference LIKE 'order/%' AND (SELECT 1 FROM orders o WHERE o.order_id = m.id) IS NULL)
-                    OR (m.reference LIKE 'withdrawal/%'
-                        AND (SELECT 1 FROM withdrawals w WHERE w.withdrawal_id = m.id) IS NULL))
-                THEN 'not registered'
-                WHEN CASE WHEN m.moves THEN m.strange OR m.kind <> m.other_kind
-                                            OR m.emptied IS DISTINCT FROM named_in(m.empties, m.id, m.reference)
-                          ELSE NOT EXISTS (SELECT FROM movement_kinds k
-                                           WHERE k.shape = shape_of(m.reference) AND m.emptied IS NOT DISTINCT FROM
-                                                 named_in(k.emptied, m.id, m.reference)) END
+                WHEN m.fault LIKE 'its subject is not registered:%' THEN 'not registered'
+                WHEN m.strange OR m.kind <> m.other_kind OR m.emptied IS DISTINCT FROM named_in(m.empties, m.id, m.reference)
                 THEN 'no kind of movement has these legs'
-                WHEN m.fault IS NOT NULL THEN m.fault
-                -- An order that ended with nothing for anybody is still credited and settled, with nothing.
-                WHEN NOT m.moves AND m.reference NOT LIKE 'order/%/credit' AND m.reference NOT LIKE 'order/%/settle'
-                THEN 'it moves nothing'
+                ELSE m.fault
             END AS fault
         FROM (
-            SELECT g.of, p_references[g.of] AS reference, split_part(p_references[g.of], '/', 2) AS id,
-                   p_emptied[g.of] AS emptied, bool_or(g.written) AS moves, bool_or(g.asked AND l.asked IS NOT TRUE) AS strange,
-                   min(l.kind) FILTER (WHERE g.asked) AS kind, max(l.kind) FILTER (WHERE g.asked) AS other_kind,
-                   min(l.emptied) FILTER (WHERE g.asked) AS empties,
-                   min(CASE WHEN g.written THEN transfer_fault(
-                       p_references[g.of], p_currencies[g.of], g.debit, g.credit, g.amount, l.kind, o, w)
-                       || ': ' || g.debit || ' to ' || g.credit END) AS fault
-            FROM (
-                SELECT t.of, t.debit, t.credit, t.amount, TRUE AS written,
-                       (t.debit, t.credit, t.amount) = (p_debits[t.leg], p_credits[t.leg], p_amounts[t.leg]) AS asked
-                FROM unnest(p_moved_of, p_moved_for, p_moved_from, p_moved_to, p_moved) AS t (of, leg, debit, credit, amount)
-                -- The leg itself where the database wrote something else in its place.
-                UNION ALL
-                SELECT t.of, p_debits[t.leg], p_credits[t.leg], p_amounts[t.leg], FALSE, TRUE
-                FROM unnest(p_moved_of, p_moved_for, p_moved_from, p_moved_to, p_moved) AS t (of, leg, debit, credit, amount)
-                WHERE (t.debit, t.credit, t.amount) <> (p_debits[t.leg], p_credits[t.leg], p_amounts[t.leg])
-                -- Also a movement that moves nothing is one.
-                UNION ALL SELECT n, NULL, NULL, NULL, FALSE, FALSE FROM generate_series(1, cardinality(p_references)) AS n
-                          WHERE (n = ANY (p_moved_of)) IS NOT TRUE
-            ) AS g
+            SELECT t.of, p_references[t.of] AS reference, split_part(p_references[t.of], '/', 2) AS id,
+                   p_emptied[t.of] AS emptied, bool_or(l.asked IS NOT TRUE) AS strange,
+                   min(l.kind) AS kind, max(l.kind) AS other_kind, min(l.emptied) AS empties,
+                   min(transfer_fault(p_references[t.of], p_currencies[t.of], t.debit, t.credit, t.amount, l.written, o, w)
+                       || ': ' || t.debit || ' to ' || t.credit) AS fault
+            FROM unnest(p_moved_of, p_moved_for, p_moved_from, p_moved_to, p_moved) AS t (of, leg, debit, credit, amount)
+            -- The leg that asked for it, and the kind of what the database may have written in its place.
             LEFT JOIN LATERAL (
-                SELECT s.kind, s.emptied, s.asked FROM stored_legs s
-                WHERE s.reference = shape_of(p_references[g.of]) AND s.debit = shape_of(g.debit)
-                  AND s.credit = shape_of(g.credit) OFFSET 0
+                SELECT s.kind, s.emptied, s.asked,
+                       CASE WHEN (t.debit, t.credit) = (p_debits[t.leg], p_credits[t.leg]) THEN s.kind ELSE (
+                           SELECT r.kind FROM stored_legs r
+                           WHERE r.reference = s.reference AND r.debit = shape_of(t.debit) AND r.credit = shape_of(t.credit)
+                       ) END AS written
+                FROM stored_legs s
+                WHERE s.reference = shape_of(p_references[t.of]) AND s.debit = shape_of(p_debits[t.leg])
+                  AND s.credit = shape_of(p_credits[t.leg]) OFFSET 0
             ) AS l ON TRUE
-            LEFT JOIN orders o ON o.order_id = CASE WHEN g.written AND p_references[g.of] LIKE 'order/%'
-                                                    THEN split_part(p_references[g.of], '/', 2) END
-            LEFT JOIN withdrawals w ON w.withdrawal_id = CASE WHEN g.written AND p_references[g.of] LIKE 'withdrawal/%'
-                                                              THEN split_part(p_references[g.of], '/', 2) END
-            WHERE p_outcomes[g.of] = 'posted'
-            GROUP BY g.of
+            LEFT JOIN orders o ON o.order_id = CASE WHEN p_references[t.of] LIKE 'order/%'
+                                                    THEN split_part(p_references[t.of], '/', 2) END
+            LEFT JOIN withdrawals w ON w.withdrawal_id = CASE WHEN p_references[t.of] LIKE 'withdrawal/%'
+                                                              THEN split_part(p_references[t.of], '/', 2) END
+            GROUP BY t.of
         ) AS m
         OFFSET 0 -- so that each fault is looked for once
     ) AS c
     WHERE c.fault IS NOT NULL OR depends_on_others(c.reference);
+    IF NOT array_positions(p_outcomes, 'posted') <@ coalesce(p_moved_of, '{}') THEN
+        -- Also a movement that moves nothing is one.
+        SELECT array_agg(c.of ORDER BY c.id COLLATE "C", c.reference COLLATE "C"),
+               array_agg(c.fault ORDER BY c.id COLLATE "C", c.reference COLLATE "C") INTO v_of, v_faults
+        FROM (
+            SELECT m.of, m.id, m.reference, CASE
+                    WHEN m.of = ANY (v_of) THEN v_faults[array_position(v_of, m.of)]
+                    WHEN m.reference LIKE 'order/%' AND (SELECT 1 FROM orders o WHERE o.order_id = m.id) IS NULL
+                         OR m.reference LIKE 'withdrawal/%'
+                            AND (SELECT 1 FROM withdrawals w WHERE w.withdrawal_id = m.id) IS NULL
+                    THEN 'not registered'
+                    WHEN NOT EXISTS (SELECT FROM movement_kinds k
+                                     WHERE k.shape = shape_of(m.reference) AND p_emptied[m.of] IS NOT DISTINCT FROM
+                                           named_in(k.emptied, m.id, m.reference))
+                    THEN 'no kind of movement has these legs'
+                    -- An order that ended with nothing for anybody is still credited and settled, with nothing.
+                    WHEN m.reference NOT LIKE 'order/%/credit' AND m.reference NOT LIKE 'order/%/settle'
+                    THEN 'it moves nothing'
+                END AS fault
+            FROM (
+                SELECT n AS of, p_references[n] AS reference, split_part(p_references[n], '/', 2) AS id
+                FROM unnest(array_positions(p_outcomes, 'posted')) AS n
+                WHERE n = ANY (v_of) OR (n = ANY (p_moved_of)) IS NOT TRUE
+            ) AS m
+            OFFSET 0
+        ) AS c
+        WHERE c.fault IS NOT NULL OR c.of = ANY (v_of);
+    END IF;
     FOR v_k IN 1..coalesce(cardinality(v_of), 0) LOOP
         v_n := v_of[v_k];
         v_fault := v_faults[v_k];
@@ -379,6 +390,7 @@ BEGIN
                 USING ERRCODE = 'insufficient_privilege';
         END IF;
     END LOOP;
+    RETURN TRUE;
 END $$;
 
 -- As `post`, for a worker: movements of orders, each as its kind allows. Withdrawals and channels have
@@ -393,6 +405,7 @@ SET random_page_cost = 4 SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     v_held    INT;
     v_written RECORD;
+    v_lawful  BOOLEAN;
 BEGIN
     FOR v_n IN 1..cardinality(p_references) LOOP
         IF split_part(p_references[v_n], '/', 1) <> 'order' OR p_linked_to[v_n] IS NOT NULL
@@ -406,10 +419,9 @@ BEGIN
         RAISE EXCEPTION 'movement % is refused: its merchant is frozen', p_references[v_held]
             USING ERRCODE = 'insufficient_privilege';
     END IF;
-    SELECT * INTO v_written
-    FROM write_movements(p_references, p_currencies, p_occurred_at, p_linked_to, p_emptied, p_leg_of, p_debits, p_credits,
-                         p_amounts);
-    PERFORM refuse_unlawful_of(
+    v_written := write_movements(
+        p_references, p_currencies, p_occurred_at, p_linked_to, p_emptied, p_leg_of, p_debits, p_credits, p_amounts);
+    v_lawful := refuse_unlawful_of(
         p_references, p_currencies, p_emptied, v_written.outcomes, p_leg_of, p_debits, p_credits, p_amounts,
         v_written.moved_of, v_written.moved_for, v_written.moved_from, v_written.moved_to, v_written.moved);
     RETURN QUERY SELECT * FROM unnest(v_written.outcomes, v_written.accounts, v_written.shorts);

@@ -30,9 +30,9 @@ BEGIN
         RAISE EXCEPTION 'movement % is refused: it is no payment of a merchant', p_reference
             USING ERRCODE = 'insufficient_privilege';
     END IF;
-    SELECT * INTO v_written
-    FROM write_movements(ARRAY[p_reference], ARRAY[p_currency], ARRAY[p_occurred_at], ARRAY[NULL::TEXT], ARRAY[NULL::TEXT],
-                         v_leg_of, p_debits, p_credits, p_amounts);
+    v_written := write_movements(
+        ARRAY[p_reference], ARRAY[p_currency], ARRAY[p_occurred_at], ARRAY[NULL::TEXT], ARRAY[NULL::TEXT], v_leg_of,
+        p_debits, p_credits, p_amounts);
     outcome := v_written.outcomes[1];
     account := v_written.accounts[1];
     short_by := v_written.shorts[1];

@@ -46,9 +46,9 @@ BEGIN
             USING ERRCODE = 'insufficient_privilege';
     END IF;
     v_leg_of := array_fill(1, ARRAY[cardinality(v_debits)]);
-    SELECT * INTO v_written
-    FROM write_movements(ARRAY[p_reference], ARRAY[p_currency], ARRAY[p_occurred_at], ARRAY[v_taken], ARRAY[NULL::TEXT],
-                         v_leg_of, v_debits, v_credits, v_amounts);
+    v_written := write_movements(
+        ARRAY[p_reference], ARRAY[p_currency], ARRAY[p_occurred_at], ARRAY[v_taken], ARRAY[NULL::TEXT], v_leg_of, v_debits,
+        v_credits, v_amounts);
     outcome := v_written.outcomes[1];
     account := v_written.accounts[1];
     short_by := v_written.shorts[1];

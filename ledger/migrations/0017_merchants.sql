@@ -127,40 +127,39 @@ END $$;
 CREATE FUNCTION held_by_merchants(p_references TEXT[], p_leg_of INT[], p_credits TEXT[]) RETURNS BOOLEAN[]
 LANGUAGE plpgsql SET search_path = pg_catalog, dakuan, pg_temp AS $$
 DECLARE
-    v_waits     BOOLEAN[] := (
-        SELECT array_agg(waits_for_merchant(r.reference, CASE WHEN r.reference LIKE 'order/%/claim\_back/%' THEN ARRAY(
-                   SELECT g.credit FROM unnest(p_leg_of, p_credits) AS g (leg_of, credit) WHERE g.leg_of = r.n) END)
-               ORDER BY r.n)
-        FROM unnest(p_references) WITH ORDINALITY AS r (reference, n));
     v_merchants TEXT[];
     v_locks     INT;
+    v_ever      BOOLEAN;
 BEGIN
-    IF v_waits IS NULL OR NOT TRUE = ANY (v_waits) THEN
-        RETURN coalesce(v_waits, '{}');
-    END IF;
     SELECT array_agg(k.merchant_id), count(pg_advisory_xact_lock_shared(k.key)) INTO v_merchants, v_locks FROM (
         SELECT DISTINCT hashtextextended('merchant/' || o.merchant_id, 0) AS key, o.merchant_id
-        FROM unnest(p_references, v_waits) AS r (reference, waits)
+        FROM unnest(p_references) WITH ORDINALITY AS r (reference, n)
         CROSS JOIN LATERAL (
-            SELECT n.merchant_id FROM orders n WHERE r.waits AND n.order_id = split_part(r.reference, '/', 2) OFFSET 0
+            SELECT n.merchant_id FROM orders n
+            WHERE n.order_id = split_part(r.reference, '/', 2)
+              AND waits_for_merchant(r.reference, CASE WHEN r.reference LIKE 'order/%/claim\_back/%' THEN ARRAY(
+                  SELECT g.credit FROM unnest(p_leg_of, p_credits) AS g (leg_of, credit) WHERE g.leg_of = r.n) END)
+            OFFSET 0
         ) AS o
         ORDER BY 1
     ) AS k;
-    -- First whether any of them ever was: few are.
-    IF NOT EXISTS (SELECT FROM unnest(v_merchants) AS k (merchant_id) JOIN merchant_moves f USING (merchant_id)
-                   WHERE f.what = 'frozen') THEN
-        RETURN array_fill(FALSE, ARRAY[cardinality(v_waits)]);
+    IF v_merchants IS NOT NULL THEN -- first whether any of them ever was: few are
+        SELECT TRUE INTO v_ever FROM merchant_moves f WHERE f.merchant_id = ANY (v_merchants) AND f.what = 'frozen';
+    END IF;
+    IF v_ever IS NULL THEN
+        RETURN array_fill(FALSE, ARRAY[cardinality(p_references)]);
     END IF;
     -- No EXISTS: for many references the planner would make a table of all movements.
     RETURN (
         SELECT array_agg(
-            r.waits
+            waits_for_merchant(r.reference, CASE WHEN r.reference LIKE 'order/%/claim\_back/%' THEN ARRAY(
+                SELECT g.credit FROM unnest(p_leg_of, p_credits) AS g (leg_of, credit) WHERE g.leg_of = r.n) END)
             AND CASE WHEN (SELECT m.id FROM movements m WHERE m.reference = r.reference) IS NOT NULL
                 THEN is_kept_frozen(r.reference)
                 ELSE merchant_value(
                     (SELECT o.merchant_id FROM orders o WHERE o.order_id = split_part(r.reference, '/', 2)),
                     'frozen') IS NOT NULL END ORDER BY r.n)
-        FROM unnest(p_references, v_waits) WITH ORDINALITY AS r (reference, waits, n));
+        FROM unnest(p_references) WITH ORDINALITY AS r (reference, n));
 END $$;
 
 -- The same for what a merchant asks for: the reason code, under the lock.

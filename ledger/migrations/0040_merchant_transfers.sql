@@ -132,13 +132,15 @@ BEGIN
                         WHEN t.credit LIKE 'withdrawal/%' OR t.credit = 'suspense'
                         THEN merchant_of(t.credit, t.reference, t.debit) END AS creditor OFFSET 0
         ) AS m
-        -- One row where both accounts are the same merchant's.
-        CROSS JOIN LATERAL (VALUES
-            (m.debtor, split_part(t.debit, '/', 3),
-             CASE WHEN m.creditor = m.debtor THEN split_part(t.credit, '/', 3) ELSE 'none' END),
-            (CASE WHEN m.creditor IS DISTINCT FROM m.debtor THEN m.creditor END, 'none', split_part(t.credit, '/', 3))
-        ) AS v (merchant_id, less, more)
-        WHERE v.merchant_id IS NOT NULL
+        -- One row where both accounts are the same merchant's. No VALUES, whose expressions are prepared again for each
+        -- transfer.
+        CROSS JOIN LATERAL (
+            SELECT m.debtor AS merchant_id, split_part(t.debit, '/', 3) AS less,
+                   CASE WHEN m.creditor = m.debtor THEN split_part(t.credit, '/', 3) ELSE 'none' END AS more
+            WHERE m.debtor IS NOT NULL
+            UNION ALL SELECT m.creditor, 'none', split_part(t.credit, '/', 3)
+            WHERE m.creditor IS NOT NULL AND m.creditor IS DISTINCT FROM m.debtor
+        ) AS v
     )
     SELECT format('leg %s of movement %s moves %s between accounts %s and %s', t.leg, t.movement_id, t.currency,
                   t.debit_account, t.credit_account)
