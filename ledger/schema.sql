@@ -5426,11 +5426,12 @@ CREATE FUNCTION refuse_unlawful_of(
  SET random_page_cost TO '4'
 AS $function$
 DECLARE
-    v_twice  TEXT;
-    v_faults TEXT[];
-    v_of     INT[];
-    v_n      INT;
-    v_fault  TEXT;
+    v_twice      TEXT;
+    v_withdrawal withdrawals;
+    v_faults     TEXT[];
+    v_of         INT[];
+    v_n          INT;
+    v_fault      TEXT;
 BEGIN
     FOR v_k IN 2..cardinality(p_leg_of) LOOP
         CONTINUE WHEN p_leg_of[v_k] <> p_leg_of[v_k - 1]; -- few movements have several legs, which stand together
@@ -5443,6 +5444,10 @@ BEGIN
         END IF;
         EXIT; -- that looked at all movements
     END LOOP;
+    -- A withdrawal's movement comes alone, and an array of orders looks for none. Among others it counts as not registered.
+    IF cardinality(p_references) = 1 AND p_references[1] LIKE 'withdrawal/%' THEN
+        SELECT w.* INTO v_withdrawal FROM withdrawals w WHERE w.withdrawal_id = split_part(p_references[1], '/', 2);
+    END IF;
     -- One row, not a cursor, which would copy its plan each time.
     SELECT array_agg(c.of ORDER BY c.id COLLATE "C", c.reference COLLATE "C"),
            array_agg(c.fault ORDER BY c.id COLLATE "C", c.reference COLLATE "C") INTO v_of, v_faults
@@ -5457,7 +5462,8 @@ BEGIN
             SELECT t.of, p_references[t.of] AS reference, split_part(p_references[t.of], '/', 2) AS id,
                    p_emptied[t.of] AS emptied, bool_or(l.asked IS NOT TRUE) AS strange,
                    min(l.kind) AS kind, max(l.kind) AS other_kind, min(l.emptied) AS empties,
-                   min(transfer_fault(p_references[t.of], p_currencies[t.of], t.debit, t.credit, t.amount, l.written, o, w)
+                   min(transfer_fault(
+                       p_references[t.of], p_currencies[t.of], t.debit, t.credit, t.amount, l.written, o, v_withdrawal)
                        || ': ' || t.debit || ' to ' || t.credit) AS fault
             FROM unnest(p_moved_of, p_moved_for, p_moved_from, p_moved_to, p_moved) AS t (of, leg, debit, credit, amount)
             -- The leg that asked for it, and the kind of what the database may have written in its place.
@@ -5473,8 +5479,6 @@ BEGIN
             ) AS l ON TRUE
             LEFT JOIN orders o ON o.order_id = CASE WHEN p_references[t.of] LIKE 'order/%'
                                                     THEN split_part(p_references[t.of], '/', 2) END
-            LEFT JOIN withdrawals w ON w.withdrawal_id = CASE WHEN p_references[t.of] LIKE 'withdrawal/%'
-                                                              THEN split_part(p_references[t.of], '/', 2) END
             GROUP BY t.of
         ) AS m
         OFFSET 0 -- so that each fault is looked for once
