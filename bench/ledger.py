@@ -30,6 +30,8 @@ from local.postgres import Postgres
 
 CALLERS = 32
 ARRAY = 256
+WARMING = 4 * CALLERS
+"""Settlements of each way before those that are measured."""
 SETTLING: dict[str, tuple[Way, bool]] = {
     "alone": ("alone", False),
     "concurrent": ("concurrent", False),
@@ -65,7 +67,7 @@ class _Plan(NamedTuple):
 def ledger(
     seconds: Annotated[float, typer.Option(help="Length of one round.")] = 2.0,
     rounds: Annotated[int, typer.Option(help="Interleaved rounds.")] = 5,
-    orders: Annotated[int, typer.Option(help="Orders that are settled in one round of a way.")] = 1000,
+    orders: Annotated[int, typer.Option(help="Orders that are settled in one round of a way.")] = 2000,
     beside: Annotated[int, typer.Option(help="Gathered arrays under way at once.")] = GATHERED_BESIDE,
     json: FigureFile = None,
 ) -> None:
@@ -164,17 +166,22 @@ class _Settling:
         self._settlements, self._orders = settlements, orders
 
     async def warm_up(self) -> None:
-        """Plans and caches; and the owner's accounts are open."""
-        await self._settlements.prepare(4 * CALLERS)
+        """Caches, and rows for the statistics of the tables."""
+        await self._settlements.prepare(4 * WARMING)
         for way, recorded in SETTLING.values():
-            await self._settlements.settle(way, CALLERS, CALLERS, recorded=recorded, latencies=[])
+            await self._settlements.settle(way, WARMING, CALLERS, recorded=recorded, latencies=[])
 
     async def round(self, rates: dict[str, list[float]], latencies: dict[str, list[float]]) -> None:
-        """Each way once."""
+        """Each way once.
+
+        Before that, without a clock, a few settlements in the same sessions: the database analyses its tables about
+        once a minute, and each session then plans anew, which is a tenth of so short a round.
+        """
         few = max(1, self._orders // 10)
-        await self._settlements.prepare(4 * self._orders + 2 * few)
+        await self._settlements.prepare(4 * (self._orders + WARMING) + 2 * (few + WARMING))
         for ways, orders, callers in ((SETTLING, self._orders, CALLERS), (ONE_CALLER, few, 1)):
             for name, (way, recorded) in ways.items():
+                await self._settlements.settle(way, WARMING, callers, recorded=recorded, latencies=[])
                 rate = await self._settlements.settle(
                     way, orders, callers, recorded=recorded, latencies=latencies[name]
                 )
