@@ -4358,14 +4358,16 @@ CREATE FUNCTION post(
     p_amounts bigint[]
 )
  RETURNS TABLE(outcome text, account text, short_by bigint)
- LANGUAGE sql
+ LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
 AS $function$
-    SELECT a.outcome, a.account, a.short_by
-    FROM write_movements(p_references, p_currencies, p_occurred_at, p_linked_to, p_emptied, p_leg_of, p_debits, p_credits,
-                         p_amounts) AS w
-    CROSS JOIN LATERAL unnest(w.outcomes, w.accounts, w.shorts) AS a (outcome, account, short_by)
-$function$;
+DECLARE
+    v_written RECORD;
+BEGIN
+    v_written := write_movements(
+        p_references, p_currencies, p_occurred_at, p_linked_to, p_emptied, p_leg_of, p_debits, p_credits, p_amounts);
+    RETURN QUERY SELECT * FROM unnest(v_written.outcomes, v_written.accounts, v_written.shorts);
+END $function$;
 
 CREATE FUNCTION post_chargeback_won(
     p_reference text,

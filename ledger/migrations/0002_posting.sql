@@ -320,9 +320,11 @@ CREATE FUNCTION post(
     p_references TEXT[], p_currencies TEXT[], p_occurred_at TIMESTAMPTZ[], p_linked_to TEXT[], p_emptied TEXT[],
     p_leg_of INT[], p_debits TEXT[], p_credits TEXT[], p_amounts BIGINT[]
 ) RETURNS TABLE (outcome TEXT, account TEXT, short_by BIGINT)
-LANGUAGE sql SET search_path = pg_catalog, dakuan, pg_temp AS $$
-    SELECT a.outcome, a.account, a.short_by
-    FROM write_movements(p_references, p_currencies, p_occurred_at, p_linked_to, p_emptied, p_leg_of, p_debits, p_credits,
-                         p_amounts) AS w
-    CROSS JOIN LATERAL unnest(w.outcomes, w.accounts, w.shorts) AS a (outcome, account, short_by)
-$$;
+LANGUAGE plpgsql SET search_path = pg_catalog, dakuan, pg_temp AS $$
+DECLARE
+    v_written RECORD;
+BEGIN
+    v_written := write_movements(
+        p_references, p_currencies, p_occurred_at, p_linked_to, p_emptied, p_leg_of, p_debits, p_credits, p_amounts);
+    RETURN QUERY SELECT * FROM unnest(v_written.outcomes, v_written.accounts, v_written.shorts);
+END $$;
