@@ -275,7 +275,7 @@ $$;
 --
 -- Whether a merchant is frozen is asked before, under a lock that is still held.
 --
--- It returns true or raises. A caller in a hurry assigns the answer, as that of `write_movements`: PERFORM and SELECT INTO
+-- It returns true or raises. What many wait for assigns the answer, as that of `write_movements`: PERFORM and SELECT INTO
 -- start a query for each call, an assignment does not.
 CREATE FUNCTION refuse_unlawful_of(
     p_references TEXT[], p_currencies TEXT[], p_emptied TEXT[], p_outcomes TEXT[],
