@@ -196,7 +196,7 @@ DETAILS: dict[str, str] = {
     "Bind {} first.": "请先绑定 {}。",
     "{} is another merchant's; choose another id.": "{} 属于其他商家，请另选编号。",
     "{} is in version {}; replace it.": "{} 已有第 {} 版，请用更换。",
-    "{} tries left.": "还可尝试 {} 次。",
+    "Tries left: {}.": "还可尝试 {} 次。",
     "The policy has no limits in {}, only in {}; it needs [withdrawal.limits.{}].": (
         "规则没有 {} 的额度，仅有 {}；须有 [withdrawal.limits.{}]。"
     ),

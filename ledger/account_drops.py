@@ -87,5 +87,5 @@ class AccountDrops(RegisterPart):
         outcome, left = str(row["outcome"]), row["tries_left"]
         if outcome == "verified":
             return AmountCheck(None, left)
-        detail = f"{left} tries left." if outcome == "wrong_drop_amount" else ""
+        detail = f"Tries left: {left}." if outcome == "wrong_drop_amount" else ""
         return AmountCheck(refuse(outcome, detail, "amount"), left)

@@ -6658,7 +6658,7 @@ BEGIN
         UPDATE account_drops d SET tries_left = d.tries_left - 1 WHERE d.key = v_drop.key;
         INSERT INTO payout_account_changes (merchant_id, account_id, version, what, detail, role, who, why, at)
         VALUES (v_account.merchant_id, p_account_id, v_drop.version, 'told_wrong',
-                (v_drop.tries_left - 1) || ' tries left', p_role, p_who, p_why, p_now);
+                'tries left: ' || (v_drop.tries_left - 1), p_role, p_who, p_why, p_now);
         RETURN QUERY SELECT 'wrong_drop_amount', v_drop.tries_left - 1;
     END IF;
 END $function$;

@@ -161,7 +161,7 @@ async def test_what_was_sent_is_booked_and_telling_it_verifies_the_account(
     assert account is not None
     assert account.verified_at is not None
     changes = [(change.what, change.detail) for change in await stage.register.accounts.changes(stage.merchant)]
-    assert changes[-3:] == [("dropped", ""), ("told_wrong", "2 tries left"), ("verified", "penny drop")]
+    assert changes[-3:] == [("dropped", ""), ("told_wrong", "tries left: 2"), ("verified", "penny drop")]
     assert str(drop.amount_minor) not in [detail for _, detail in changes]
 
 
