@@ -131,7 +131,7 @@ async def rotate_key(
         key, new_id, digest = _made()
         first = await register.api_keys.follow(old, now + OVERLAP, new_id, digest, by=by, expires_at=ends, now=now)
         old = await _known(register, key_id)
-        if first is not None:  # it was rotated or revoked meanwhile: an heir of it is what nobody asked for
+        if first is not None:  # it was rotated or revoked meanwhile: one more key would be one too many
             raise _ends(old) if first == key_id else _replaced(key_id, first)
     view = _shown_once(key, new_id, old.name, old.merchant_id, old.scopes, ends)
     view |= {"replaces": key_id, "old_ends_at": old.expires_at.isoformat() if old.expires_at else None}

@@ -16,7 +16,7 @@ TOMORROW = NOW + timedelta(days=1)
 
 
 async def test_a_rotation_that_fails_leaves_the_old_key_as_it_was(database: Database, register: Register) -> None:
-    """Else it would end in a day, and nobody have another."""
+    """Otherwise it would end in a day, and no other would be there."""
     keys = Register(database.owner).api_keys
     await keys.add(
         "abcdefgh", "shop", b"1" * 32, merchant_id=None, scopes=["orders:read"], by="ann", expires_at=None, now=NOW
@@ -37,7 +37,7 @@ async def test_a_rotation_that_fails_leaves_the_old_key_as_it_was(database: Data
 async def test_of_two_rotations_at_one_moment_the_second_is_told_the_first(
     database: Database, register: Register
 ) -> None:
-    """Each was shown another key, and the one that was noted first had an heir that nobody asked for."""
+    """Otherwise one sender has two newest keys, of which one is not known to the other person."""
     keys = Register(database.owner).api_keys
     await keys.add(
         "abcdefgh", "shop", b"1" * 32, merchant_id=None, scopes=["orders:read"], by="ann", expires_at=None, now=NOW

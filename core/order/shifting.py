@@ -1,7 +1,7 @@
 """Deadlines that an operator moves: for a holiday, or while a carrier is out. Each move says old, new and why.
 
 A move by mistake is taken back by one to the other side. It takes back what was moved and no more: a deadline of the
-policy, or a date that the parties agreed on, is never brought forward. Whoever relied on the later one has a day left.
+policy, or a date that the parties agreed on, is never brought forward. Who relied on the later one has a day left.
 """
 
 from __future__ import annotations
