@@ -1,4 +1,4 @@
-"""A misspelt name is told from another name of its kind."""
+"""A misspelt name is known from the name of another thing of its kind."""
 
 from __future__ import annotations
 

@@ -17,8 +17,6 @@ from core.texts import clock
 
 FARTHEST = timedelta(days=90)
 """All moves of one deadline together; what needs longer is another policy."""
-
-
 NOTICE = timedelta(days=1)
 """What is left at least of a deadline whose move is taken back."""
 

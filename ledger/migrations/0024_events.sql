@@ -101,7 +101,7 @@ CREATE FUNCTION follow_event_clock() RETURNS BOOLEAN
 LANGUAGE plpgsql SET search_path = pg_catalog, dakuan, pg_temp AS $$
 DECLARE
     v_next BIGINT := pg_snapshot_xmax(pg_current_snapshot())::TEXT::BIGINT;
-    -- A proof and a comparison read up to a position, an endpoint was told up to one, and each goes on there: new events
+    -- A proof and a comparison read up to a position, an endpoint was sent all up to one, and each goes on there: new events
     -- come after it, too.
     v_last BIGINT := greatest((SELECT max(e.position) FROM events e), (SELECT max(n.position) FROM notices n),
                               (SELECT max(p.position) - 1 FROM proven p), (SELECT max(c.position) - 1 FROM reconciled c),

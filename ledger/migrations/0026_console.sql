@@ -23,7 +23,7 @@ CREATE TABLE people (
     CONSTRAINT persons_merchant_form CHECK (merchant_id ~ '^[A-Za-z0-9_-]{1,64}$')
 );
 
--- The periods of people who came back, each as it had ended. Journals name people by their ids, which are for ever.
+-- The periods of people who came back, each as it had ended. Journals name people by their ids, which never change.
 CREATE TABLE earlier_periods (
     person_id   TEXT NOT NULL REFERENCES people (person_id),
     period      INT NOT NULL,
