@@ -9,10 +9,8 @@ import secrets
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
-from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import SlidingWindowCounterRateLimiter
 from pydantic import AfterValidator, ConfigDict, Field, SecretStr, StringConstraints
+from throttled.rate_limiter import per_min
 
 from core.event_types import unknown_type
 from core.events import subject_of
@@ -22,8 +20,10 @@ from ledger.endpoints import NewEndpoint, SealedSecret, StoredEndpoint
 from ledger.register import Register
 from ledger.vault import Vault
 from storefront.delivery import body_of
+from storefront.limits import too_many
 from storefront.posting import Poster
 from storefront.problems import ProblemError
+from storefront.rates import Rate
 from storefront.room import Room
 from storefront.signing import SECRET_BYTES, make_secret, shown, signed
 from storefront.targets import check_url
@@ -32,7 +32,7 @@ ENDPOINTS_AT_MOST = 20
 """Of one merchant, and of the platform."""
 POSTS_AN_OWNER, POSTS = 4, 32
 """Challenges, tests and single events that a merchant, or the platform, waits for at a time."""
-CHALLENGES = RateLimitItemPerMinute(6)
+CHALLENGES = per_min(6)
 """Of one endpoint: a challenge goes to an address that has not agreed to get anything."""
 
 
@@ -117,7 +117,7 @@ class EndpointDesk:
 
     def __init__(self, register: Register, vault: Vault, poster: Poster) -> None:
         self._register, self._vault, self._poster = register, vault, poster
-        self._challenges = SlidingWindowCounterRateLimiter(MemoryStorage())
+        self._challenges = Rate(CHALLENGES)
         self._posts = Room("posts that are waited for", POSTS_AN_OWNER, POSTS)
 
     async def get(self, endpoint_id: str) -> StoredEndpoint:
@@ -163,8 +163,9 @@ class EndpointDesk:
         Raises:
             ProblemError: `too_many_requests`.
         """
-        if not self._challenges.hit(CHALLENGES, endpoint.endpoint_id):
-            raise ProblemError("too_many_requests", "At most 6 challenges a minute.", headers={"Retry-After": "10"})
+        if not self._challenges.take(endpoint.endpoint_id):
+            most = self._challenges.most
+            raise too_many(f"At most {most} challenges a minute.", self._challenges, endpoint.endpoint_id)
         text = secrets.token_urlsafe(24)
         answer = await self._send(endpoint, "endpoint.challenge", {"challenge": text}, now)
         if outcome_of(answer) == "delivered" and _echoes(answer.text, text):

@@ -76,9 +76,9 @@ async def test_a_person_in_a_loop_is_slowed_as_a_key_is_and_loses_no_answer(data
             answer, problem = await carried_out(visit, f"c-{number}", "order.request_delay", subject, {"n": number})
             return problem.status if problem is not None else answer.status if answer is not None else 0
 
-        assert [await sent(number) for number in range(COMMANDS.amount + 1)] == [200] * COMMANDS.amount + [429]
+        assert [await sent(number) for number in range(COMMANDS.burst + 1)] == [200] * COMMANDS.burst + [429]
         assert (await sent(0), await sent(99, "A2")) == (200, 200)
-        assert len(gateway.changes.sent) == COMMANDS.amount + 1
+        assert len(gateway.changes.sent) == COMMANDS.burst + 1
 
 
 async def test_no_one_asks_for_a_withdrawal_under_the_address_of_another_question() -> None:

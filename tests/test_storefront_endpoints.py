@@ -245,6 +245,7 @@ async def test_challenges_are_few(desk: EndpointDesk, hooks: Hooks) -> None:
         with pytest.raises(ProblemError) as refused:
             await desk.challenge(made.endpoint, hooks.clock())
     assert (refused.value.problem.status, consumer.asked) == (429, 6)
+    assert 1 <= int(refused.value.headers["Retry-After"]) <= 10
 
 
 # --- over HTTP ---------------------------------------------------------------------------------------------

@@ -105,7 +105,7 @@ ONLY_IN: dict[str, set[str]] = {
     "starlette": {"local", "storefront", "tests"},
     "uvicorn": {"local", "storefront", "tests"},
     "fastapi": {"storefront", "tests"},
-    "limits": {"storefront"},
+    "throttled": {"storefront", "tests"},
     "jinja2": {"storefront", "tests"},
     "joserfc": {"storefront", "local", "tests"},
     "playwright": {"tests"},
