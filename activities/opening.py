@@ -25,6 +25,7 @@ from core.reading import content_hash
 from core.reasons import Refusal, refuse
 from core.records import LedgerFacts, OrderRecord
 from core.states import Hold
+from core.votes import Left, Voters
 from ledger.orders import NEVER_RECORDED
 from ledger.register import Register
 
@@ -65,7 +66,9 @@ class OpeningActivities:
             Unavailable: the channel or the database did not answer; a retry helps.
         """
         opened = await self._try(request)
-        return await self._known_order(request) or opened if opened.refusal is not None else opened
+        if opened.refusal is not None:
+            opened = await self._known_order(request) or opened
+        return opened.model_copy(update={"knows_people": True})
 
     async def _try(self, request: OpenRequest) -> Opened:
         order = request.order
@@ -194,4 +197,19 @@ class OpeningActivities:
             merchant = await self._register.merchants.standing(found.order.merchant_id)
             named = {"grade": merchant.grade, "terms": merchant.terms}
         resolved = resolve_recorded(policy, found.order, named)
-        return Rescued(order=found.order, policy=resolved, state=found.state or {}, references=tuple(found.references))
+        return Rescued(
+            order=found.order,
+            policy=resolved,
+            state=found.state or {},
+            references=tuple(found.references),
+            knows_people=True,
+        )
+
+    @activity.defn
+    async def who_left(self, voters: Voters) -> Left:
+        """Those of the voters who may not decide any more.
+
+        Raises:
+            Unavailable: the database did not answer; a retry helps.
+        """
+        return Left(people=tuple(await self._register.people.left(voters)))

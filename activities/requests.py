@@ -34,7 +34,7 @@ class Opened(Message):
     With `screening` and `standing` it was funded, screened and recorded with its registration. Without them it was only
     registered, and goes on step by step. `holds`: what its money is held for from the beginning. `known`: this workflow
     opened it before and then was reset, or lost its worker before the report. `stored_phase`: the phase of the order in
-    the register, if that is why this one is refused.
+    the register, if that is why this one is refused. `knows_people`: this worker can say whose access has ended.
     """
 
     policy: OrderPolicy | None = None
@@ -44,6 +44,7 @@ class Opened(Message):
     known: bool = False
     refusal: Refusal | None = None
     stored_phase: str | None = None
+    knows_people: bool = omitted_at(False)
 
 
 class RescueRequest(Message):
@@ -55,13 +56,17 @@ class RescueRequest(Message):
 
 
 class Rescued(Message):
-    """The order as register and ledger know it, and its policy. `state` is empty if none was recorded."""
+    """The order as register and ledger know it, and its policy. `state` is empty if none was recorded.
+
+    `knows_people`: as of `Opened`.
+    """
 
     order: Order | None = None
     policy: OrderPolicy | None = None
     state: dict[str, Any] = {}
     references: tuple[str, ...] = ()
     refusal: Refusal | None = None
+    knows_people: bool = omitted_at(False)
 
 
 class ClaimRequest(Message):

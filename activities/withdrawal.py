@@ -23,9 +23,10 @@ from core.policy import parse_policy
 from core.reasons import Refusal, refuse
 from core.records import WithdrawalRecord
 from core.steps import KeepRecord, Step
+from core.votes import Voters
 from core.withdrawal.payouts import PayoutResult
 from core.withdrawal.policy import WithdrawalPolicy
-from core.withdrawal.recovering import Follow, judge_register, resume
+from core.withdrawal.recovering import Follow, Overtaken, judge_register, resume
 from core.withdrawal.state import WithdrawalState
 from core.withdrawal.steps import (
     AttemptOpened,
@@ -38,6 +39,7 @@ from core.withdrawal.steps import (
     StepAnswer,
     SuspendAccount,
 )
+from core.withdrawal.voting import said_by
 from ledger.payouts import AttemptState, PayoutAttempt
 from ledger.register import Register
 from ledger.vault import Vault
@@ -157,13 +159,22 @@ class WithdrawalActivities:
 
     @activity.defn
     async def follow_withdrawal(self, step: Follow) -> StepAnswer:
-        """The state to go on from, where the register is ahead.
+        """The state to go on from, where the register is ahead; and who of the voters has left.
 
         Raises:
             Unavailable: the database did not answer; a retry helps.
         """
         newer = await self._register.withdrawals.newer(step.withdrawal_id, step.recorded_revision)
-        return StepAnswer(overtaken=judge_register(step, newer.revision, newer.state) if newer else None)
+        overtaken = judge_register(step, newer.revision, newer.state) if newer else None
+        return StepAnswer(overtaken=overtaken, left=await self._left(step.voters, overtaken))
+
+    async def _left(self, voters: Voters | None, overtaken: Overtaken | None) -> tuple[str, ...]:
+        """Who of the voters has left, also of those whose words only the newer state has."""
+        if voters is None:
+            return ()
+        newer = said_by(overtaken.state) if overtaken is not None else ()
+        asked = voters.model_copy(update={"people": (*voters.people, *newer)})
+        return tuple(await self._register.people.left(asked))
 
     @activity.defn
     async def open_attempt(self, step: OpenAttempt) -> StepAnswer:

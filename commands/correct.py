@@ -16,6 +16,7 @@ from core.errors import Refused
 from core.money import format_minor, parse_amount
 from core.reasons import SENTENCES
 from core.texts import clock
+from core.votes import access_ended
 from ledger.corrections import CorrectableLeg, Corrected, Correction
 from ledger.register import Register
 from screens import facts, table
@@ -92,6 +93,8 @@ def _leg(text: str, legs: list[CorrectableLeg]) -> tuple[int, int]:
 def _refuse_unless_taken(movement: str, legs: list[CorrectableLeg], answer: Corrected) -> None:
     if answer.outcome in {"asked", "corrected", "already"}:
         return
+    if answer.outcome == "access_ended":
+        raise access_ended()
     short = format_minor(answer.short_by_minor, legs[0].currency) if answer.short_by_minor else ""
     if answer.outcome == "above_movement":
         _refuse("above_movement", f"Leg {answer.where} is short by {short}." if short else "", "leg")

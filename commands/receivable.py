@@ -18,6 +18,7 @@ from core.messages import Actor
 from core.money import format_minor, parse_amount
 from core.movements import paid_in
 from core.reasons import SENTENCES
+from core.votes import access_ended
 from ledger.receivables import Debt
 from ledger.register import Register
 from screens import facts, table
@@ -119,6 +120,8 @@ async def _write_off(
     if answer.outcome == "disputed":
         part = format_minor(answer.short_by_minor or 0, currency)
         raise Refused("debt_disputed", f"{SENTENCES['debt_disputed']} It is {part}.", "amount")
+    if answer.outcome == "access_ended":
+        raise access_ended()
     if answer.outcome == "same_person":
         raise Refused("needs_other_person", SENTENCES["needs_other_person"], "actor.id")
     if answer.outcome == "different":

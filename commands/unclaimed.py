@@ -18,6 +18,7 @@ from core.errors import Refused
 from core.money import format_minor
 from core.reasons import SENTENCES
 from core.texts import clock
+from core.votes import access_ended
 from ledger.payments import RestReturn, Returned, StoredPayment
 from ledger.register import Register
 from screens import Listing, facts, table
@@ -103,6 +104,8 @@ async def id_of_return(register: Register, payment: StoredPayment) -> str:
 
 
 def _refuse_unless_taken(answer: Returned) -> None:
+    if answer.outcome == "access_ended":
+        raise access_ended()
     if answer.outcome not in _CODES:
         return
     code = _CODES[answer.outcome]

@@ -168,6 +168,7 @@ DETAILS: dict[str, str] = {
     "{}:{} may not do this to the account, only {}.": "{}:{} 不能对该账户执行此操作，仅限：{}。",
     "Delete it first: `schedules delete {}`.": "请先删除：`schedules delete {}`。",
     "It is another merchant's withdrawal.": "这是其他商家的提现。",
+    "Their access has ended, or they have another role now.": "其登录权限已终止，或角色已变更。",
     "No one approves their own request.": "申请人不能批准自己的申请。",
     "This person approved it already.": "此人已批准过。",
     "Two people said so already.": "已有两人确认。",

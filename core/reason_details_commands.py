@@ -106,7 +106,13 @@ COMMAND_DETAILS: dict[str, str] = {
     "subject: {} is {}; one person has one id, also when they come back": (
         "subject：{} 已是 {}；一人一个编号，重新启用时亦然"
     ),
-    "person: {} is {}; no one else is given this id": "person：{} 是 {}；用过的编号不得转给他人",
+    "person: {} is {}; say the id as it is": "person：{} 即 {}；请按登记的写法填写编号",
+    "subject: {} is {}, not {}; `people link` gives them another, and no one else this id": (
+        "subject：{} 登录用的是 {}，不是 {}；本人更换登录身份请先用 `people link`，编号不得转给他人"
+    ),
+    "subject: {} is or was another person's; a subject is one person's for ever": (
+        "subject：{} 属于或曾属于另一人；登录身份用过后不再给他人"
+    ),
     "person: the access of {} ended at {}; --again lets them come back": (
         "person：{} 已于 {} 停用；如需重新启用，请用 --again"
     ),

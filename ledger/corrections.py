@@ -14,6 +14,7 @@ CorrectionOutcome = Literal[
     "corrected",
     "already",
     "same_person",
+    "access_ended",
     "different",
     "unknown_movement",
     "not_correctable",

@@ -42,7 +42,7 @@ _OF_MERCHANTS = (
 _OF_POLICIES = ("keep_policy", "name_policy")
 _DECIDED = ("move_grade", "move_policy", "set_safeguard", "shorten_cooling", "reseal_account")
 _OF_KEYS = ("add_api_key", "end_api_key", "rotate_api_key")
-_OF_PEOPLE = ("add_person", "readmit_person", "end_person")
+_OF_PEOPLE = ("add_person", "readmit_person", "end_person", "link_subject", "is_anothers_subject")
 _OF_EVENTS = (
     *("add_events", "add_events_of", "add_merchant_event", "follow_event_clock"),
     *("set_event_clock", "leave_lost_numbers"),

@@ -11,7 +11,7 @@ from ledger.pool import clean
 from ledger.register_part import RegisterPart
 
 ReturnOutcome = Literal[
-    "asked", "owed", "already", "same_person", "different", "unknown_payment", "nothing_left", "claimed"
+    "asked", "owed", "already", "same_person", "access_ended", "different", "unknown_payment", "nothing_left", "claimed"
 ]
 
 

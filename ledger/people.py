@@ -6,29 +6,50 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from core.fields import Message
+from core.votes import Voters
 from ledger.register_part import RegisterPart
 
 PersonRole = Literal["operator", "reviewer", "merchant"]
+LinkOutcome = Literal["linked", "same", "unknown_person", "anothers"]
 IDLE = timedelta(hours=2)
 """A session that is not used for so long has ended."""
+
+
+class LinkedSubject(Message):
+    """Who a person is to a provider of identities: for how long it signed them in, and who linked it.
+
+    `ended_at` is None while it does.
+    """
+
+    issuer: str
+    subject: str
+    linked_by: str
+    linked_at: datetime
+    ended_at: datetime | None
+    ended_by: str | None
 
 
 class Person(Message):
     """A person of the platform, or of a merchant's staff (`merchant_id`).
 
-    `issuer` and `subject`: who they are to the provider of identities. Someone who came back has a row for each period.
+    `subjects`: all that they are or were to providers of identities, the earliest first. Someone who came back has a
+    row for each period.
     """
 
     person_id: str
     name: str
     role: PersonRole
     merchant_id: str | None
-    issuer: str
-    subject: str
+    subjects: tuple[LinkedSubject, ...]
     added_by: str
     added_at: datetime
     ended_at: datetime | None
     ended_by: str | None
+
+    @property
+    def signs_in_as(self) -> tuple[str, ...]:
+        """The subjects that stand for them now."""
+        return tuple(one.subject for one in self.subjects if one.ended_at is None)
 
 
 class SignedIn(Message):
@@ -41,9 +62,15 @@ class SignedIn(Message):
     signed_in_at: datetime
 
 
-_PERSON = f"SELECT {', '.join(Person.model_fields)} FROM people"
-_OF_PERIOD = ", ".join(f"{'p' if name in {'issuer', 'subject'} else 'e'}.{name}" for name in Person.model_fields)
-_EARLIER = f"SELECT {_OF_PERIOD} FROM earlier_periods e JOIN people p USING (person_id)"
+_SUBJECT = ", ".join(f"'{name}', s.{name}" for name in LinkedSubject.model_fields)
+_SUBJECTS = (
+    f"(SELECT coalesce(jsonb_agg(jsonb_build_object({_SUBJECT}) ORDER BY s.linked_at, s.subject), '[]')"
+    " FROM subjects s WHERE s.person_id = p.person_id) AS subjects"
+)
+_COLUMNS = ", ".join(_SUBJECTS if name == "subjects" else f"p.{name}" for name in Person.model_fields)
+_PERSON = f"SELECT {_COLUMNS} FROM people p"
+_EARLIER = f"SELECT {_COLUMNS} FROM earlier_periods p"
+_OF_SUBJECT = "EXISTS (SELECT FROM subjects s WHERE s.person_id = p.person_id AND s.issuer = {} AND s.subject = {}{})"
 
 
 class People(RegisterPart):
@@ -65,11 +92,12 @@ class People(RegisterPart):
         """Add a person, as the owner. The same again changes nothing.
 
         Args:
-            again: they come back, and have a new period, perhaps in another role; their id and subject are the same.
+            again: they come back, and have a new period, perhaps in another role; their id is the same, and the subject
+                one that signs them in.
 
         Returns:
-            False: the id or the subject is another's; or their access has ended, or with `again` it has not; or they
-            were staff of a merchant, and come back as one of the platform, or the other way round.
+            False: the id or the subject is another's, or was; or their access has ended, or with `again` it has not; or
+            they were staff of a merchant, and come back as one of the platform, or the other way round.
         """
         function = "readmit_person" if again else "add_person"
         return bool(
@@ -83,13 +111,38 @@ class People(RegisterPart):
         """End a person's access and sessions, as the owner. False: they are not known, or it has ended."""
         return bool(await self._call("SELECT end_person($1, $2, $3)", person_id, now, by))
 
+    async def link(
+        self, person_id: str, issuer: str, subject: str, *, beside: bool, by: str, now: datetime
+    ) -> LinkOutcome:
+        """Give a person another subject, as the owner; the id, the role and the merchant stay. The same again: `same`.
+
+        Args:
+            beside: the subjects of before go on to sign them in; otherwise they end, and all sessions with them.
+        """
+        outcome: LinkOutcome = await self._call(
+            "SELECT link_subject($1, $2, $3, $4, $5, $6)", person_id, issuer, subject, beside, by, now
+        )
+        return outcome
+
+    async def left(self, voters: Voters) -> list[str]:
+        """Those of these people whose access has ended, or who have another role now. Who is not known is believed."""
+        return list(
+            await self._call(
+                "SELECT coalesce(array_agg(n), '{}') FROM unnest($1::TEXT[]) AS n WHERE NOT may_decide_as(n, $2)",
+                *(list(voters.people), list(voters.roles)),
+            )
+        )
+
     async def everyone(self) -> list[Person]:
         """Everyone who was ever added, by id; of someone who came back each period, the last one last."""
         return await self._all(Person, f"{_PERSON} UNION ALL {_EARLIER} ORDER BY person_id, added_at")
 
     async def standing(self, person_id: str, issuer: str, subject: str) -> Person | None:
-        """Who has this id, or else this subject."""
-        query = f"{_PERSON} WHERE person_id = $1 OR (issuer, subject) = ($2, $3) ORDER BY person_id <> $1 LIMIT 1"
+        """Who has this id under any spelling, or else who has or had this subject."""
+        query = (
+            f"{_PERSON} WHERE person_of(person_id) = person_of($1) OR {_OF_SUBJECT.format('$2', '$3', '')}"
+            " ORDER BY person_id <> $1, person_of(person_id) <> person_of($1) LIMIT 1"
+        )
         return await self._one(Person, query, person_id, issuer, subject)
 
     async def known(self, person_id: str) -> bool:
@@ -98,13 +151,15 @@ class People(RegisterPart):
 
     async def of_subject(self, issuer: str, subject: str) -> Person | None:
         """Whom a provider of identities means; None: a stranger, or someone whose access has ended."""
-        return await self._one(
-            Person, f"{_PERSON} WHERE issuer = $1 AND subject = $2 AND ended_at IS NULL", issuer, subject
-        )
+        live = _OF_SUBJECT.format("$1", "$2", " AND s.ended_at IS NULL")
+        return await self._one(Person, f"{_PERSON} WHERE {live} AND p.ended_at IS NULL", issuer, subject)
 
     async def of_issuer(self, issuer: str) -> list[Person]:
         """Everyone of one provider of identities who may sign in, by id; at most fifty."""
-        query = f"{_PERSON} WHERE issuer = $1 AND ended_at IS NULL ORDER BY person_id LIMIT 50"
+        query = (
+            f"{_PERSON} WHERE p.ended_at IS NULL AND EXISTS (SELECT FROM subjects s"
+            " WHERE s.person_id = p.person_id AND s.issuer = $1 AND s.ended_at IS NULL) ORDER BY person_id LIMIT 50"
+        )
         return await self._all(Person, query, issuer)
 
     # --- sessions ---

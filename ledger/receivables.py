@@ -12,7 +12,7 @@ from ledger.columns import columns_of
 from ledger.register_part import RegisterPart
 
 WriteOffOutcome = Literal[
-    "asked", "written_off", "same_person", "already", "different", "insufficient_funds", "disputed"
+    "asked", "written_off", "same_person", "access_ended", "already", "different", "insufficient_funds", "disputed"
 ]
 
 

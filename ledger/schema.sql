@@ -409,20 +409,18 @@ CREATE TABLE people (
     name text NOT NULL,
     role text NOT NULL,
     merchant_id text,
-    issuer text NOT NULL,
-    subject text NOT NULL,
     added_by text NOT NULL,
     added_at timestamp with time zone NOT NULL,
     ended_at timestamp with time zone,
     ended_by text,
     CONSTRAINT people_pkey PRIMARY KEY (person_id),
-    CONSTRAINT one_person_a_subject UNIQUE (issuer, subject),
     CONSTRAINT person_id_form CHECK (person_id ~ '^[A-Za-z0-9_-]{1,64}$'::text),
     CONSTRAINT person_name_form CHECK (length(name) >= 1 AND length(name) <= 100),
     CONSTRAINT person_role_known CHECK (role = ANY (ARRAY['operator'::text, 'reviewer'::text, 'merchant'::text])),
     CONSTRAINT persons_merchant_form CHECK (merchant_id ~ '^[A-Za-z0-9_-]{1,64}$'::text),
     CONSTRAINT staff_of_a_merchant CHECK ((role = 'merchant'::text) = (merchant_id IS NOT NULL))
 );
+CREATE UNIQUE INDEX one_person_an_id ON people USING btree (person_of(person_id));
 
 CREATE TABLE policies (
     content_hash text NOT NULL,
@@ -945,6 +943,21 @@ CREATE TABLE stored_legs (
     CONSTRAINT stored_legs_pkey PRIMARY KEY (reference, debit, credit),
     CONSTRAINT stored_legs_kind_fkey FOREIGN KEY (kind) REFERENCES movement_kinds(kind)
 );
+
+CREATE TABLE subjects (
+    issuer text NOT NULL,
+    subject text NOT NULL,
+    person_id text NOT NULL,
+    linked_by text NOT NULL,
+    linked_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone,
+    ended_by text,
+    CONSTRAINT subjects_pkey PRIMARY KEY (issuer, subject, linked_at),
+    CONSTRAINT subjects_person_id_fkey FOREIGN KEY (person_id) REFERENCES people(person_id),
+    CONSTRAINT a_subject_ends_by_someone CHECK ((ended_at IS NULL) = (ended_by IS NULL))
+);
+CREATE UNIQUE INDEX one_person_a_subject ON subjects USING btree (issuer, subject) WHERE ended_at IS NULL;
+CREATE INDEX subjects_by_person ON subjects USING btree (person_id);
 
 CREATE TABLE claim_payments (
     order_id text NOT NULL,
@@ -1540,12 +1553,20 @@ CREATE FUNCTION add_person(
  SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
 AS $function$
 BEGIN
-    INSERT INTO people (person_id, name, role, merchant_id, issuer, subject, added_by, added_at)
-    VALUES (p_person_id, p_name, p_role, p_merchant_id, p_issuer, p_subject, p_by, p_now)
+    IF is_anothers_subject(p_issuer, p_subject, p_person_id) THEN
+        RETURN FALSE;
+    END IF;
+    INSERT INTO people (person_id, name, role, merchant_id, added_by, added_at)
+    VALUES (p_person_id, p_name, p_role, p_merchant_id, p_by, p_now)
     ON CONFLICT DO NOTHING;
+    IF FOUND THEN
+        INSERT INTO subjects (issuer, subject, person_id, linked_by, linked_at)
+        VALUES (p_issuer, p_subject, p_person_id, p_by, p_now);
+    END IF;
     RETURN EXISTS (
-        SELECT FROM people WHERE person_id = p_person_id AND role = p_role AND issuer = p_issuer AND subject = p_subject
-        AND merchant_id IS NOT DISTINCT FROM p_merchant_id AND ended_at IS NULL
+        SELECT FROM people p JOIN subjects s USING (person_id)
+        WHERE p.person_id = p_person_id AND p.role = p_role AND p.merchant_id IS NOT DISTINCT FROM p_merchant_id
+          AND p.ended_at IS NULL AND s.issuer = p_issuer AND s.subject = p_subject AND s.ended_at IS NULL
     );
 END $function$;
 
@@ -2059,13 +2080,18 @@ BEGIN
     ELSIF v_legs = '[]' THEN
         RETURN QUERY SELECT 'above_movement', NULL::TEXT, NULL::BIGINT;
         RETURN;
+    ELSIF NOT may_decide(p_by) THEN
+        RETURN QUERY SELECT 'access_ended', NULL::TEXT, NULL::BIGINT;
+        RETURN;
+    ELSIF v_request.request_id IS NULL OR NOT may_decide(v_request.asked_by) THEN
+        INSERT INTO corrections (request_id, reference, legs, reason, asked_by, asked_at)
+        VALUES (p_request, p_reference, v_legs, p_reason, p_by, p_now)
+        ON CONFLICT (request_id) DO UPDATE
+        SET reason = EXCLUDED.reason, asked_by = EXCLUDED.asked_by, asked_at = EXCLUDED.asked_at, asked_in = EXCLUDED.asked_in;
+        RETURN QUERY SELECT 'asked', NULL::TEXT, NULL::BIGINT;
+        RETURN;
     ELSIF person_of(v_request.asked_by) = person_of(p_by) THEN
         RETURN QUERY SELECT 'same_person', NULL::TEXT, NULL::BIGINT;
-        RETURN;
-    ELSIF v_request.request_id IS NULL THEN
-        INSERT INTO corrections (request_id, reference, legs, reason, asked_by, asked_at)
-        VALUES (p_request, p_reference, v_legs, p_reason, p_by, p_now);
-        RETURN QUERY SELECT 'asked', NULL::TEXT, NULL::BIGINT;
         RETURN;
     END IF;
     PERFORM refuse_in_one_breath(p_request, v_request.asked_in);
@@ -2774,6 +2800,17 @@ BEGIN
                  WHERE merchant_value(v_merchant, substr(s, length('merchant_') + 1)) IS NULL);
 END $function$;
 
+CREATE FUNCTION is_anothers_subject(p_issuer text, p_subject text, p_person_id text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended('subject/' || p_issuer || '/' || p_subject, 0));
+    RETURN EXISTS (SELECT FROM subjects s
+                   WHERE s.issuer = p_issuer AND s.subject = p_subject AND s.person_id <> p_person_id);
+END $function$;
+
 CREATE FUNCTION is_held_by_merchant(p_reference text)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -3113,6 +3150,45 @@ BEGIN
     PERFORM setval(v_notices, greatest(nextval(v_notices) + 1000000, v_now));
 END $function$;
 
+CREATE FUNCTION link_subject(
+    p_person_id text,
+    p_issuer text,
+    p_subject text,
+    p_beside boolean,
+    p_by text,
+    p_now timestamp with time zone
+)
+ RETURNS text
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+DECLARE
+    v_replaced BOOLEAN := FALSE;
+BEGIN
+    IF is_anothers_subject(p_issuer, p_subject, p_person_id) THEN
+        RETURN 'anothers';
+    END IF;
+    PERFORM FROM people p WHERE p.person_id = p_person_id FOR UPDATE;
+    IF NOT FOUND THEN
+        RETURN 'unknown_person';
+    END IF;
+    IF NOT p_beside THEN
+        UPDATE subjects s SET ended_at = greatest(p_now, s.linked_at), ended_by = p_by
+        WHERE s.person_id = p_person_id AND s.ended_at IS NULL AND (s.issuer, s.subject) <> (p_issuer, p_subject);
+        v_replaced := FOUND;
+    END IF;
+    IF v_replaced THEN
+        -- Which subject opened a session is not kept.
+        DELETE FROM sessions WHERE person_id = p_person_id;
+    END IF;
+    INSERT INTO subjects (issuer, subject, person_id, linked_by, linked_at)
+    SELECT p_issuer, p_subject, p_person_id, p_by,
+           greatest(p_now, max(s.linked_at) + INTERVAL '1 microsecond', max(s.ended_at))
+    FROM subjects s WHERE s.issuer = p_issuer AND s.subject = p_subject
+    ON CONFLICT (issuer, subject) WHERE ended_at IS NULL DO NOTHING;
+    RETURN CASE WHEN FOUND OR v_replaced THEN 'linked' ELSE 'same' END;
+END $function$;
+
 CREATE FUNCTION load_statement(
     p_scope text,
     p_name text,
@@ -3214,6 +3290,25 @@ AS $function$
             AND NOT EXISTS (SELECT FROM unnest(a.parts, b.parts) AS u (one, other)
                             WHERE u.one <> '' AND u.other <> '' AND u.one <> u.other))
     FROM (SELECT string_to_array(p_one, '/')) AS a (parts), (SELECT string_to_array(p_other, '/')) AS b (parts)
+$function$;
+
+CREATE FUNCTION may_decide(p_name text)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+    SELECT may_decide_as(p_name, ARRAY['operator', 'reviewer'])
+$function$;
+
+CREATE FUNCTION may_decide_as(p_name text, p_roles text[])
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+    SELECT coalesce(bool_and(p.ended_at IS NULL AND p.role = ANY (p_roles)), TRUE)
+    FROM people p WHERE person_of(p.person_id) = person_of(p_name)
 $function$;
 
 CREATE FUNCTION mend_endpoint(p_endpoint_id text, p_by text, p_now timestamp with time zone)
@@ -3902,6 +3997,14 @@ BEGIN
                        WHERE a.withdrawal_id = p_withdrawal_id AND a.attempt_no = p_attempt_no)
        AND NOT EXISTS (SELECT FROM movements m WHERE m.reference = 'withdrawal/' || p_withdrawal_id || '/close') THEN
         RETURN v_stop;
+    END IF;
+    -- Before the record as well: two are asked anew where one who approved it may approve nothing any more.
+    IF v_withdrawal.needs_approval
+       AND EXISTS (SELECT FROM unnest(p_approvers) AS a (person) WHERE NOT may_decide(a.person))
+       AND NOT EXISTS (SELECT FROM payout_attempts a
+                       WHERE a.withdrawal_id = p_withdrawal_id AND a.attempt_no = p_attempt_no)
+       AND NOT EXISTS (SELECT FROM movements m WHERE m.reference = 'withdrawal/' || p_withdrawal_id || '/close') THEN
+        RETURN 'needs_other_person';
     END IF;
     IF p_record IS NOT NULL THEN
         PERFORM record_withdrawal(p_record);
@@ -5098,8 +5201,10 @@ AS $function$
 DECLARE
     v_was people;
 BEGIN
-    SELECT * INTO v_was FROM people
-    WHERE person_id = p_person_id AND issuer = p_issuer AND subject = p_subject FOR UPDATE;
+    SELECT p.* INTO v_was FROM people p
+    WHERE p.person_id = p_person_id
+      AND EXISTS (SELECT FROM subjects s WHERE s.person_id = p_person_id AND s.issuer = p_issuer
+                  AND s.subject = p_subject AND s.ended_at IS NULL) FOR UPDATE;
     IF v_was.ended_at IS NULL THEN
         -- There is none, or the same again.
         RETURN coalesce((v_was.role, v_was.merchant_id) IS NOT DISTINCT FROM (p_role, p_merchant_id), FALSE)
@@ -5973,6 +6078,9 @@ BEGIN
              AND v_return.return_id IS NOT NULL THEN 'different'
         WHEN v_return.state = 'claimed' THEN 'claimed'
         WHEN v_return.state <> 'asked' THEN 'already'
+        WHEN NOT may_decide(p_by) THEN 'access_ended'
+        WHEN v_return.return_id IS NOT NULL AND v_return.amount_minor <= v_rest AND NOT may_decide(v_return.asked_by)
+             THEN 'asked'
         WHEN person_of(v_return.asked_by) = person_of(p_by) THEN 'same_person'
         WHEN v_rest = 0 AND v_return.return_id IS NULL THEN 'nothing_left'
         WHEN v_return.return_id IS NULL THEN 'asked'
@@ -5982,7 +6090,9 @@ BEGIN
         UPDATE rest_returns r SET state = 'claimed', closed_at = p_now
         WHERE r.channel = p_channel AND r.payment = p_payment AND r.state = 'asked' AND r.amount_minor > v_rest;
         INSERT INTO rest_returns (return_id, channel, payment, currency, amount_minor, reason, asked_by, asked_at)
-        VALUES (p_return, p_channel, p_payment, v_payment.currency, v_rest, p_reason, p_by, p_now);
+        VALUES (p_return, p_channel, p_payment, v_payment.currency, v_rest, p_reason, p_by, p_now)
+        ON CONFLICT (return_id) DO UPDATE
+        SET reason = EXCLUDED.reason, asked_by = EXCLUDED.asked_by, asked_at = EXCLUDED.asked_at, asked_in = EXCLUDED.asked_in;
     ELSIF outcome = 'owed' THEN
         PERFORM refuse_in_one_breath(p_return, v_return.asked_in);
         UPDATE rest_returns r SET state = 'owed', done_by = p_by, done_at = p_now WHERE r.return_id = p_return;
@@ -6874,7 +6984,9 @@ BEGIN
         RETURN 'unknown';
     ELSIF v_load.withdrawn_at IS NOT NULL THEN
         RETURN 'already';
-    ELSIF v_load.asked_by IS NULL THEN
+    ELSIF NOT may_decide(p_by) THEN
+        RETURN 'access_ended';
+    ELSIF v_load.asked_by IS NULL OR NOT may_decide(v_load.asked_by) THEN
         UPDATE statement_loads l
         SET asked_by = p_by, asked_at = p_now, asked_in = pg_current_xact_id(), reason = p_reason
         WHERE l.load_no = p_load;
@@ -7288,9 +7400,13 @@ BEGIN
         RETURN QUERY SELECT 'insufficient_funds', p_amount - coalesce(v_owed, 0);
     ELSIF p_amount > v_owed - disputed_debt(p_merchant, p_currency) THEN
         RETURN QUERY SELECT 'disputed', least(p_amount, p_amount - v_owed + disputed_debt(p_merchant, p_currency));
-    ELSIF v_request.request_id IS NULL THEN
+    ELSIF NOT may_decide(p_by) THEN
+        RETURN QUERY SELECT 'access_ended', NULL::BIGINT;
+    ELSIF v_request.request_id IS NULL OR NOT may_decide(v_request.asked_by) THEN
         INSERT INTO write_offs (request_id, merchant_id, currency, amount_minor, reason, asked_by, asked_at)
-        VALUES (p_request, p_merchant, p_currency, p_amount, p_reason, p_by, p_now);
+        VALUES (p_request, p_merchant, p_currency, p_amount, p_reason, p_by, p_now)
+        ON CONFLICT (request_id) DO UPDATE
+        SET reason = EXCLUDED.reason, asked_by = EXCLUDED.asked_by, asked_at = EXCLUDED.asked_at, asked_in = EXCLUDED.asked_in;
         RETURN QUERY SELECT 'asked', NULL::BIGINT;
     ELSIF person_of(v_request.asked_by) = person_of(p_by) THEN
         RETURN QUERY SELECT 'same_person', NULL::BIGINT;
@@ -7586,6 +7702,7 @@ GRANT SELECT ON TABLE statement_lines TO dakuan_worker;
 GRANT SELECT ON TABLE statement_loads TO dakuan_worker;
 GRANT SELECT ON TABLE statement_periods TO dakuan_worker;
 GRANT SELECT ON TABLE stored_legs TO dakuan_worker;
+GRANT SELECT ON TABLE subjects TO dakuan_worker;
 GRANT SELECT ON TABLE transfers TO dakuan_worker;
 GRANT SELECT ON TABLE verdicts TO dakuan_worker;
 GRANT SELECT ON TABLE waybill_claims TO dakuan_worker;
@@ -7657,6 +7774,8 @@ GRANT EXECUTE ON FUNCTION load_statement TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION may_be_corrected TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION may_be_emptied TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION may_be_one_place TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION may_decide TO dakuan_worker;
+GRANT EXECUTE ON FUNCTION may_decide_as TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION mend_endpoint TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION merchant_changes TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION merchant_of TO dakuan_worker;

@@ -10,6 +10,7 @@ from core.fields import Message
 from core.messages import Actor
 from core.reasons import SENTENCES
 from core.reconciliation.lines import Covered, Scope, Statement, TheirLine
+from core.votes import access_ended
 from ledger.register_part import RegisterPart
 
 _TOLD = "EXISTS (SELECT FROM statement_lines WHERE scope = $2 AND name = $1)"
@@ -98,11 +99,14 @@ class Statements(RegisterPart):
         """Withdraw a load, as the first or the second person: `asked`, `withdrawn`, `already`.
 
         Raises:
-            Refused: `unknown_load`, or `needs_other_person` if the same person asked before.
+            Refused: `unknown_load`; `needs_other_person` if the same person asked before; or `wrong_actor`, where the
+                person's access has ended.
         """
         outcome = str(
             await self._call("SELECT withdraw_load($1, $2, $3, $4)", load_no, f"{by.role}/{by.id}", reason, now)
         )
+        if outcome == "access_ended":
+            raise access_ended()
         codes = {"unknown": "unknown_load", "same_person": "needs_other_person"}
         if outcome in codes:
             raise Refused(codes[outcome], SENTENCES[codes[outcome]])

@@ -396,6 +396,24 @@ async def test_a_large_withdrawal_is_sent_only_with_two_peoples_approval(book: B
     assert isinstance(await _open(register, approvals=[ANNA, BEN]), PayoutAttempt)
 
 
+async def test_an_approval_counts_until_the_money_leaves_and_no_longer_than_its_persons_access(
+    database: Database, book: Book, register: Register
+) -> None:
+    """It may wait for a day's limit or a merchant who is stopped, after the second person has approved it."""
+    await earned(register, book, 1000)
+    await _reserve(register, a_withdrawal(), WithdrawalPolicy(approval_above_minor=499))
+    owners = Register(database.owner).people
+    given: dict[str, Any] = {"merchant_id": None, "issuer": "https://id.example", "by": "owner", "now": NOW}
+    await owners.add(ANNA.id, "Anna", "reviewer", subject="a", **given)
+    await owners.end(ANNA.id, NOW, "owner")
+    assert await _open(register, approvals=[ANNA, BEN]) == "needs_other_person"
+    assert await _open(register, approvals=[ANNA, BEN]) == "needs_other_person"
+    await owners.add(ANNA.id, "Anna", "reviewer", subject="a", **given, again=True)
+    assert isinstance(await _open(register, approvals=[ANNA, BEN]), PayoutAttempt)
+    await owners.end(ANNA.id, NOW, "owner")
+    assert isinstance(await _open(register, approvals=[ANNA, BEN]), PayoutAttempt), "what was opened stays"
+
+
 async def test_the_database_lets_nobody_approve_what_they_asked_for(book: Book, register: Register) -> None:
     await earned(register, book, 1000)
     asked = a_withdrawal(requested_by=ANNA.model_copy(update={"role": "operator"}))

@@ -151,7 +151,8 @@ def test_people_are_added_at_the_provider_that_is_set_and_end_at_once() -> None:
     assert refusal(*add[:5], *add[5:-3], "other@id", "--by", "ann") == "malformed"
     assert refusal("people", "add", "lee", *add[3:], "--merchant", "m-1") == "bad_input"
     (kim,) = [one for one in ask("people", "list")["people"] if one["person_id"] == "kim"]
-    assert (kim["issuer"], kim["subject"], kim["added_by"]) == ("https://id.example", "kim@id", "ann")
+    (signs_in,) = kim["subjects"]
+    assert (signs_in["issuer"], signs_in["subject"], kim["added_by"]) == ("https://id.example", "kim@id", "ann")
     assert ask("people", "end", "kim", "--by", "bob")["ended"] is True
     assert ask("people", "end", "kim", "--by", "eve")["ended"] is False
     (kim,) = [one for one in ask("people", "list")["people"] if one["person_id"] == "kim"]
@@ -178,9 +179,29 @@ def test_who_comes_back_has_the_same_id_and_subject_and_another_period() -> None
     for _ in range(2):
         assert ask(*add("pat", "pat@id", "operator", "eve"), "--again")["role"] == "operator"
     first, second = [one for one in ask("people", "list")["people"] if one["person_id"] == "pat"]
-    assert [first[name] for name in ("role", "subject", "added_by", "ended_by")] == ["reviewer", "pat@id", "ann", "bob"]
-    assert [second[name] for name in ("role", "subject", "added_by", "ended_by")] == ["operator", "pat@id", "eve", None]
+    assert [first[name] for name in ("role", "added_by", "ended_by")] == ["reviewer", "ann", "bob"]
+    assert [second[name] for name in ("role", "added_by", "ended_by")] == ["operator", "eve", None]
     assert first["ended_at"] <= second["added_at"]
+
+
+@pytest.mark.usefixtures("provider")
+def test_who_has_a_new_subject_is_given_it_and_let_in_under_the_old_id() -> None:
+    add = ("people", "add", "sue", "--name", "Sue", "--role", "operator", "--by", "ann", "--subject")
+    link = ("people", "link", "sue", "--by", "ann", "--subject")
+    ask(*add, "sue@id")
+    ask("people", "end", "sue", "--by", "bob")
+    assert "`people link` gives them another" in " ".join(run(*add, "sue@new", "--again").stderr.split())
+    assert "请先用 `people link`" in run("--lang", "zh", *add, "sue@new", "--again").stderr
+    assert [ask(*link, "sue@new")["outcome"] for _ in range(2)] == ["linked", "same"]
+    assert ask(*add, "sue@new", "--again")["person_id"] == "sue"
+    assert ask(*link, "sue@two", "--beside")["subjects"] == ["sue@new", "sue@two"]
+    assert "sue@new, sue@two" in run("people", "list").stdout
+    ask(*("people", "add", "tom", "--name", "Tom", "--role", "operator", "--by", "ann", "--subject", "tom@id"))
+    assert "is or was another person's" in " ".join(run(*link, "tom@id").stderr.split())
+    assert "不再给他人" in run("--lang", "zh", *link, "tom@id").stderr
+    assert refusal("people", "link", "nobody", "--by", "ann", "--subject", "x") == "malformed"
+    spelled = run("people", "add", "SUE", *add[3:], "sue@three").stderr
+    assert "say the id as it is" in " ".join(spelled.split())
 
 
 def test_staff_of_a_merchant_withdraw_once_however_often_they_send(browser: httpx2.Client) -> None:

@@ -58,6 +58,7 @@ ELSEWHERE = {
     "screen": _ONCE,
     "start_withdrawal": _ONCE,
     "release_claims": _ONCE,
+    "who_left": "test_workflows_order_refunds.py::test_the_word_of_who_has_left_refunds_nothing",
     "rescue": "test_workflows_order_runs.py::test_a_terminated_order_is_rescued_where_it_was",
     "look": "test_activities_logistics.py::test_a_look_counts_with_those_that_the_order_remembers",
     "judge": "test_core_order_scans.py::test_scan_that_could_not_be_judged_makes_the_audit_look_at_once",

@@ -10,8 +10,10 @@ from order_stage import Play
 from waiting import until
 
 import gateway
-from core.errors import Refused
+from core.errors import Refused, Unavailable
+from core.votes import Voters
 from demo.stage import StagedOrder
+from ledger.people import People
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -78,6 +80,29 @@ async def test_a_closed_order_gives_no_more_than_was_paid_whoever_asks_at_once(p
     assert row is not None
     assert row.refunded_minor == order.order.total_minor
     assert await _say(order, "ann", amount_minor=1) == "above_refundable"
+
+
+async def test_the_word_of_who_has_left_refunds_nothing(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who may decide is asked when the second word comes; until the register answers, nothing is decided."""
+    order = play()
+    await order.start()
+    assert await _say(order, "ann", amount_minor=200) == "accepted"
+    unanswered = iter(range(4))  # all quick tries, and the first of the regular activity
+
+    async def left(people: People, voters: Voters) -> list[str]:
+        if next(unanswered, None) is not None:
+            raise Unavailable("planted")
+        return [one for one in voters.people if one in {"ann", "joe"}]
+
+    monkeypatch.setattr(People, "left", left)
+    assert await _say(order, "joe", amount_minor=200) == "wrong_actor"
+    assert await _say(order, "bob", amount_minor=200) == "accepted"
+    state = await order.state()
+    assert (state["refunds"], state["refund_request"]["by"]) == ([], "bob")
+    assert "the access of ann has ended" in (await order.handle.query("journal"))[-1]["message"]
+    assert await _say(order, "cleo", amount_minor=200) == "accepted"
+    await order.until(lambda state: [one["status"] for one in state["refunds"]] == ["arrived"])
+    assert await order.stage.world.refund_effects(order.order.payment.reference) == 1
 
 
 async def test_the_same_command_again_gets_the_first_answer(play: Play) -> None:

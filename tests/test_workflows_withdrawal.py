@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from databases import Database
 from signing_keys import ROOT, a_signer, public
 from temporalio.client import Client, WorkflowFailureError, WorkflowUpdateFailedError
 from temporalio.common import WorkflowIDReusePolicy
@@ -17,6 +18,7 @@ from withdrawal_stage import POLICY, WithdrawalStage, kill
 import gateway
 from core.ids import TASK_QUEUE, WITHDRAWAL_WORKFLOW
 from gateway.signing import Signing
+from ledger.register import Register
 from local.faults import Kind
 from worker import plugin
 
@@ -215,6 +217,28 @@ async def test_a_large_withdrawal_waits_for_two_people(stage: WithdrawalStage) -
         answer = await stage.send(handle, "approve", "operator", "cleo")
         assert answer["phase"] in {"approved", "submitting"}
         await stage.phase(handle, "paid")
+    assert await stage.effects() == 1
+
+
+async def test_the_approval_of_who_has_left_pays_nothing(stage: WithdrawalStage, database: Database) -> None:
+    await stage.furnish()
+    owners = Register(database.owner).people
+    now = datetime.now(UTC)
+    signs_in: dict[str, Any] = {"merchant_id": None, "issuer": "https://id.example", "by": "owner", "now": now}
+    for person in ("ann", "bob", "cleo"):
+        assert await owners.add(person, person, "operator", subject=person, **signs_in)
+    async with stage.worker():
+        handle = await stage.start(LARGE)
+        await stage.phase(handle, "in_approval")
+        await stage.send(handle, "approve", "operator", "ann")
+        await owners.end("ann", now, "owner")
+        assert (await stage.send(handle, "approve", "operator", "bob"))["phase"] == "in_approval"
+        assert await stage.code(handle, "approve", stage.command("operator", "ann")) == "wrong_actor"
+        assert await stage.effects() == 0
+        await stage.send(handle, "approve", "operator", "cleo")
+        await stage.phase(handle, "paid")
+        await owners.end("cleo", now, "owner")
+        assert (await handle.query("withdrawal"))["phase"] == "paid", "what was carried out stays"
     assert await stage.effects() == 1
 
 

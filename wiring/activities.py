@@ -51,7 +51,7 @@ async def wire(settings: Settings, stack: AsyncExitStack, pool: Pool, client: Cl
     recheck = partial(gateway.recheck_withdrawal, client)
     withdrawal = WithdrawalActivities(register, rails, recheck, vault)
     return [
-        *(opening.open, opening.record, opening.rescue),
+        *(opening.open, opening.record, opening.rescue, opening.who_left),
         screening.screen,
         *(logistics.claim_waybills, logistics.release_claims, logistics.audit, logistics.judge, logistics.look),
         *(money.post, money.pay_refund, money.charge_buyer),

@@ -187,7 +187,11 @@ class Machine(Generic[S]):
         await self._answer_all()
         assert self._state is not None
         carried = self._state.model_dump(mode="json", exclude={known_as})
-        workflow.continue_as_new(args=[started_with, {"state": carried}])
+        workflow.continue_as_new(args=[started_with, {"state": carried, **self._carried_beside()}])
+
+    def _carried_beside(self) -> dict[str, Any]:
+        """What the next run must know that is no part of the state."""
+        return {}
 
     async def _answer_all(self) -> None:
         """Wait until every command is answered: a run that ends loses the rest."""

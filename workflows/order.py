@@ -51,6 +51,7 @@ with workflow.unsafe.imports_passed_through():
         start,
     )
     from core.order.views import order_view, search_values, summary_of
+    from core.order.voting import voters_of
     from core.order.watches import (
         AuditWatch,
         ChargeWatch,
@@ -67,6 +68,7 @@ with workflow.unsafe.imports_passed_through():
     from core.states import Deadline
     from core.steps import KeepRecord, Post
     from core.turns import AUDITS
+    from core.votes import Voters
     from workflows.machine import Machine
     from workflows.order_requests import (
         audit_request,
@@ -98,6 +100,8 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
     def __init__(self) -> None:
         super().__init__(commands, views)
         self._watches = Watches()
+        self._knows_people = False
+        """Whether a worker that can say whose access has ended opened it, or rescued it."""
 
     # --- the story -------------------------------------------------------------------------------------
 
@@ -142,6 +146,7 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
         carried = carried_state(OrderState, bodies, "order")
         if carried is not None:
             self._state = carried
+            self._knows_people = start_options(bodies).get("knows_people") is True
             self._expect(wake_at(carried, workflow.info().start_time))
         elif start_options(bodies).get("rescue") is True:
             await self._rescue(order, set_back=start_options(bodies).get("reopen") is True)
@@ -153,6 +158,7 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
         run, now = workflow.info().first_execution_run_id, workflow.now()
         request = OpenRequest(order=order, opened_by=run, now=now, proof=order.proof)
         opened = await run_local(OpeningActivities.open, request, "check the payment, register, fund, screen")
+        self._knows_people = opened.knows_people
         if opened.refusal is not None and opened.refusal.code == "order_over":
             # The same order was started again after Temporal forgot it, or under the default reuse policy. End it with
             # its stored end, so that its queries answer; a failed run would hide the order.
@@ -176,6 +182,7 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
         rescued = await run_local(OpeningActivities.rescue, request, "what register and ledger know")
         if rescued.refusal is not None:
             self._fail(rescued.refusal, over.stored_phase if over is not None else None)
+        self._knows_people = self._knows_people or rescued.knows_people
         # A rescue answers these or a refusal.
         assert rescued.order is not None
         assert rescued.policy is not None
@@ -344,8 +351,12 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
     async def _receive(self, command: Command, channel: Channel) -> Answer | Refusal:
         """Let the core decide; numbers are claimed before their parcel is accepted.
 
-        Refusals that need only the state come before a claim.
+        Refusals that need only the state come before a claim. The word of who has left does not count.
         """
+        if voters := self._voters_of(command):
+            left = await run_local(OpeningActivities.who_left, voters, "whose word counts")
+            self._state, answer = commands.receive(self._order, command, workflow.now(), channel, left=left.people)
+            return answer
         if (
             not isinstance(command, ClaimingCommand)
             or first_answer(self._order, command)
@@ -353,6 +364,15 @@ class OrderWorkflow(Machine[OrderState], commands=ORDER_COMMANDS):
         ):
             return await super()._receive(command, channel)
         return await self._claim_and_receive(command, channel)
+
+    def _voters_of(self, command: Command) -> Voters | None:
+        """Whose words the register is asked about, by an order whose worker could answer from its beginning."""
+        if not self._knows_people or first_answer(self._order, command):
+            return None
+        return voters_of(self._order, command)
+
+    def _carried_beside(self) -> dict[str, Any]:
+        return {"knows_people": True} if self._knows_people else {}
 
     async def _claim_and_receive(self, command: ClaimingCommand, channel: Channel) -> Answer | Refusal:
         before = self._order

@@ -34,6 +34,7 @@ with workflow.unsafe.imports_passed_through():
     from core.withdrawal.state import WithdrawalState
     from core.withdrawal.steps import Pay, Query, WithdrawalStep, finish, next_step
     from core.withdrawal.views import refused_summary, search_values, summary_of, withdrawal_view
+    from core.withdrawal.voting import voters_of
     from workflows.machine import Machine
     from workflows.running import PATIENT_RETRY, raise_refusal, run_durable, run_local
     from workflows.starting import carried_state, first_argument, start_options
@@ -175,20 +176,29 @@ class WithdrawalWorkflow(Machine[WithdrawalState], commands=WITHDRAWAL_COMMANDS)
     # --- what the register knows -----------------------------------------------------------------------
 
     async def _receive(self, command: Command, channel: Channel) -> Answer | Refusal:
-        """Let the core decide, on the newest state: money that was paid already must not be called off."""
+        """Let the core decide, on the newest state: money that was paid already must not be called off, and the word of
+        who has left does not count.
+        """
+        left: tuple[str, ...] = ()
         if first_answer(self._withdrawal, command) is None:
-            await self._follow()
-        return await super()._receive(command, channel)
+            left = await self._follow(command)
+        self._state, answer = commands.receive(self._withdrawal, command, workflow.now(), channel, left)
+        return answer
 
-    async def _follow(self) -> None:
+    async def _follow(self, command: Command | None = None) -> tuple[str, ...]:
         """Go on from the register where it is ahead: this run was set back, or a worker died before a report. The
         caller holds `_one_command`: a decision made meanwhile would be lost.
+
+        Returns:
+            Whose words do not count for the command.
         """
-        question = ask_register(self._withdrawal)
+        voters = voters_of(self._withdrawal, command) if command is not None else None
+        question = ask_register(self._withdrawal, voters=voters)
         answer = await run_local(WithdrawalActivities.follow_withdrawal, question, question.summary)
         if answer.overtaken is not None:
             self._state, self._followed = go_on_from(answer.overtaken.state, self._withdrawal), self._followed + 1
             self._expect(next_wake(self._withdrawal))
+        return answer.left
 
     def _show(self) -> None:
         self._page.show(search_values(self._withdrawal), details_of(self._withdrawal))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -49,6 +49,7 @@ from core.order.deadlines import next_deadline
 from core.order.receiving import follow_deliveries
 from core.order.shipping import Claim
 from core.order.state import OrderState
+from core.order.voting import said_by, without_words_of
 from core.order.weighing import is_full, shortened
 from core.promise_messages import AnswerDelay, DeclineShipment, RequestDelay
 from core.proving import unproven_command
@@ -56,7 +57,7 @@ from core.reasons import Refusal, refuse
 from core.refund_messages import RefundOrder
 from core.texts import clock
 from core.verbs import Check, Verb, wrong_role
-from core.votes import disagreement
+from core.votes import disagreement, left_sender, words_dropped
 
 STAFF: frozenset[str] = frozenset({"reviewer", "operator"})
 """People of the platform, whose commands are counted apart from the parties'."""
@@ -187,19 +188,25 @@ def first_answer(state: OrderState, command: Command) -> Answer | Refusal | None
 
 
 def receive(
-    state: OrderState, command: Command, now: datetime, channel: Channel, claims: Sequence[Claim] = ()
+    state: OrderState,
+    command: Command,
+    now: datetime,
+    channel: Channel,
+    claims: Sequence[Claim] = (),
+    left: Collection[str] = (),
 ) -> tuple[OrderState, Answer | Refusal]:
     """The order after a command, and the command's answer.
 
     A refused update leaves nothing behind; a refused signal is journaled and uses up its id. `claims` are what the
-    register said of the numbers of `to_claim`.
+    register said of the numbers of `to_claim`; `left` are the people of `voters_of` whose words do not count any more.
     """
     answer = first_answer(state, command)
-    after = state
+    after = standing = state
     if answer is None:
-        answer = refusal_of(state, command, now, claims)
+        standing = without_words_of(state, command, left)
+        answer = left_sender(command, left) or refusal_of(standing, command, now, claims)
         if answer is None:
-            after, answer = _apply(state, command, now)
+            after, answer = _apply(standing, command, now)
         if isinstance(answer, Refusal) and channel == "signal" and _may_remember(state, command):
             state = _remember_answer(state, command, answer)
     if isinstance(answer, Refusal):
@@ -209,7 +216,8 @@ def receive(
     answer = answer_of(after)
     if isinstance(command, ReportScan | ReportChargeback) and _nothing_new(state, after):
         answer = answer.model_copy(update={"outcome": "duplicate"})
-    said = _said(state, after, command)
+    dropped = words_dropped(said_by(state, command), left)
+    said = "; ".join(filter(None, (_said(standing, after, command), dropped))) or None
     return _journal(_remember_answer(after, command, answer), command, now, channel, answer, said), answer
 
 

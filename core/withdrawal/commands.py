@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from core.answers import Answer
@@ -21,7 +21,7 @@ from core.messages import (
 from core.proving import unproven_command
 from core.reasons import Refusal, refuse
 from core.verbs import Verb, wrong_role
-from core.votes import disagreement
+from core.votes import disagreement, left_sender, words_dropped
 from core.withdrawal import reporting, resolving
 from core.withdrawal.deadlines import next_deadline
 from core.withdrawal.outcomes import give_back, go_on
@@ -34,6 +34,7 @@ from core.withdrawal.state import (
     Approval,
     WithdrawalState,
 )
+from core.withdrawal.voting import said_by, without_words_of
 
 COMMANDS_RESERVED = 20
 """The part of a withdrawal's command limit that is reserved for the people who must decide about it."""
@@ -139,17 +140,21 @@ def refusal_of(state: WithdrawalState, command: Command, now: datetime) -> Refus
 
 
 def receive(
-    state: WithdrawalState, command: Command, now: datetime, channel: Channel
+    state: WithdrawalState, command: Command, now: datetime, channel: Channel, left: Collection[str] = ()
 ) -> tuple[WithdrawalState, Answer | Refusal]:
     """The withdrawal after a command, and the command's answer.
 
     A known command id gets its first answer. A refused update leaves nothing behind; a refused signal is journaled and
     uses up its id.
+
+    Args:
+        left: the people of `voters_of` whose words do not count any more.
     """
     first = first_answer(state, command)
     if first is not None:
         return _journal(state, command, now, channel, first), first
-    refusal = refusal_of(state, command, now)
+    standing = without_words_of(state, left)
+    refusal = left_sender(command, left) or refusal_of(standing, command, now)
     if refusal is not None:
         if channel == "update":
             return state, refusal
@@ -159,8 +164,9 @@ def receive(
     if isinstance(command, ReportPayout) and reporting.is_known(state, command):
         answer = answer_of(state).model_copy(update={"outcome": "duplicate"})
         return _journal(state, command, now, channel, answer), answer
-    after = VERBS[type(command)].effect(state, command, now)
-    answer, said = answer_of(after), _said(state, after, command)
+    after = VERBS[type(command)].effect(standing, command, now)
+    dropped = words_dropped(said_by(state), left)
+    answer, said = answer_of(after), "; ".join(filter(None, (_said(standing, after, command), dropped))) or None
     return _journal(_remember_answer(after, command, answer), command, now, channel, answer, said), answer
 
 

@@ -12,11 +12,12 @@ from typing import Any, ClassVar
 from core.fields import Message
 from core.records import OrderRecord, WithdrawalRecord
 from core.steps import Posted, Step
+from core.votes import Voters
 from core.withdrawal.state import WithdrawalState
 
 
 class Follow(Step):
-    """Ask whether the register is ahead.
+    """Ask whether the register is ahead, and which of the people whose words count now have left.
 
     `recorded_revision` is the last that this run knows to be there. `record` is one that the register may have kept
     without a report: this run's own record is not ahead of it.
@@ -26,6 +27,7 @@ class Follow(Step):
     withdrawal_id: str
     recorded_revision: int
     record: WithdrawalRecord | None = None
+    voters: Voters | None = None
 
 
 class Overtaken(Message):
@@ -55,11 +57,16 @@ def go_on_from(newer: WithdrawalState, older: WithdrawalState) -> WithdrawalStat
     return newer.changed(inbox=newer.inbox.after(older.inbox))
 
 
-def ask_register(state: WithdrawalState, record: OrderRecord | WithdrawalRecord | None = None) -> Follow:
+def ask_register(
+    state: WithdrawalState, record: OrderRecord | WithdrawalRecord | None = None, voters: Voters | None = None
+) -> Follow:
     """The question whether the register is ahead of this state, not counting the given record."""
     assert not isinstance(record, OrderRecord)
     return Follow(
-        withdrawal_id=state.withdrawal.withdrawal_id, recorded_revision=state.recorded_revision, record=record
+        withdrawal_id=state.withdrawal.withdrawal_id,
+        recorded_revision=state.recorded_revision,
+        record=record,
+        voters=voters,
     )
 
 

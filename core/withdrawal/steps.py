@@ -20,6 +20,7 @@ from core.records import WithdrawalRecord
 from core.steps import KeepRecord, Post, Posted, Step
 from core.withdrawal.opening import apply_reservation, refuse_request
 from core.withdrawal.outcomes import (
+    ask_approval,
     contradicts,
     give_back,
     go_on,
@@ -152,12 +153,16 @@ WithdrawalResult = Done | Posted | Refusal | Disagrees | AttemptOpened | PayoutR
 
 
 class StepAnswer(Message):
-    """A result as it crosses processes. At most one field is set; none means done."""
+    """A result as it crosses processes. At most one field is set; none means done.
+
+    `left` is beside the result: those who were asked about and may not decide any more.
+    """
 
     refusal: Refusal | None = None
     disagrees: Disagrees | None = None
     opened: AttemptOpened | None = None
     overtaken: Overtaken | None = None
+    left: tuple[str, ...] = omitted_at(())
 
     @property
     def result(self) -> WithdrawalResult:
@@ -357,6 +362,8 @@ def _apply_movement(state: WithdrawalState, movement: Movement) -> WithdrawalSta
 def _apply_attempt(
     state: WithdrawalState, step: OpenAttempt, result: WithdrawalResult, now: datetime
 ) -> WithdrawalState:
+    if isinstance(result, Refusal) and result.code == "needs_other_person":
+        return ask_approval(state, now)
     if isinstance(result, Refusal):
         return _stop_or_give_back(state, result, now)
     assert isinstance(result, AttemptOpened)

@@ -387,6 +387,14 @@ BEGIN
        AND NOT EXISTS (SELECT FROM movements m WHERE m.reference = 'withdrawal/' || p_withdrawal_id || '/close') THEN
         RETURN v_stop;
     END IF;
+    -- Before the record as well: two are asked anew where one who approved it may approve nothing any more.
+    IF v_withdrawal.needs_approval
+       AND EXISTS (SELECT FROM unnest(p_approvers) AS a (person) WHERE NOT may_decide(a.person))
+       AND NOT EXISTS (SELECT FROM payout_attempts a
+                       WHERE a.withdrawal_id = p_withdrawal_id AND a.attempt_no = p_attempt_no)
+       AND NOT EXISTS (SELECT FROM movements m WHERE m.reference = 'withdrawal/' || p_withdrawal_id || '/close') THEN
+        RETURN 'needs_other_person';
+    END IF;
     IF p_record IS NOT NULL THEN
         PERFORM record_withdrawal(p_record);
     END IF;

@@ -153,8 +153,8 @@ BEGIN
     RETURN NEXT;
 END $$;
 
--- Withdraw a load: the first person asks, a second one confirms. Answers `asked`, `withdrawn`, `same_person`, `already`
--- or `unknown`. Movements that were booked because of its lines stay booked; the next run of the comparison reports
+-- Withdraw a load: the first person asks, a second one confirms. Answers `asked`, `withdrawn`, `same_person`, `already`,
+-- `access_ended` or `unknown`. A first word does not count once its person's access has ended. Movements that were booked because of its lines stay booked; the next run of the comparison reports
 -- them.
 CREATE FUNCTION withdraw_load(p_load BIGINT, p_by TEXT, p_reason TEXT, p_now TIMESTAMPTZ) RETURNS TEXT
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
@@ -166,7 +166,9 @@ BEGIN
         RETURN 'unknown';
     ELSIF v_load.withdrawn_at IS NOT NULL THEN
         RETURN 'already';
-    ELSIF v_load.asked_by IS NULL THEN
+    ELSIF NOT may_decide(p_by) THEN
+        RETURN 'access_ended';
+    ELSIF v_load.asked_by IS NULL OR NOT may_decide(v_load.asked_by) THEN
         UPDATE statement_loads l
         SET asked_by = p_by, asked_at = p_now, asked_in = pg_current_xact_id(), reason = p_reason
         WHERE l.load_no = p_load;

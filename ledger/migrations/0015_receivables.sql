@@ -61,7 +61,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, dakuan, pg_temp AS $$
 $$;
 
 -- Give a debt up. Answers `asked`, `written_off`, `same_person`, `already`, `different` (the request stands for another
--- debt), `insufficient_funds` where less is owed, by so much, or `disputed`: so much of it may still come back from a
+-- debt), `access_ended`, `insufficient_funds` where less is owed, by so much, or `disputed`: so much of it may still come back from a
 -- channel. What is given up before that would be paid out to the merchant when the dispute is won.
 CREATE FUNCTION write_off(
     p_request TEXT, p_merchant TEXT, p_currency TEXT, p_amount BIGINT, p_by TEXT, p_reason TEXT, p_now TIMESTAMPTZ
@@ -86,9 +86,13 @@ BEGIN
         RETURN QUERY SELECT 'insufficient_funds', p_amount - coalesce(v_owed, 0);
     ELSIF p_amount > v_owed - disputed_debt(p_merchant, p_currency) THEN
         RETURN QUERY SELECT 'disputed', least(p_amount, p_amount - v_owed + disputed_debt(p_merchant, p_currency));
-    ELSIF v_request.request_id IS NULL THEN
+    ELSIF NOT may_decide(p_by) THEN
+        RETURN QUERY SELECT 'access_ended', NULL::BIGINT;
+    ELSIF v_request.request_id IS NULL OR NOT may_decide(v_request.asked_by) THEN
         INSERT INTO write_offs (request_id, merchant_id, currency, amount_minor, reason, asked_by, asked_at)
-        VALUES (p_request, p_merchant, p_currency, p_amount, p_reason, p_by, p_now);
+        VALUES (p_request, p_merchant, p_currency, p_amount, p_reason, p_by, p_now)
+        ON CONFLICT (request_id) DO UPDATE
+        SET reason = EXCLUDED.reason, asked_by = EXCLUDED.asked_by, asked_at = EXCLUDED.asked_at, asked_in = EXCLUDED.asked_in;
         RETURN QUERY SELECT 'asked', NULL::BIGINT;
     ELSIF person_of(v_request.asked_by) = person_of(p_by) THEN
         RETURN QUERY SELECT 'same_person', NULL::BIGINT;

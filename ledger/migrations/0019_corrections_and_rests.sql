@@ -82,7 +82,7 @@ END $$;
 -- Correct a movement: the first person asks, a second one does it. Without legs all that is left of it is taken back.
 -- A correction may be taken back as well, and that is final: else two people could hide a movement among its
 -- corrections. While a merchant is frozen, no correction makes money available to it.
--- Answers `asked`, `corrected`, `already`, `same_person`, `different` (the request stands for another correction),
+-- Answers `asked`, `corrected`, `already`, `same_person`, `access_ended`, `different` (the request stands for another one),
 -- `unknown_movement`, `not_correctable`, `no_such_leg`, `above_movement` (`account` is the leg), `insufficient_funds`, or
 -- `merchant_frozen` (`account` is the merchant).
 CREATE FUNCTION correct_movement(
@@ -134,13 +134,18 @@ BEGIN
     ELSIF v_legs = '[]' THEN
         RETURN QUERY SELECT 'above_movement', NULL::TEXT, NULL::BIGINT;
         RETURN;
+    ELSIF NOT may_decide(p_by) THEN
+        RETURN QUERY SELECT 'access_ended', NULL::TEXT, NULL::BIGINT;
+        RETURN;
+    ELSIF v_request.request_id IS NULL OR NOT may_decide(v_request.asked_by) THEN
+        INSERT INTO corrections (request_id, reference, legs, reason, asked_by, asked_at)
+        VALUES (p_request, p_reference, v_legs, p_reason, p_by, p_now)
+        ON CONFLICT (request_id) DO UPDATE
+        SET reason = EXCLUDED.reason, asked_by = EXCLUDED.asked_by, asked_at = EXCLUDED.asked_at, asked_in = EXCLUDED.asked_in;
+        RETURN QUERY SELECT 'asked', NULL::TEXT, NULL::BIGINT;
+        RETURN;
     ELSIF person_of(v_request.asked_by) = person_of(p_by) THEN
         RETURN QUERY SELECT 'same_person', NULL::TEXT, NULL::BIGINT;
-        RETURN;
-    ELSIF v_request.request_id IS NULL THEN
-        INSERT INTO corrections (request_id, reference, legs, reason, asked_by, asked_at)
-        VALUES (p_request, p_reference, v_legs, p_reason, p_by, p_now);
-        RETURN QUERY SELECT 'asked', NULL::TEXT, NULL::BIGINT;
         RETURN;
     END IF;
     PERFORM refuse_in_one_breath(p_request, v_request.asked_in);
@@ -233,7 +238,7 @@ BEGIN
 END $$;
 
 -- Give back the rest of a payment, all of it: the first person asks, a second one does it. Answers `asked`, `owed`,
--- `already`, `same_person`, `different` (the id stands for another payment), `unknown_payment`, `nothing_left`, or
+-- `already`, `same_person`, `access_ended`, `different` (the id stands for another payment), `unknown_payment`, `nothing_left`, or
 -- `claimed`: an order has taken a part of it since it was asked for.
 CREATE FUNCTION return_rest(
     p_return TEXT, p_channel TEXT, p_payment TEXT, p_by TEXT, p_reason TEXT, p_now TIMESTAMPTZ
@@ -259,6 +264,9 @@ BEGIN
              AND v_return.return_id IS NOT NULL THEN 'different'
         WHEN v_return.state = 'claimed' THEN 'claimed'
         WHEN v_return.state <> 'asked' THEN 'already'
+        WHEN NOT may_decide(p_by) THEN 'access_ended'
+        WHEN v_return.return_id IS NOT NULL AND v_return.amount_minor <= v_rest AND NOT may_decide(v_return.asked_by)
+             THEN 'asked'
         WHEN person_of(v_return.asked_by) = person_of(p_by) THEN 'same_person'
         WHEN v_rest = 0 AND v_return.return_id IS NULL THEN 'nothing_left'
         WHEN v_return.return_id IS NULL THEN 'asked'
@@ -268,7 +276,9 @@ BEGIN
         UPDATE rest_returns r SET state = 'claimed', closed_at = p_now
         WHERE r.channel = p_channel AND r.payment = p_payment AND r.state = 'asked' AND r.amount_minor > v_rest;
         INSERT INTO rest_returns (return_id, channel, payment, currency, amount_minor, reason, asked_by, asked_at)
-        VALUES (p_return, p_channel, p_payment, v_payment.currency, v_rest, p_reason, p_by, p_now);
+        VALUES (p_return, p_channel, p_payment, v_payment.currency, v_rest, p_reason, p_by, p_now)
+        ON CONFLICT (return_id) DO UPDATE
+        SET reason = EXCLUDED.reason, asked_by = EXCLUDED.asked_by, asked_at = EXCLUDED.asked_at, asked_in = EXCLUDED.asked_in;
     ELSIF outcome = 'owed' THEN
         PERFORM refuse_in_one_breath(p_return, v_return.asked_in);
         UPDATE rest_returns r SET state = 'owed', done_by = p_by, done_at = p_now WHERE r.return_id = p_return;
