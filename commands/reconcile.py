@@ -179,6 +179,8 @@ async def _apply(register: Register, found: Sequence[Break]) -> list[dict[str, s
     stated = [one for one in found if one.scope in KINDS]
     lines = {one.break_id: await register.statements.lines(one.scope, one.name, one.key) for one in stated}
     taken = [(one, news) for one in stated if (news := chargeback_in(one, lines[one.break_id])) is not None]
+    opened = {(one.name, one.key) for one, _ in taken if one.kind == "chargeback"}  # with its fee
+    taken = [(one, news) for one, news in taken if one.kind != "chargeback_fee" or (one.name, one.key) not in opened]
     if not heard and not taken:
         return []
     async with temporal() as client:

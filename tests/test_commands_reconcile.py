@@ -159,6 +159,32 @@ async def test_a_return_that_only_the_statement_knows_is_said_and_with_apply_tol
         assert await stage.available() == 5_000_000
 
 
+async def test_a_payout_that_was_given_back_and_paid_waits_for_two_people_once_it_is_told(
+    stage: WithdrawalStage, tmp_path: Path, database: Database
+) -> None:
+    await stage.world.refuse_account(stage.token, code="PAYEE_REFUSED")
+    async with stage.worker():
+        handle = await stage.start(10_000)
+        state = await stage.phase(handle, "failed")
+        key, resolution = (
+            state["attempts"][-1]["key"],
+            {"outcome": "paid", "reference": "b-1", "reason": "a letter"},
+        )
+        file = a_file(tmp_path, f"L1,payout,{key},100,CNY,{NOW}")
+        told = ("reconcile", "--rail", "sandbox", "--statement", file, "--apply")
+        said = await ask(*told[:-1], code=1)
+        assert (said["by_reason"], said["told"]) == ({"paid_after_failed": 1}, [])
+        assert [one["outcome"] for one in (await ask(*told, code=1))["told"]] == ["paid"]
+        assert await stage.reasons(handle) == ["paid_after_failed"]
+        assert (await ask(*told, code=1))["told"] == []
+        await stage.skip(handle, days=8)
+        for person in ("bob", "cleo"):
+            await stage.send(handle, "resolve_unknown", "operator", person, **resolution)
+        assert await stage.reasons(handle) == []
+        assert await stage.available() == 5_000_000
+    database.broken = True  # the proof of the statements says that the money is out twice
+
+
 async def test_schedules_are_made_again_and_taken_away(stage: WithdrawalStage) -> None:
     await paid(stage)
     made = await ask("reconcile", "--schedule", "daily")
@@ -210,7 +236,8 @@ async def test_a_break_is_told_by_the_lines_of_its_own_statement_alone(monkeypat
     class Statements:
         async def lines(self, scope: str, name: str, key: str) -> list[TheirLine]:
             asked.append((scope, name, key))
-            return [line("chargeback", key, 700, reference="p-1")] if scope == "channel" else []
+            fee = line("chargeback_fee", key, 15)
+            return [line("chargeback", key, 700, reference="p-1"), fee] if scope == "channel" else []
 
     async def report(register: Any, _client: Any, found: Break, news: ChargebackFound) -> list[dict[str, str]]:
         told.append((found.scope, news.payments))
@@ -224,11 +251,12 @@ async def test_a_break_is_told_by_the_lines_of_its_own_statement_alone(monkeypat
         [
             Break.model_validate({**of_one_key, **fields})
             for fields in (
+                {"scope": "channel", "name": "card", "reason": "extra", "kind": "chargeback_fee"},
                 {"scope": "channel", "name": "card", "reason": "extra", "kind": "chargeback"},
                 {"scope": "orders", "name": "books", "reason": "stuck", "kind": "deadline"},
                 {"scope": "rail", "name": "sandbox", "reason": "extra", "kind": "payout"},
             )
         ],
     )
-    assert asked == [("channel", "card", "A1"), ("rail", "sandbox", "A1")]
+    assert asked == [("channel", "card", "A1")] * 2 + [("rail", "sandbox", "A1")]
     assert told == [("channel", ("p-1",))]

@@ -184,6 +184,22 @@ def test_the_fee_is_the_policys_to_give_and_stays_with_the_channel(place: str, b
     driver.check()
 
 
+@pytest.mark.parametrize("ended", ["", "won", "lost"])
+@pytest.mark.parametrize("place", list(PLACES))
+def test_a_fee_that_the_channel_names_later_is_booked_once(place: str, ended: str) -> None:
+    told_at_once, told_later = PLACES[place](), PLACES[place]()
+    charge(told_at_once, 5000, fee_minor=FEE)
+    charge(told_later, 5000)
+    if ended:
+        end(told_at_once, ended)
+        end(told_later, ended)
+    assert "order/A1001/chargeback/1/fee" not in told_later.books.movements
+    assert [charge(told_later, 5000, fee_minor=FEE) for _ in range(2)] == ["accepted", "duplicate"]
+    assert charge(told_later, 5000, fee_minor=FEE + 1) == "chargeback_exists_with_different_content"
+    assert has(told_later) == has(told_at_once)
+    told_later.check()
+
+
 # --- what waits --------------------------------------------------------------------------------------------
 
 
@@ -277,9 +293,9 @@ def test_what_cannot_be_is_refused(fields: dict[str, Any], expected: str) -> Non
 
 def test_a_second_report_that_says_something_else_is_refused() -> None:
     driver = credited()
-    charge(driver)
-    assert charge(driver, 4999) == "chargeback_exists_with_different_content"
-    assert charge(driver, 5000, fee_minor=1) == "chargeback_exists_with_different_content"
+    charge(driver, fee_minor=FEE)
+    assert charge(driver, 4999, fee_minor=FEE) == "chargeback_exists_with_different_content"
+    assert charge(driver, 5000, fee_minor=FEE + 1) == "chargeback_exists_with_different_content"
     assert charge(driver, 100, reference="wx-d-2") == "case_open"
     end(driver, "lost")
     assert end(driver, "won") == "wrong_case_stage"

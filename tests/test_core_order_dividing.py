@@ -72,9 +72,16 @@ def test_parts_are_exact_and_those_sent_already_stay(orders: list[tuple[int, int
     assert (sum(part[1] for part in again), sum(part[2] for part in again)) == (amount, fee)
 
 
-@pytest.mark.parametrize(("amount", "fee"), [(299, 0), (301, 0), (300, 1)])
+def test_a_fee_that_comes_later_is_divided_by_what_was_taken_also_where_one_order_has_its_part() -> None:
+    with_fee = [("A1", 200, 7), ("A2", 100, 3)]
+    assert parts(300, 10, order(1, 0, 200), order(2, 0, 100)) == with_fee
+    assert parts(300, 10, order(1, 0, 200, fee_minor=7), order(2, 0, 100)) == with_fee
+    assert parts(300, 10, order(1, 0, 200, fee_minor=7), order(2, 0, 100, fee_minor=3)) == with_fee
+
+
+@pytest.mark.parametrize(("amount", "fee"), [(299, 2), (301, 2), (300, 1), (300, 4)])
 def test_another_amount_under_the_same_reference_is_refused_once_all_have_theirs(amount: int, fee: int) -> None:
-    found = divide(amount, fee, (order(1, 0, 200), order(2, 0, 100)))
+    found = divide(amount, fee, (order(1, 0, 200, fee_minor=2), order(2, 0, 100)))
     assert isinstance(found, Refusal)
     assert found.code == "chargeback_exists_with_different_content"
 

@@ -53,6 +53,7 @@ def test_a_line_without_an_event_has_the_same_id_for_ever() -> None:
 def test_only_what_a_withdrawal_has_not_heard_is_reported_to_one() -> None:
     assert withdrawal_in(a_break()) == "W1"
     assert withdrawal_in(a_break(reason="late", kind="payout")) == "W1"
+    assert withdrawal_in(a_break(reason="paid_after_failed", kind="payout")) == "W1"
     for other in ({"reason": "extra"}, {"scope": "channel"}, {"subject": None}, {"subject": "account/a"}):
         assert withdrawal_in(a_break(**other)) is None
 
@@ -76,6 +77,17 @@ def test_a_debit_that_only_the_channel_has_opens_the_chargeback_with_its_fee() -
     assert chargeback_in(lacking(), lines) == found
 
 
+def test_a_fee_that_came_later_is_reported_with_the_chargeback_that_it_is_about() -> None:
+    lines = [taken("L1"), taken("L2", "chargeback_fee", 15, reference=None)]
+    first, later = chargeback_in(lacking(), lines), chargeback_in(lacking("chargeback_fee"), lines)
+    assert first is not None
+    assert later is not None
+    assert later.payments == ("pi_1",)
+    assert (later.report.outcome, later.report.amount_minor, later.report.fee_minor) == ("opened", 1000, 15)
+    assert later.report.command_id != first.report.command_id
+    assert chargeback_in(lacking("chargeback_fee"), lines[1:]) is None, "its chargeback is in no statement"
+
+
 def test_money_that_only_the_channel_gave_back_ends_it_as_won() -> None:
     found = chargeback_in(lacking("chargeback_won"), [taken("L1"), taken("L3", "chargeback_won")])
     assert found is not None
@@ -84,7 +96,7 @@ def test_money_that_only_the_channel_gave_back_ends_it_as_won() -> None:
 
 def test_other_breaks_and_a_debit_of_no_payment_are_left_to_people() -> None:
     assert chargeback_in(lacking(), [taken("L1", reference=None)]) is None
-    for other in ({"reason": "amount"}, {"reason": "missing"}, {"scope": "rail"}, {"kind": "chargeback_fee"}):
+    for other in ({"reason": "amount"}, {"reason": "missing"}, {"scope": "rail"}, {"kind": "payment"}):
         assert chargeback_in(lacking(**other), [taken("L1")]) is None
 
 

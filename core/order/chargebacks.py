@@ -42,7 +42,8 @@ def check_chargeback(state: OrderState, command: ReportChargeback, now: datetime
 
 def _check_opened(state: OrderState, command: ReportChargeback, known: AfterSaleCase | None) -> Refusal | None:
     if known is not None:
-        same = (command.amount_minor, command.fee_minor) == (known.amount_minor, _dispute_of(known).fee_minor)
+        # A channel may name its fee later than it takes the money.
+        same = command.amount_minor == known.amount_minor and _dispute_of(known).fee_minor in {0, command.fee_minor}
         return None if same else refuse("chargeback_exists_with_different_content", field="case_reference")
     if not state.funded:
         return refuse("too_early", "Its money is not booked yet; ask again.")
@@ -92,6 +93,9 @@ def report_chargeback(state: OrderState, command: ReportChargeback, now: datetim
     known = _known(state, command)
     if known is None:
         return _open(state, command, now)
+    if command.fee_minor > _dispute_of(known).fee_minor:
+        fee = _dispute_of(known).changed(fee_minor=command.fee_minor)
+        return state.with_case(known.changed(dispute=fee, said=(*known.said, _said(command, now))))
     return state if command.outcome in {"opened", known.stage} else _end(state, known, command, now)
 
 

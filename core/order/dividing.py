@@ -51,7 +51,9 @@ def divide(amount_minor: int, fee_minor: int, orders: Sequence[ChargedOrder]) ->
     new = [order for order in orders if order.taken_minor is None]
     rest = amount_minor - sum(order.taken_minor or 0 for order in known.values())
     fee = fee_minor - sum(order.fee_minor for order in known.values())
-    if rest < 0 or fee < 0 or (not new and (rest or fee)):
+    if fee > 0 and not (new or rest):
+        return _with_later_fee(fee_minor, list(known.values()))
+    if rest < 0 or fee < 0 or (not new and rest):
         return refuse("chargeback_exists_with_different_content", field="case_reference")
     amounts = _by_what_is_left(rest, new)
     fees = spread(fee, amounts)
@@ -65,6 +67,18 @@ def divide(amount_minor: int, fee_minor: int, orders: Sequence[ChargedOrder]) ->
             order_id=order.order_id, amount_minor=order.taken_minor or 0, fee_minor=order.fee_minor
         )
     return tuple(found[order.order_id] for order in orders if order.order_id in found)
+
+
+def _with_later_fee(fee_minor: int, orders: Sequence[ChargedOrder]) -> tuple[ChargedPart, ...] | Refusal:
+    """A fee that the channel named after it had taken the money. An order that has its part of it already keeps it."""
+    amounts = [order.taken_minor or 0 for order in orders]
+    fees = spread(fee_minor, amounts)
+    if any(order.fee_minor not in {0, fee} for order, fee in zip(orders, fees, strict=True)):
+        return refuse("chargeback_exists_with_different_content", field="case_reference")
+    return tuple(
+        ChargedPart(order_id=order.order_id, amount_minor=amount, fee_minor=fee)
+        for order, amount, fee in zip(orders, amounts, fees, strict=True)
+    )
 
 
 def _by_what_is_left(amount_minor: int, orders: Sequence[ChargedOrder]) -> list[int]:

@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from core.aftersale.messages import ReportChargeback
 from core.messages import Actor, ReportPayout
-from core.reconciliation.lines import Break, TheirLine
+from core.reconciliation.lines import Break, Kind, Reason, TheirLine
+
+_UNHEARD: frozenset[Reason] = frozenset({"late", "returned", "paid_after_failed"})
+"""Breaks about a payout whose latest news only the statement has."""
+_OF_DISPUTES: Mapping[Kind, Kind] = {
+    "chargeback": "chargeback",
+    "chargeback_fee": "chargeback",
+    "chargeback_won": "chargeback_won",
+}
+"""The lines that name the payment and the amount of a break about a dispute."""
 
 
 def withdrawal_in(found: Break) -> str | None:
-    """The withdrawal that must be notified of a break's lines; None where the break is of another kind."""
+    """The withdrawal that must be notified of a break's lines; None where the break is of another kind.
+
+    One that was given back must hear that it was paid all the same: until then there is nothing that people could
+    resolve.
+    """
     noun, _, withdrawal_id = (found.subject or "").partition("/")
-    heard = found.scope != "rail" or found.reason not in {"late", "returned"} or noun != "withdrawal"
+    heard = found.scope != "rail" or found.reason not in _UNHEARD or noun != "withdrawal"
     return None if heard else withdrawal_id
 
 
@@ -58,21 +71,25 @@ class ChargebackFound(NamedTuple):
 def chargeback_in(found: Break, lines: Sequence[TheirLine]) -> ChargebackFound | None:
     """What the orders of the payment must learn; None where the break is of another kind, or names no payment.
 
+    A fee is reported with the chargeback that it is about.
+
     Args:
         lines: the channel's lines about the break's key, its fee among them.
     """
-    if found.scope != "channel" or found.reason != "extra" or found.kind not in {"chargeback", "chargeback_won"}:
+    if found.scope != "channel" or found.reason != "extra" or found.kind not in _OF_DISPUTES:
         return None
-    about = [line for line in lines if line.kind == found.kind]
+    about = [line for line in lines if line.kind == _OF_DISPUTES[found.kind]]
     payments = tuple(dict.fromkeys(line.reference for line in about if line.reference))
     if not payments:
         return None
-    opened = found.kind == "chargeback"
-    fees = (line.amount_minor for line in lines if line.kind == "chargeback_fee" and line.currency == about[0].currency)
-    amounts = {"amount_minor": sum(line.amount_minor for line in about), "fee_minor": sum(fees)} if opened else {}
+    opened = about[0].kind == "chargeback"
+    fees = [line for line in lines if line.kind == "chargeback_fee" and line.currency == about[0].currency]
+    taken, fee = (sum(line.amount_minor for line in those) for those in (about, fees))
+    amounts = {"amount_minor": taken, "fee_minor": fee} if opened else {}
+    news = next(line for line in lines if line.kind == found.kind)
     report = ReportChargeback.model_validate(
         {
-            "command_id": _made_of(about[0]),
+            "command_id": _made_of(news),
             "actor": Actor(role="channel", id=found.name),
             "case_reference": found.key,
             "outcome": "opened" if opened else "won",

@@ -34,8 +34,8 @@ HELPS: Mapping[Reason, Help] = {
         "以 --apply 上报：款项退回商家余额，收款账户停用",
     ),
     "paid_after_failed": Help(
-        "two people resolve it; claim the money back from the payee or the bank",
-        "需两人核定结果，并向收款人或银行追回款项",
+        "report it with --apply: the withdrawal then waits for two people; claim the money back from payee or bank",
+        "以 --apply 上报：提现随后等待两人核定；并向收款人或银行追回款项",
     ),
     "stuck": Help("ask what became of it; then two people resolve it", "询问结果，再由两人核定"),
 }
@@ -59,7 +59,9 @@ HELPS_BY_KIND: Mapping[tuple[Reason, Kind], Help] = {
         "支付渠道已退回款项：以 --apply 或 starter.py chargeback --won 上报",
     ),
     ("extra", "chargeback_fee"): Help(
-        "its chargeback was reported without the fee: two people book the fee", "拒付上报时未含手续费：需两人补记手续费"
+        "its chargeback was reported without the fee: report it with --apply, or starter.py chargeback with the amount"
+        " and --fee",
+        "拒付上报时未含手续费：以 --apply 上报，或以 starter.py chargeback 连同金额和 --fee 补报",
     ),
     ("missing", "chargeback"): Help(
         "it was reported and their statement lacks it: ask whether they took the money",
