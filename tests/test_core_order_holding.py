@@ -303,6 +303,29 @@ def test_refund_that_two_people_call_failed_stays_with_them() -> None:
     assert driver.state.closed
 
 
+def test_the_hold_of_a_refund_says_what_is_known_now() -> None:
+    driver = cancelled().advance(3 * DAY)
+    since = driver.state.holds[0].since
+    said = [holds_of(driver.state)[0]]
+    driver.channel_says("refused")
+    said.append(holds_of(driver.state)[0])
+    resolve(driver, "o-1", "failed")
+    resolve(driver, "o-2", "failed")
+    said.append(holds_of(driver.state)[0])
+    assert [one.what_helps.partition(".")[0] for one in said] == [
+        "Refund cancel: its outcome is not known",
+        "Refund cancel: the channel refused it",
+        "Refund cancel: two people said that it failed",
+    ]
+    assert [(one.what_helps_zh or "").partition("。")[0] for one in said] == [
+        "退款 cancel 结果未知",
+        "退款 cancel 被支付渠道拒绝",
+        "退款 cancel 经两人核定为失败",
+    ]
+    assert {one.since for one in said} == {since}
+    assert len(called(driver)) == 3
+
+
 def test_lifting_the_hold_of_a_failed_refund_asks_the_channel_again() -> None:
     driver = cancelled()
     driver.channel_says("refused")

@@ -8,7 +8,7 @@ from typing import Literal
 
 from core.order.holds import LEDGER_DISAGREES, REFUND_STUCK
 from core.order.state import OrderState
-from core.order.texts import MERCHANT_HELD, cause_zh
+from core.order.texts import MERCHANT_HELD, cause_zh, refund_why
 from core.states import Hold
 
 
@@ -32,6 +32,27 @@ def hold_money(state: OrderState, hold: Hold, now: datetime) -> OrderState:
     if state.has_hold(hold.name, hold.subject):
         return state
     return _call(state.with_hold(hold), hold, now)
+
+
+def hold_refund(state: OrderState, cause: str, now: datetime, **facts: str) -> OrderState:
+    """The order whose refund people must resolve, and a notice to an operator; the hold stops nothing else.
+
+    One that stands says from now on what is known: what was open and is then refused is no longer open.
+
+    Args:
+        facts: see `core.order.texts.refund_why`.
+    """
+    stood = next((hold for hold in state.holds if (hold.name, hold.subject) == (REFUND_STUCK, cause)), None)
+    hold = Hold(
+        name=REFUND_STUCK,
+        subject=cause,
+        scope="payout",
+        reason=f"refund {cause}: {refund_why(facts).en}",
+        owner="operator",
+        since=stood.since if stood is not None else now,
+        facts=facts,
+    )
+    return hold_money(state.without_hold(REFUND_STUCK, cause), hold, now)
 
 
 def _call(state: OrderState, hold: Hold, now: datetime) -> OrderState:

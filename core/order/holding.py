@@ -7,7 +7,7 @@ from datetime import datetime
 from core.command import same_person
 from core.merchants import MERCHANT_FROZEN
 from core.messages import AppealScreening, DecideScreening, LiftHold, PlaceHold, ResolveRefund
-from core.order.calling import hold_money
+from core.order.calling import hold_money, hold_refund
 from core.order.cases import decide_again
 from core.order.claiming import resolve_claim, stuck_claim, voted
 from core.order.holds import ARBITRATION_OVERDUE, CHARGEBACK_OVERDUE, CLAIM_STUCK, REFUND_STUCK, REVIEW_OVERDUE
@@ -168,4 +168,5 @@ def resolve_refund(state: OrderState, command: ResolveRefund, now: datetime) -> 
     if command.outcome == "arrived":
         changed = refund.changed(votes=votes, status="confirmed", reference=command.reference)
         return state.with_refund(changed).without_hold(REFUND_STUCK, refund.cause)
-    return state.with_refund(refund.changed(votes=(), status="failed"))
+    state = state.with_refund(refund.changed(votes=(), status="failed"))
+    return hold_refund(state, refund.cause, now, denied_by="people")

@@ -8,19 +8,18 @@ from datetime import datetime
 from core.aftersale.deadlines import CASE_LOOKS, CASE_REMINDER
 from core.aftersale.deadlines import PASSING as CASE_PASSING
 from core.order.auditing import approve, carrier_says, doubts_of, end_correction, only_weak, send_to_review
-from core.order.calling import call_for_review, hold_money
+from core.order.calling import call_for_review, hold_money, hold_refund
 from core.order.cases import follow_cases, pass_case_deadline
 from core.order.compensating import compensate_late
 from core.order.deadlines import NO_PICKUP, deadlines
 from core.order.handover import by_carrier
-from core.order.holds import REFUND_STUCK, REVIEW_OVERDUE
+from core.order.holds import REVIEW_OVERDUE
 from core.order.opening import refuse_goods
 from core.order.pausing import resume
 from core.order.promising import lapse
 from core.order.receiving import confirm_by_timeout, follow_deliveries
 from core.order.refunding import refund_parcels, refund_unshipped
 from core.order.state import OrderState
-from core.order.texts import REFUND_OPEN, REFUND_REFUSED
 from core.order.whereabouts import was_delivered, why_missing
 from core.parcels import Parcel
 from core.states import Deadline, Hold
@@ -221,30 +220,12 @@ def _pass_refund_stuck(state: OrderState, deadline: Deadline, now: datetime) -> 
     refund = state.refund(deadline.subject)
     assert refund is not None
     state = state.with_refund(refund.changed(status="stuck"))
-    return hold_money(state, refund_stuck_hold(refund.cause, now), now)
+    return hold_refund(state, refund.cause, now)
 
 
 def _pass_refund_request(state: OrderState, deadline: Deadline, now: datetime) -> OrderState:
     """No second person agreed in time: the request lapses and no money moves."""
     return state.changed(refund_request=None)
-
-
-def refund_stuck_hold(cause: str, now: datetime, *, refused: str | None = None) -> Hold:
-    """The hold for a refund that people must resolve; it stops nothing else.
-
-    Args:
-        refused: the channel's words of refusal, which may be empty. None: the outcome is not known.
-    """
-    why = REFUND_OPEN.en if refused is None else refused or REFUND_REFUSED.en
-    return Hold(
-        name=REFUND_STUCK,
-        subject=cause,
-        scope="payout",
-        reason=f"refund {cause}: {why}",
-        owner="operator",
-        since=now,
-        facts={} if refused is None else {"message": refused},
-    )
 
 
 def _pass_hold_review(state: OrderState, deadline: Deadline, now: datetime) -> OrderState:

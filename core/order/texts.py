@@ -110,6 +110,7 @@ HELD: Mapping[str, Help] = {
 
 REFUND_OPEN = Help("its outcome is not known", "结果未知")
 REFUND_REFUSED = Help("the channel refused it", "被支付渠道拒绝")
+REFUND_DENIED = Help("two people said that it failed", "经两人核定为失败")
 """Why people must resolve a refund."""
 
 LATE: Mapping[str, Help] = {
@@ -199,6 +200,19 @@ LIFT = Help("An operator lifts it with lift_hold.", "需运营人员以 lift_hol
 """A hold that a person placed."""
 
 
+def refund_why(facts: Mapping[str, str]) -> Help:
+    """Why people must resolve a refund.
+
+    Args:
+        facts: `message`, the channel's words of refusal, which may be empty; `denied_by`, where people said that it
+            failed; neither while its outcome is open.
+    """
+    if "message" not in facts:
+        return REFUND_DENIED if "denied_by" in facts else REFUND_OPEN
+    said = facts["message"]
+    return Help(said or REFUND_REFUSED.en, REFUND_REFUSED.zh + (f"：“{said}”" if said else ""))
+
+
 def cause_zh(hold: Hold) -> str:
     """Why a hold stands, in Chinese. What a person or a provider wrote is quoted as it is."""
     if hold.name == REVIEW_OVERDUE:
@@ -211,10 +225,7 @@ def cause_zh(hold: Hold) -> str:
     if hold.name == LATE_SCAN and hold.facts:
         return f"包裹 {hold.subject}：{LATE[hold.facts['what']].zh}。"
     if hold.name == REFUND_STUCK:
-        said = hold.facts.get("message")
-        if said is None:
-            return f"退款 {hold.subject} {REFUND_OPEN.zh}。"
-        return f"退款 {hold.subject} {REFUND_REFUSED.zh}" + (f"：“{said}”。" if said else "。")
+        return f"退款 {hold.subject} {refund_why(hold.facts).zh}。"
     if hold.name == INTAKE_SIGNALS and hold.facts:
         return f"疑似异常交易：{signals_zh(hold)}。"
     if hold.name in MERCHANT_HELD:

@@ -11,12 +11,11 @@ from typing import Literal
 from core.audit.verdict import Verdict
 from core.fields import Message
 from core.order.auditing import apply_verdict, only_silent
-from core.order.calling import hold_money
+from core.order.calling import hold_refund
 from core.order.cases import apply_case_verdict
 from core.order.claiming import end_charge
 from core.order.handover import by_carrier
 from core.order.holds import CLAIM_STUCK, REFUND_STUCK
-from core.order.passing import refund_stuck_hold
 from core.order.state import OrderState
 from core.parcels import Parcel
 
@@ -190,7 +189,7 @@ def apply_refund_outcome(state: OrderState, watch: RefundWatch, outcome: RefundO
         refund = refund.changed(status="confirmed", reference=outcome.reference, votes=())
     else:
         refund = refund.changed(status="failed")
-        state = hold_money(state, refund_stuck_hold(refund.cause, now, refused=outcome.message or ""), now)
+        state = hold_refund(state, refund.cause, now, message=outcome.message or "")
     return state.with_refund(refund).next_revision()
 
 
