@@ -56,7 +56,7 @@ async def statement(
             return
         found = await merchant_statements(*of_days)
     view = {"merchant_id": merchant, "statements": [one.model_dump(mode="json") for one in found]}
-    print_answer(view, lambda console: _show(console, merchant, found))
+    print_answer(view, lambda console: _show(console, merchant, last, found))
 
 
 def _write(file: str, text: str) -> None:
@@ -69,9 +69,9 @@ def _write(file: str, text: str) -> None:
         raise BadInput(f"{file} cannot be written: {error.strerror}") from None
 
 
-def _show(console: Console, merchant: str, found: Sequence[MerchantStatement]) -> None:
+def _show(console: Console, merchant: str, last: datetime, found: Sequence[MerchantStatement]) -> None:
     if not found:
-        console.print(f"Nothing ever moved for {merchant}.")
+        console.print(f"Until {last.date()} nothing moved for {merchant}.")
     for one in found:
         rows = [
             (clock(row.at), row.type, row.about, _moved(row, one.currency), *_amounts(row, one.currency))

@@ -30,8 +30,8 @@ COMMAND_DETAILS: dict[str, str] = {
     "A correction of a correction is final: book what is right by an adjustment.": (
         "对更正的更正为最终结果：请以调整入账。"
     ),
-    "A payout is put right by what its rail reports, or by resolve_payout.": (
-        "出款以通道上报结果或 resolve_payout 更正。"
+    "A payout is put right by what its rail reports, or by resolve_unknown.": (
+        "出款以通道上报结果或 resolve_unknown 更正。"
     ),
     "--reason: say in 1 to {} characters why": "--reason：请以 1 至 {} 个字符说明原因",
     "{}: {} is not 1 to 64 of A-Z a-z 0-9 _ -": "{}：{} 不是 1 至 64 个字符（限 A-Z a-z 0-9 _ -）",

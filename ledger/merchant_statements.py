@@ -166,7 +166,7 @@ class NewestRows(NamedTuple):
 async def merchant_statements(
     pool: Pool, merchant_id: str, since: datetime, until: datetime
 ) -> list[MerchantStatement]:
-    """One whole statement a currency, with all its rows in memory; empty if no money ever moved.
+    """One whole statement a currency, with all its rows in memory; empty where none moved before `until`.
 
     Raises:
         Unavailable: the database does not answer; a retry helps.

@@ -56,6 +56,8 @@ async def test_another_time_has_the_rest_as_opening_balance(stage: WithdrawalSta
     (one,) = (await ask("statement", stage.merchant, "--from", later, "--to", later))["statements"]
     assert (one["rows"], one["opening"], one["closing"]["available_minor"]) == ([], one["closing"], 4_990_000)
     assert (await ask("statement", "nobody"))["statements"] == []
+    early = await run("statement", stage.merchant, "--from", "2020-01-01", "--to", "2020-01-31")
+    assert early.stdout.strip() == f"Until 2020-01-31 nothing moved for {stage.merchant}."
 
 
 async def test_a_statement_of_no_time_or_nowhere_is_refused(stage: WithdrawalStage) -> None:
