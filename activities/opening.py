@@ -80,7 +80,7 @@ class OpeningActivities:
         if (refusal := refusal or check_payment_time(order, policy, request.now)) is not None:
             return Opened(refusal=refusal)
         # Nothing is written before the channel has confirmed the payment.
-        paid = await self._paid_minor(order)
+        paid = await self._paid(order)
         if isinstance(paid, Refusal):
             return Opened(refusal=paid)
         holds = (*self._holds(policy, merchant, request.now), *await self._signals(newest.intake, request))
@@ -113,14 +113,15 @@ class OpeningActivities:
         return Opened(refusal=refuse("order_over")) if known.closed else None
 
     async def _open(
-        self, request: OpenRequest, policy: OrderPolicy, paid_minor: int, holds: tuple[Hold, ...]
+        self, request: OpenRequest, policy: OrderPolicy, paid: PaymentFact, holds: tuple[Hold, ...]
     ) -> Opened:
         order, screening = request.order, await self._screening.screen(request.order)
         opened = await self._register.orders.open(
             order,
             content_hash(order),
             opened_by=request.opened_by,
-            paid_minor_confirmed=paid_minor,
+            paid_minor_confirmed=paid.paid_minor,
+            payment_number=paid.number,
             policy_hash=policy.content_hash,
             now=request.now,
             fund=fund(
@@ -132,6 +133,8 @@ class OpeningActivities:
             ),
             record=record_of(open_at_once(order, policy, screening, request.now, holds), request.now),
         )
+        if opened.outcome == "claimed_otherwise":
+            return Opened(refusal=await self._claimed_otherwise(order, paid))
         if opened.outcome in _NOT_OPENED:
             stored = await self._register.orders.row(order.order_id)
             return Opened(refusal=refuse(_NOT_OPENED[opened.outcome]), stored_phase=stored and stored.phase)
@@ -142,8 +145,8 @@ class OpeningActivities:
             return Opened(policy=policy, screening=screening, standing=standing, holds=holds)
         return Opened(policy=policy, known=opened.outcome == "same_run" and opened.recorded)
 
-    async def _paid_minor(self, order: Order) -> int | Refusal:
-        """The amount that the channel confirms: the storefront's claim alone must not create escrow."""
+    async def _paid(self, order: Order) -> PaymentFact | Refusal:
+        """What the channel confirms: the storefront's claim alone must not create escrow."""
         channel = self._channels.of(order.payment.channel)
         if channel is None:
             known = ", ".join(sorted(self._channels))
@@ -159,17 +162,13 @@ class OpeningActivities:
                 f"{format_minor(fact.paid_minor, fact.currency)} was paid.",
                 field="payment.paid_minor",
             )
-        return await self._claimed_otherwise(order, fact) or fact.paid_minor
+        return fact
 
-    async def _claimed_otherwise(self, order: Order, fact: PaymentFact) -> Refusal | None:
+    async def _claimed_otherwise(self, order: Order, fact: PaymentFact) -> Refusal:
         """Refuse a second name of a payment: under each it would be claimed whole, and escrow would be minted."""
-        if fact.number is None:
-            return None
-        payment = order.payment
-        name = await self._register.payments.named(payment.channel, fact.number, payment.reference)
-        if name == payment.reference:
-            return None
-        hint = f"Orders claim this payment under the reference {name}."
+        assert fact.number is not None
+        name = await self._register.payments.named(order.payment.channel, fact.number)
+        hint = f"Orders claim this payment under the reference {name}." if name is not None else ""
         return refuse("payment_over_claimed", hint, field="payment.reference")
 
     @activity.defn

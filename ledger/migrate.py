@@ -31,6 +31,7 @@ _CHECKED = (
     "record_orders",
     "end_orders",
     "note_claim_payments",
+    "name_payment",
     "note_rest",
     "note_rest_at_end",
     "post_rest",

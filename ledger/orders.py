@@ -13,6 +13,7 @@ from core.movements import Movement
 from core.parcels import Parcel
 from core.records import LedgerFacts, OrderRecord
 from ledger.columns import columns_of
+from ledger.pool import clean
 from ledger.register_part import Conditions, Position, RegisterPart, below
 
 OpenOutcome = Literal[
@@ -23,6 +24,7 @@ OpenOutcome = Literal[
     "over",
     "different_content",
     "payment_over_claimed",
+    "claimed_otherwise",
     "merchant_frozen",
     "merchant_suspended",
     "merchant_leaving",
@@ -123,6 +125,7 @@ class Orders(RegisterPart):
         now: datetime,
         fund: Movement | None = None,
         record: OrderRecord | None = None,
+        payment_number: str | None = None,
     ) -> Opening:
         """Register the order and its part of the payment, once; a new order is also funded and recorded.
 
@@ -134,11 +137,13 @@ class Orders(RegisterPart):
             fund: posted in the same transaction where the order is `registered` by this call; without it the order is
                 only registered.
             record: the order's record once `fund` is posted. If `fund` cannot be posted, nothing is recorded.
+            payment_number: the channel's own number of the payment, where it has several names. `claimed_otherwise`:
+                orders claim it under another one.
         """
         opened = await self._one(
             Opening,
             f"SELECT outcome, recorded, refs AS references, {LET_GO.format(kept='recorded', record='$14')}"
-            " FROM open_and_fund_order($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+            " FROM open_and_fund_order($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
             order,
             content_hash,
             opened_by,
@@ -147,6 +152,7 @@ class Orders(RegisterPart):
             now,
             *(columns_of(fund) if fund else (None,) * 7),
             record,
+            clean(payment_number) if payment_number is not None else None,
         )
         assert opened is not None  # the function answers with one row
         return opened

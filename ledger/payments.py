@@ -97,12 +97,11 @@ class Payments(RegisterPart):
             channel,
         )
 
-    async def named(self, channel: str, number: str, payment: str) -> str:
-        """The reference under which orders claim a payment: this one, unless the channel's own number has another
-        already. A payment that a channel knows by several names is claimed under one.
-        """
-        claimed = await self._call("SELECT name_payment($1, $2, $3)", channel, clean(number), clean(payment))
-        return str(claimed)
+    async def named(self, channel: str, number: str) -> str | None:
+        """The reference under which orders claim the payment of a channel's own number; None where none does."""
+        query = "SELECT payment FROM payment_numbers WHERE channel = $1 AND number = $2"
+        name: str | None = await self._call(query, channel, clean(number))
+        return name
 
     async def unclaimed(self, *, merchant_id: str | None = None, limit: int = 100) -> list[StoredPayment]:
         """Payments with a rest, the oldest first; those of one merchant's orders, or all."""

@@ -3926,7 +3926,8 @@ CREATE FUNCTION open_and_fund_order(
     p_debits text[],
     p_credits text[],
     p_amounts bigint[],
-    p_record jsonb
+    p_record jsonb,
+    p_number text
 )
  RETURNS TABLE(outcome text, recorded boolean, refs text[])
  LANGUAGE plpgsql
@@ -3934,7 +3935,9 @@ CREATE FUNCTION open_and_fund_order(
  SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
 AS $function$
 DECLARE
-    v_stop TEXT;
+    v_stop    TEXT;
+    v_channel TEXT := p_order #>> '{payment,channel}';
+    v_payment TEXT := p_order #>> '{payment,reference}';
 BEGIN
     IF NOT EXISTS (SELECT FROM orders o WHERE o.order_id = p_order ->> 'order_id') THEN
         v_stop := coalesce(stop_of_merchant(p_order ->> 'merchant_id'),
@@ -3949,7 +3952,15 @@ BEGIN
             RETURN;
         END IF;
     END IF;
-    outcome := open_order(p_order, p_content_hash, p_opened_by, p_paid_minor, p_policy_hash, p_now);
+    IF p_number IS NOT NULL AND name_payment(v_channel, p_number, v_payment) <> v_payment THEN
+        outcome := 'claimed_otherwise';
+    ELSE
+        outcome := open_order(p_order, p_content_hash, p_opened_by, p_paid_minor, p_policy_hash, p_now);
+        -- Until this transaction ends no one has read the name.
+        DELETE FROM payment_numbers n
+        WHERE n.channel = v_channel AND n.number = p_number
+          AND NOT EXISTS (SELECT FROM orders o WHERE o.channel = v_channel AND o.payment = v_payment);
+    END IF;
     IF outcome = 'registered' AND p_reference IS NOT NULL THEN
         PERFORM post_for_order(p_reference, p_currency, p_occurred_at, p_emptied, p_debits, p_credits, p_amounts,
                                p_record);
@@ -7785,7 +7796,6 @@ GRANT EXECUTE ON FUNCTION merchant_value TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION move_licence TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION movement_hashes TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION name_merchant TO dakuan_worker;
-GRANT EXECUTE ON FUNCTION name_payment TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION named_in TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION new_verdicts TO dakuan_worker;
 GRANT EXECUTE ON FUNCTION newest_scan TO dakuan_worker;

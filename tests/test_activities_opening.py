@@ -16,7 +16,7 @@ from activities.opening import OpeningActivities
 from activities.policies import ParsedPolicies
 from activities.requests import Opened, OpenRequest
 from activities.screening import ScreeningActivities
-from core.messages import Order
+from core.messages import Actor, Order
 from core.policy import policy_hash
 from core.screening.matching import Screener
 from core.screening.rules import NO_RULES
@@ -78,6 +78,38 @@ async def test_a_payment_with_two_names_is_claimed_under_one(
     assert sorted(one.known for one in again) == [False, True], "a retry of the one that was opened goes on"
 
 
+@pytest.mark.parametrize("code", ["merchant_frozen", "order_exists_with_different_content"])
+async def test_a_refused_order_gives_its_payment_no_name(register: Register, database: Database, code: str) -> None:
+    channel, refused = TwoNames(), an_order("A1", payment="shop-1", merchant_id="m-9")
+    if code == "merchant_frozen":
+        ann = Actor(role="operator", id="ann")
+        await register.merchants.stop("m-9", "frozen", on=True, by=ann, why="looks odd", now=NOW)
+    else:
+        await open_it(register, ForgetfulChannel(), order=an_order("A1", payment="another"))
+    before = await open_it(register, channel, order=refused)
+    assert before.refusal is not None
+    assert before.refusal.code == code
+    opened = await open_it(register, channel, order=an_order("A2", payment="4200001"))
+    assert opened.refusal is None, "the other name is as good"
+    assert await database.balance("order/A2/escrow") == 1000
+    after = await open_it(register, channel, order=an_order("A3", payment="shop-1"))
+    assert after.refusal is not None
+    assert after.refusal.message.endswith("Orders claim this payment under the reference 4200001.")
+
+
+async def test_an_order_that_is_refused_beside_one_that_is_opened_leaves_one_name(
+    register: Register, database: Database
+) -> None:
+    channel = TwoNames()
+    await open_it(register, ForgetfulChannel(), order=an_order("A1", payment="another"))
+    other, fits = an_order("A1", payment="shop-1"), an_order("A2", payment="4200001")
+    answers = await asyncio.gather(*(open_it(register, channel, order=one) for one in (other, fits) * 3))
+    assert [one.refusal is None for one in answers] == [False, True] * 3
+    names = await database.owner.fetch("SELECT number, payment FROM payment_numbers")
+    assert [tuple(row) for row in names] == [("4200001", "4200001")]
+    assert await database.balance("order/A2/escrow") == 1000
+
+
 async def open_it(
     register: Register,
     channel: ForgetfulChannel,
@@ -102,7 +134,7 @@ async def test_a_funded_order_goes_on_where_its_payment_is_refused_at_the_second
     assert (await open_it(register, channel)).standing is not None
     # Its worker died before the report, so that it is opened again.
     channel.forgot = not late
-    assert await open_it(register, channel, now=NOW + late) == Opened(known=True)
+    assert await open_it(register, channel, now=NOW + late) == Opened(known=True, knows_people=True)
     assert await database.balance("order/A1/escrow") == 1000
 
 

@@ -137,7 +137,6 @@ CALLABLE = {
     "post_paid_in": "a merchant's debt is less, at most by what is owed; nothing becomes available",
     "write_off": "the same, and takes two names",
     "correct_movement": "takes back a settlement, a paid debt, a write-off or an adjustment, once; takes two names",
-    "name_payment": "the name by which a channel's payment is claimed, once; a second one could be claimed no further",
     "return_rest": "what no order claims goes back the way that it came, and takes two names",
     "close_rest_return": "the end of such a return; " + HANDS_ON,
     "note_rests": "a notice to operators, once a payment; moves nothing",

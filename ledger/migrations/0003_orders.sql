@@ -473,15 +473,18 @@ END $$;
 -- Register an order, post its first movement and keep its record: a new order opens in one transaction. Any other is at
 -- most registered, and its workflow goes on step by step. `recorded`: the register has a state of it, from this call or
 -- from before; `refs`: all its movements. A new order of a merchant that is frozen, suspended or leaving is not registered: the
--- outcome is the reason code, unless the record holds the order by that name.
+-- outcome is the reason code, unless the record holds the order by that name. `claimed_otherwise`: orders claim the payment of
+-- this number under another reference. A refused order gives the payment no name.
 CREATE FUNCTION open_and_fund_order(
     p_order JSONB, p_content_hash TEXT, p_opened_by TEXT, p_paid_minor BIGINT, p_policy_hash TEXT, p_now TIMESTAMPTZ,
     p_reference TEXT, p_currency TEXT, p_occurred_at TIMESTAMPTZ, p_emptied TEXT,
-    p_debits TEXT[], p_credits TEXT[], p_amounts BIGINT[], p_record JSONB
+    p_debits TEXT[], p_credits TEXT[], p_amounts BIGINT[], p_record JSONB, p_number TEXT
 ) RETURNS TABLE (outcome TEXT, recorded BOOLEAN, refs TEXT[])
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
 DECLARE
-    v_stop TEXT;
+    v_stop    TEXT;
+    v_channel TEXT := p_order #>> '{payment,channel}';
+    v_payment TEXT := p_order #>> '{payment,reference}';
 BEGIN
     IF NOT EXISTS (SELECT FROM orders o WHERE o.order_id = p_order ->> 'order_id') THEN
         v_stop := coalesce(stop_of_merchant(p_order ->> 'merchant_id'),
@@ -496,7 +499,15 @@ BEGIN
             RETURN;
         END IF;
     END IF;
-    outcome := open_order(p_order, p_content_hash, p_opened_by, p_paid_minor, p_policy_hash, p_now);
+    IF p_number IS NOT NULL AND name_payment(v_channel, p_number, v_payment) <> v_payment THEN
+        outcome := 'claimed_otherwise';
+    ELSE
+        outcome := open_order(p_order, p_content_hash, p_opened_by, p_paid_minor, p_policy_hash, p_now);
+        -- Until this transaction ends no one has read the name.
+        DELETE FROM payment_numbers n
+        WHERE n.channel = v_channel AND n.number = p_number
+          AND NOT EXISTS (SELECT FROM orders o WHERE o.channel = v_channel AND o.payment = v_payment);
+    END IF;
     IF outcome = 'registered' AND p_reference IS NOT NULL THEN
         PERFORM post_for_order(p_reference, p_currency, p_occurred_at, p_emptied, p_debits, p_credits, p_amounts,
                                p_record);

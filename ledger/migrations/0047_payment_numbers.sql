@@ -1,5 +1,5 @@
 -- A payment may have several names: WeChat Pay knows it by its own number and by the storefront's. Orders claim it under
--- one of them, the first that was used; under another it would be claimed a second time.
+-- one of them, that of the first order; under another it would be claimed a second time.
 CREATE TABLE payment_numbers (
     channel TEXT NOT NULL,
     -- The channel's own number of the payment.
@@ -9,7 +9,8 @@ CREATE TABLE payment_numbers (
     PRIMARY KEY (channel, number)
 );
 
--- The reference under which orders claim the payment of this number: the one given, unless there is one already.
+-- The reference under which orders claim the payment of this number: the one given, unless there is one already. Called in
+-- the transaction that registers the order: a name without an order would refuse orders for nothing.
 CREATE FUNCTION name_payment(p_channel TEXT, p_number TEXT, p_payment TEXT) RETURNS TEXT
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
 DECLARE
