@@ -16,6 +16,7 @@ import pytest
 from ledger_samples import NOW, a_withdrawal, an_attempt, bound, earned
 from malformed_answers import answering, http
 from temporalio.testing import ActivityEnvironment
+from waiting import ANSWERS_WITHIN, WITHIN
 
 from activities.by_name import ByName
 from activities.channels.sandbox import SandboxChannel
@@ -33,7 +34,6 @@ from ledger.book import Book
 from ledger.register import Register
 from local.service import free_port
 
-SHORT = timedelta(milliseconds=300)
 KEY = "key1"
 
 
@@ -75,7 +75,7 @@ async def test_a_failed_tls_handshake_was_not_sent() -> None:
 
 @pytest.mark.parametrize("answer", [b"", http(b"", "500 No"), b"SSH-2.0"])
 async def test_what_may_have_been_read_is_not_called_unsent(answer: bytes) -> None:
-    async with answering(answer) as url, HttpClient(url, name="bank", answers_within=SHORT) as client:
+    async with answering(answer) as url, HttpClient(url, name="bank", answers_within=ANSWERS_WITHIN) as client:
         with pytest.raises(Unavailable) as caught:
             await client.post("payouts", {})
         assert not isinstance(caught.value, NotSent)
@@ -156,14 +156,16 @@ async def test_a_second_sending_that_did_not_leave_leaves_the_first_in_doubt(ope
 
 async def test_two_tries_side_by_side_send_once(opened: Register, book: Book) -> None:
     sent: list[str] = []
+    looked = asyncio.Event()
 
     class Slow(SandboxRail):
         async def pay(self, instruction: object) -> PayoutResult:
             sent.append("x")
-            await asyncio.sleep(0.1)
+            await asyncio.wait_for(looked.wait(), WITHIN)
             return PayoutResult(outcome="not_sent")
 
         async def query(self, instruction: object) -> PayoutResult:
+            looked.set()
             return PayoutResult(outcome="not_found")
 
     async with HttpClient("http://127.0.0.1:9", name="bank") as client:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from waiting import WITHIN
 
 ROOT = Path(__file__).parents[1]
 
@@ -23,7 +24,7 @@ def ended(body: str, *, stdout: int = subprocess.PIPE) -> subprocess.CompletedPr
         stdout=stdout,
         stderr=subprocess.PIPE,
         text=True,
-        timeout=20,
+        timeout=WITHIN,
     )
 
 

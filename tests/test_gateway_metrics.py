@@ -10,6 +10,7 @@ import httpx2
 import pytest
 from databases import Database
 from temporalio.client import Client
+from waiting import WITHIN
 
 import gateway
 from config import Settings
@@ -71,7 +72,7 @@ async def test_a_reading_that_fails_is_written_and_the_next_one_is_shown(
     monkeypatch.setattr(watching, "EVERY", 0.01)
     client = await Client.connect(a_free_address(), data_converter=gateway.DATA_CONVERTER, lazy=True)
     async with watched(Settings(metrics=address), register.pool, client):
-        await asyncio.wait_for(again.wait(), 30)
+        await asyncio.wait_for(again.wait(), WITHIN)
         lines = lines_at(address)
     assert 'dakuan_open_orders{phase="held"} 3' in lines
     assert any(line.startswith("dakuan_measured_timestamp_seconds") for line in lines)

@@ -36,6 +36,7 @@ from ledger_samples import (
     settle,
     void,
 )
+from waiting import WITHIN
 
 from bench.line import Line
 from core.errors import Unavailable
@@ -242,4 +243,4 @@ async def test_a_line_that_is_cut_at_each_reply_ends_right(
 async def _all_connected(far: Far) -> None:
     """As many connections as there are calls: a dark line lets no new one in."""
     pool: Any = far.book._pool
-    await asyncio.gather(*(pool.fetchval("SELECT pg_sleep(0.02)") for _ in _calls()))
+    await asyncio.gather(*(pool.fetchval("SELECT pg_sleep(0.02)", timeout=WITHIN) for _ in _calls()))

@@ -13,6 +13,7 @@ import pytest
 from databases import Database
 from explained import Explained, index_conditions
 from order_samples import an_order
+from waiting import WITHIN
 
 from bench.settled import add_settled_orders
 from core.errors import Unavailable
@@ -190,7 +191,8 @@ async def test_long_reads_have_a_limit_of_their_own_and_join_whole_tables_by_has
         async with long_reads(pool) as reads:
             await reads.fetch("SELECT pg_sleep(0.3)")
             planned = await reads.fetch("SELECT current_setting('enable_nestloop') AS joined")
-        assert (planned[0]["joined"], await pool.fetchval("SHOW enable_nestloop")) == ("off", "on")
+        shown = await pool.fetchval("SHOW enable_nestloop", timeout=WITHIN)
+        assert (planned[0]["joined"], shown) == ("off", "on")
     finally:
         pool.terminate()
 

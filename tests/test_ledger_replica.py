@@ -167,13 +167,13 @@ async def test_a_replica_that_goes_away_is_not_missed(
 async def test_one_behind_a_dead_line_delays_a_list_for_its_limit_alone(
     standby: Standby, pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(replicas, "ANSWERS_WITHIN", 0.2)
-    monkeypatch.setattr(sessions, "CANCELS_WITHIN", 0.1)
     port = standby.ports["port"]
     async with Line.to(LOOPBACK, port) as line:
         address = standby.worker_dsn.replace(f":{port}/", f":{line.listens_at}/")
         async with reading(pool, address) as reads:
             assert await _is_standby(reads)
+            monkeypatch.setattr(replicas, "ANSWERS_WITHIN", 0.2)
+            monkeypatch.setattr(sessions, "CANCELS_WITHIN", 0.1)
             line.part()
             assert not await _is_standby(reads)
             assert reads.is_away

@@ -8,10 +8,16 @@ from typing import Any
 import httpx2
 import pytest
 from standin_caller import Caller, fresh, scan
+from waiting import until
 
 from core.errors import BadInput, Unavailable
 from local.client import WorldClient
 from local.standins import StandIns
+
+SOON_S = 0.05
+"""What comes later comes soon or, in a test of what is not there yet, within an hour: none depends on how long it takes
+itself.
+"""
 
 # --- misbehaving -----------------------------------------------------------------------------------------
 
@@ -145,40 +151,44 @@ def _instruction(key: str, token: str) -> dict[str, Any]:
 
 async def test_a_key_that_the_bank_forgot_pays_again(world: WorldClient) -> None:
     async with httpx2.AsyncClient(base_url=world.url, trust_env=False) as http:
-        await world.remember_keys(0.2)
         try:
-            for wait in (0, 0, 0.4):
-                await asyncio.sleep(wait)
+            for remembered_s, effects in ((3600, 1), (3600, 1), (0, 2)):
+                await world.remember_keys(remembered_s)
                 await http.post("/bank/payouts", json=_instruction("forgotten1", "tok-forgotten"))
+                assert await world.payout_effects("tok-forgotten") == effects
         finally:
             await world.remember_keys(None)
-    assert await world.payout_effects("tok-forgotten") == 2
 
 
 async def test_callbacks_come_until_they_are_acknowledged_and_returns_come_by_themselves(world: WorldClient) -> None:
-    await world.plan_payouts("tok-called", "paid", return_after_s=0.3, return_minor=200)
+    await world.plan_payouts("tok-kept", "paid", return_after_s=3600)
+    await world.plan_payouts("tok-called", "paid", return_after_s=SOON_S, return_minor=200)
     async with httpx2.AsyncClient(base_url=world.url, trust_env=False) as http:
-        await http.post("/bank/payouts", json=_instruction("called1", "tok-called"))
-    expected = [("paid", 700)]
-    for _ in range(2):
-        assert [(one["outcome"], one["amount_minor"]) for one in await _called_back(world, "called1")] == expected
-        await asyncio.sleep(0.4)
-        expected = [("paid", 700), ("returned", 200)]
-    await world.acknowledge([one["seq"] for one in await _called_back(world, "called1")])
-    assert await _called_back(world, "called1") == []
+        for name in ("kept", "called"):
+            await http.post("/bank/payouts", json=_instruction(f"{name}1", f"tok-{name}"))
+    await until(lambda: _called_back(world, "called1"), lambda found: len(found) == 2)
+    for name, expected in (("kept", [("paid", 700)]), ("called", [("paid", 700), ("returned", 200)])) * 2:
+        found = await _called_back(world, f"{name}1")
+        assert [(one["outcome"], one["amount_minor"]) for one in found] == expected
+    for name in ("kept1", "called1"):
+        await world.acknowledge([one["seq"] for one in await _called_back(world, name)])
+        assert await _called_back(world, name) == []
 
 
-async def test_callbacks_are_lost_doubled_and_late_by_the_payees_chance(world: WorldClient) -> None:
-    for token, kind in (("tok-lost", "callback_lost"), ("tok-twice", "callback_twice"), ("tok-late", "callback_late")):
-        await world.fault("bank", verb="callback", kind=kind, match=token, seconds=0.3)
+@pytest.mark.parametrize(("kind", "at_once", "at_last"), [("lost", 0, 0), ("twice", 1, 2), ("late", 0, 1)])
+async def test_callbacks_are_lost_doubled_and_late_by_the_payees_chance(
+    world: WorldClient, kind: str, at_once: int, at_last: int
+) -> None:
+    keys = {"much": f"cb{kind}much", "soon": f"cb{kind}soon"}
     async with httpx2.AsyncClient(base_url=world.url, trust_env=False) as http:
-        for token in ("tok-lost", "tok-twice", "tok-late"):
-            await http.post("/bank/payouts", json=_instruction(f"cb{token[4:]}", token))
-    counts = [len(await _called_back(world, key)) for key in ("cblost", "cbtwice", "cblate")]
-    await asyncio.sleep(0.4)
-    later = [await _called_back(world, key) for key in ("cblost", "cbtwice", "cblate")]
-    assert (counts, [len(one) for one in later]) == ([0, 1, 0], [0, 2, 1])
-    assert len({one["event_id"] for one in later[1]}) == 1
+        for when, seconds in (("much", 3600), ("soon", SOON_S)):
+            token = f"tok-{kind}-{when}"
+            await world.fault("bank", verb="callback", kind=f"callback_{kind}", match=token, seconds=seconds)
+            await http.post("/bank/payouts", json=_instruction(keys[when], token))
+    await asyncio.sleep(2 * SOON_S)  # a lost one does not come late, either
+    found = await until(lambda: _called_back(world, keys["soon"]), lambda found: len(found) == at_last)
+    assert len({one["event_id"] for one in found}) == min(at_last, 1)
+    assert len(await _called_back(world, keys["much"])) == at_once
 
 
 async def _called_back(world: WorldClient, key: str) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ from chromium import Visitor, apart, visitor
 from command_line import ask
 from playwright.sync_api import Browser, Page
 from up_stack import fresh_waybill, play, scan, settled, ship, shown, started
+from waiting import WITHIN
 
 from core.messages import Scan
 
@@ -139,7 +140,7 @@ def test_an_open_page_shows_what_others_do_by_itself(ann: Visitor, order: dict[s
     ann.page.wait_for_selector(".is-live")
     hold = {"name": "looked_at", "scope": "credit", "reason": "Bob looks at it, too"}
     apart(ask, "send", "place_hold", order["order_id"], "--as", "operator:bob", "--body", json.dumps(hold))
-    ann.page.wait_for_selector("text=Bob looks at it, too", timeout=20_000)
+    ann.page.wait_for_selector("text=Bob looks at it, too", timeout=WITHIN * 1000)
 
 
 def test_everything_is_reached_by_keys(ann: Visitor, order: dict[str, Any]) -> None:

@@ -89,7 +89,9 @@ async def door(
     with listen("127.0.0.1", 0) as listener:
         server = server_of(application(service))
         task = asyncio.create_task(server.serve(sockets=[listener]))
-        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=10) as client:
+        async with httpx2.AsyncClient(
+            base_url=f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=WITHIN
+        ) as client:
             yield Door(client, service, database, owners)
         service.streams.end()
         server.should_exit = True

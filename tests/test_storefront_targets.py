@@ -12,6 +12,7 @@ from ipaddress import ip_network
 import pytest
 import trustme
 from consumer import FAILING, OK, Consumer, Reply, consuming, status
+from waiting import WITHIN
 
 from core.errors import Refused
 from core.webhooks import PostAnswer
@@ -21,6 +22,12 @@ from storefront.targets import Reach, check_url, why_forbidden
 BODY = b'{"type": "order.opened", "data": {}}'
 STRICT, LOCAL = Reach(), Reach(loopback=True)
 NOW = datetime(2026, 12, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def _bodies_come_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of an answer whose body is late, only the status counts."""
+    monkeypatch.setattr("storefront.posting.REST_WITHIN", WITHIN)
 
 
 @pytest.mark.parametrize(
@@ -130,7 +137,7 @@ async def _to_this_machine(host: str, port: int) -> Sequence[str]:
     return ["127.0.0.1"]
 
 
-async def _asked(reply: Reply | AsyncIterator[bytes], within: float = 2.0) -> tuple[PostAnswer, Consumer]:
+async def _asked(reply: Reply | AsyncIterator[bytes], within: float = WITHIN) -> tuple[PostAnswer, Consumer]:
     async with consuming(Consumer(lambda event, count: reply)) as consumer, Poster(LOCAL, within=within) as poster:
         return await poster.post(consumer.url, BODY, {"webhook-id": "x"}), consumer
 
@@ -220,8 +227,12 @@ async def test_proxies_of_the_environment_are_ignored(monkeypatch: pytest.Monkey
 
 
 async def test_a_consumer_that_never_answers_is_ended_by_the_time_limit() -> None:
-    answer, consumer = await _asked(None, within=0.1)
-    assert (answer.status, answer.error, consumer.asked) == (None, "no answer within 0.1 s", 1)
+    for within in (0.1, 1.0, 10.0):  # where the machine stands still, a short one passes before anything is sent
+        answer, consumer = await _asked(None, within)
+        assert (answer.status, answer.error) == (None, f"no answer within {within:g} s")
+        if consumer.asked:
+            return
+    pytest.fail("nothing was ever sent")
 
 
 async def test_an_endless_answer_is_cut() -> None:

@@ -95,7 +95,7 @@ async def test_an_update_that_no_worker_could_answer_makes_its_order_deaf_for_no
     large = asyncio.create_task(order.handle.execute_update("place_hold", body, rpc_timeout=timedelta(seconds=1)))
     await asyncio.sleep(0.2)
     hold = order.send("place_hold", "operator", name="y", scope="credit", reason="seen")
-    assert (await asyncio.wait_for(hold, 15))["outcome"] == "accepted"
+    assert (await asyncio.wait_for(hold, WITHIN))["outcome"] == "accepted"
     with pytest.raises((RPCError, WorkflowUpdateRPCTimeoutOrCancelledError)):
         await large
     assert [hold["name"] for hold in (await order.state())["holds"]] == ["y"]

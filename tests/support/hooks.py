@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from consumer import Consumer, consuming
 from databases import Database
+from waiting import WITHIN
 
 from ledger.endpoints import NewEndpoint, StoredEndpoint
 from ledger.register import Register
@@ -72,7 +73,7 @@ class Hooks:
     async def deliver(self, later: timedelta = timedelta(0)) -> None:
         """Deliver all that is due after this time."""
         self.clock.pass_(later)
-        await asyncio.wait_for(self.deliveries.settle(), 30)
+        await asyncio.wait_for(self.deliveries.settle(), WITHIN)
 
     async def endpoint(self, name: str = "e1") -> StoredEndpoint:
         found = await self.register.endpoints.get(name)
@@ -82,7 +83,7 @@ class Hooks:
 
 @pytest.fixture
 async def hooks(database: Database, register: Register) -> AsyncIterator[Hooks]:
-    async with Poster(Reach(loopback=True), within=5.0) as poster:
+    async with Poster(Reach(loopback=True), within=WITHIN) as poster:
         yield Hooks(database, register, poster)
 
 
