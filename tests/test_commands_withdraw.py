@@ -42,11 +42,12 @@ def _codes(found: dict[str, Any]) -> list[str]:
 
 def test_an_estimate_says_fee_arrival_and_what_stands_against_it_and_writes_nothing(earner: tuple[str, str]) -> None:
     merchant, account = earner
+    asked_at = datetime.now(UTC)
     found = ask("withdraw", merchant, "100", "--account", account, "--estimate")
     assert (found["fee_minor"], found["net_minor"], found["needs_approval"]) == (0, 10_000, False)
     assert (found["available_minor"], found["count_left_today"], found["against"]) == (12_941, 10, [])
-    assert datetime.fromisoformat(found["arrives_by"]) > datetime.now(UTC)
-    assert datetime.fromisoformat(found["limits_turn_over_at"]) > datetime.now(UTC)
+    assert datetime.fromisoformat(found["arrives_by"]) > asked_at
+    assert datetime.fromisoformat(found["limits_turn_over_at"]) > asked_at
     assert _codes(ask("withdraw", merchant, "0.99", "--account", account, "--estimate")) == ["below_minimum"]
     much = ask("withdraw", merchant, "60000", "--account", account, "--estimate")
     assert _codes(much) == ["above_maximum", "insufficient_funds"]

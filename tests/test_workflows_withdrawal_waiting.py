@@ -17,7 +17,9 @@ from core.policy import parse_policy
 from ledger.adjusting import post_adjustments
 
 LARGE = 3_000_000
-TIGHT = """name = "tight"
+A_LONG_DAY = f'day_offset = "{(12 - datetime.now(UTC).hour) % 24}h"\n'
+"""A policy's day, of which it is about noon: its limits do not turn over while a test runs."""
+TIGHT = f"""name = "tight"
 [withdrawal]
 minimum_minor = 5_000
 maximum_minor = 20_000
@@ -27,7 +29,7 @@ approval_above_minor = 15_000
 fee_minor = 150
 fee_bps = 100
 currencies = ["CNY"]
-"""
+{A_LONG_DAY}"""
 OPERATOR = {"role": "operator", "id": "ann"}
 
 
@@ -137,9 +139,9 @@ async def test_limits_and_fee_are_those_of_the_policy_that_the_request_names(mon
     assert (paid["fee_minor"], paid["net_minor"]) == (250, 9_750)
 
 
-async def test_the_days_count_ends_at_the_policys_midnight(money_stage: WithdrawalStage) -> None:
+async def test_no_more_is_paid_in_a_day_than_the_policy_counts(money_stage: WithdrawalStage) -> None:
     stage = money_stage
-    await stage.furnish(policy='name = "default"\n[withdrawal]\ndaily_count_max = 2\n')
+    await stage.furnish(policy=f'name = "default"\n[withdrawal]\ndaily_count_max = 2\n{A_LONG_DAY}')
     async with stage.worker():
         assert await _codes(stage, *[{"amount_minor": 100}] * 3) == ["paid", "paid", "daily_limit"]
 
