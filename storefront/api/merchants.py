@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 from core.answers import HoldView
 from core.days import day_of
 from core.errors import Refused
-from core.fields import Message
+from core.fields import Message, Time
 from core.merchant_calendar import ComingDay, calendar
 from core.merchant_statement import MerchantStatement
 from core.order import views
@@ -43,12 +43,20 @@ async def get_balance(request: Request) -> Response:
     return JSONResponse(page_of(await service.register.balances.of_merchant(merchant_id), merchant_id=merchant_id))
 
 
+class _Place(StatementPosition):
+    """Where a page of a statement begins, and the statement's first and last day: those that a cursor names alone are
+    the cursor's, also after midnight.
+    """
+
+    first: Time
+    last: Time
+
+
 async def get_statement(request: Request) -> Response:
     """Every movement of a merchant's money, with opening and closing balance, page by page; the CSV has all pages."""
     service, merchant_id, reads = await _merchant(request)
-    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    last = _day(request, "to") or today
-    first = _day(request, "from") or last - timedelta(days=DAYS)
+    place = _place_in(request, merchant_id, service.settings.peppers_needed)
+    first, last = _days_in(request, place)
     if not timedelta(0) <= last - first <= timedelta(days=DAYS_AT_MOST):
         raise Refused("malformed", f"to: must be from 0 to {DAYS_AT_MOST} days after from.", "to")
     form = one_in(request, "format", FORMS) or "json"
@@ -59,34 +67,51 @@ async def get_statement(request: Request) -> Response:
         headers = {"Content-Disposition": f'attachment; filename="{name}"'}
         return Response(text, media_type="text/csv", headers=headers)
     limit = number_of(request, "limit", USUAL, 1, PAGE)
-    about = f"statement/{merchant_id}/{first.date()}/{last.date()}"
-    after = _place_in(request, about, service.settings.peppers_needed)
-    page = await merchant_statement_page(reads.pool, merchant_id, first, until, after=after, limit=limit)
-    following = page.after and _sealed(page.after, about, service.settings.pepper_needed)
-    return JSONResponse(page_of(page.statements, merchant_id=merchant_id, next_cursor=following))
+    page = await merchant_statement_page(reads.pool, merchant_id, first, until, after=place, limit=limit)
+    following = _Place(**dict(page.after), first=first, last=last) if page.after is not None else None
+    cursor = _sealed(following, merchant_id, service.settings.pepper_needed) if following is not None else None
+    return JSONResponse(page_of(page.statements, merchant_id=merchant_id, next_cursor=cursor))
 
 
-def _sealed(position: StatementPosition, about: str, pepper: bytes) -> str:
-    """A cursor. It carries balances, so its seal says that they are ours, of this merchant and of these days."""
-    text = base64.urlsafe_b64encode(position.model_dump_json().encode()).decode()
-    return f"{text}.{digest_of(f'{about}/{text}', pepper).hex()}"
+def _days_in(request: Request, place: _Place | None) -> tuple[datetime, datetime]:
+    """The first and the last day that the address asks for.
+
+    Raises:
+        Refused: `malformed`; one is none, or they are not those of the cursor.
+    """
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    last = _day(request, "to") or (place.last if place is not None else today)
+    first = _day(request, "from") or (place.first if place is not None else last - timedelta(days=DAYS))
+    if place is not None and (first, last) != (place.first, place.last):
+        raise _no_cursor()
+    return first, last
 
 
-def _place_in(request: Request, about: str, peppers: Sequence[bytes]) -> StatementPosition | None:
+def _sealed(place: _Place, merchant_id: str, pepper: bytes) -> str:
+    """A cursor. It carries balances, so its seal says that they are ours, and of this merchant."""
+    text = base64.urlsafe_b64encode(place.model_dump_json().encode()).decode()
+    return f"{text}.{digest_of(f'statement/{merchant_id}/{text}', pepper).hex()}"
+
+
+def _place_in(request: Request, merchant_id: str, peppers: Sequence[bytes]) -> _Place | None:
     """Where the page begins that the address asks for.
 
     Raises:
-        Refused: `malformed`; no statement of this merchant and these days gave it.
+        Refused: `malformed`; no statement of this merchant gave it.
     """
     given = request.query_params.get("cursor")
     if given is None:
         return None
     text, _, seal = given.rpartition(".")
-    right = (digest_of(f"{about}/{text}", pepper).hex().encode() for pepper in peppers)
+    right = (digest_of(f"statement/{merchant_id}/{text}", pepper).hex().encode() for pepper in peppers)
     if not any(hmac.compare_digest(one, seal.encode()) for one in right):
-        says = "cursor: is not the next_cursor of a statement of these days; leave it out for the first page."
-        raise Refused("malformed", says, "cursor")
-    return StatementPosition.model_validate_json(base64.b64decode(text, altchars=b"-_"))
+        raise _no_cursor()
+    return _Place.model_validate_json(base64.b64decode(text, altchars=b"-_"))
+
+
+def _no_cursor() -> Refused:
+    says = "cursor: is not the next_cursor of a statement of these days; leave it out for the first page."
+    return Refused("malformed", says, "cursor")
 
 
 class MerchantHold(Message):
