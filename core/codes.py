@@ -6,14 +6,13 @@ The command line, the HTTP gateway, the console and the page `docs/codes.md` say
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from difflib import get_close_matches
 from functools import cache
 
 from pydantic import BaseModel, ConfigDict
 
 from core.aftersale.texts import STAGES
 from core.audit.explain import advice, explained, title
-from core.likeness import misspelt
+from core.likeness import misspelt, nearest
 from core.names import name_of, names
 from core.order.texts import HELD, WAITING
 from core.reason_texts import HTTP_REASONS, REASONS
@@ -73,7 +72,7 @@ def meanings_of(code: str) -> tuple[Meaning, ...]:
 
 def likely(code: str) -> list[str]:
     """Three known codes that are written alike, the likeliest first."""
-    return get_close_matches(code, sorted({one.code for one in meanings()}), n=3)
+    return nearest(code, sorted({one.code for one in meanings()}))
 
 
 def likely_holds(name: str) -> list[str]:

@@ -6,8 +6,9 @@ orders and withdrawals and from the rows of the others; a test compares what it 
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import Literal, NamedTuple
+
+from core.likeness import nearest
 
 About = Literal[
     "order", "withdrawal", "order, withdrawal", "account", "merchant", "grade", "reconciliation", "endpoint"
@@ -281,5 +282,5 @@ def unknown_type(wanted: str) -> str | None:
     begins = wanted[:-1] if wanted.endswith(".*") else None
     if wanted in BY_TYPE or (begins is not None and any(name.startswith(begins) for name in BY_TYPE)):
         return None
-    near = get_close_matches(wanted, BY_TYPE, 3)
+    near = nearest(wanted, BY_TYPE)
     return f"{wanted[:60]!r} is no type of event." + (f" Did you mean {', '.join(near)}?" if near else "")

@@ -68,12 +68,6 @@ class Inbox(Part):
             return first.model_copy(update={"outcome": "duplicate"})
         return first
 
-    def took(self, command_id: str) -> bool:
-        """Whether a command of this id was accepted, of any sender."""
-        return any(
-            isinstance(answer, Answer) and key.split("/", 2)[-1] == command_id for key, answer in self.answers.items()
-        )
-
     def note_answer(self, command: Command, answer: Answer | Refusal, *, bound: bool = True) -> Inbox:
         """The inbox with this answer remembered and the command counted.
 

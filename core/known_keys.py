@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, RootModel
+
+from core.likeness import nearest
 
 _UNIONS = (Union, type(int | str))
 """`Union[…]`, and what `|` makes."""
@@ -21,7 +22,7 @@ def unknown_key(model: type[BaseModel], path: Sequence[str | int], withheld: Col
         withheld: fields of the model itself that this sender may not give.
     """
     known = [key for key in known_keys(model, path[:-1]) if len(path) > 1 or key not in withheld]
-    near = get_close_matches(str(path[-1])[:80], known, n=1)
+    near = nearest(str(path[-1])[:80], known, most=1)
     if near:
         return f"unknown key; did you mean {near[0]}?"
     return f"unknown key; known: {', '.join(known)}" if 0 < len(known) <= FEW else "unknown key"

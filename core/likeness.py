@@ -1,15 +1,30 @@
-"""Whether a name misspells another one: where a name that is not known would be taken for a new one, without a word."""
+"""How alike names are: what a hint offers for one that is not known, and whether one misspells another.
+
+A name that misspells one and is not refused is taken for a new one, without a word.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
-from difflib import get_close_matches
+from collections.abc import Collection, Iterable
+from difflib import SequenceMatcher, get_close_matches
 
 ALIKE = 0.8
 """From here on two names are one and its misspelling: one or two letters in ten differ."""
 _NUMBERED = re.compile(r"(.+?)(?:[-_/. ]([A-Za-z]|[0-9]+)|([0-9]+))")
 """A name that ends with a number, or with a letter after a separator: `bank_a`, `bank-12`, `bank2`."""
+
+
+def nearest(name: str, known: Iterable[str], most: int = 3) -> list[str]:
+    """The known names that are most like this one, the likeliest first: for a hint beside a refusal."""
+    return get_close_matches(name, list(known), n=most)
+
+
+def as_alike(one: str, other: str, least: float) -> bool:
+    """Whether two texts have at least this share of their letters in common."""
+    match = SequenceMatcher(None, one, other)
+    # The first two are upper bounds of the third, and are found faster.
+    return match.real_quick_ratio() >= least <= match.quick_ratio() and match.ratio() >= least
 
 
 def misspelt(name: str, known: Collection[str], *, most: int = 3, alike: float = ALIKE) -> list[str]:

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from core.audit.verdict import Verdict
 from core.audit.waybills import carrier, judge, suggest
+from core.durations import Duration
 from core.fields import Id, Reason, Time, omitted_at
 from core.messages import LineQuantity, Scan, Stage
 from core.parts import Part
@@ -86,6 +87,8 @@ class Parcel(Part):
     """The evidence behind these reasons, by rule: the numbers of the reviewer's sentences."""
     pickup_again_at: Time | None = None
     """When the carrier is asked a second time before an unmoved parcel is refunded."""
+    pickup_again_moved: Duration = omitted_at(timedelta())
+    """By how much an operator has moved the second look to later since it was set."""
     decisions: tuple[Decision, ...] = ()
     late: tuple[LateNews, ...] = omitted_at(())
     """News of it after its refund, the credit or the end, each kind once."""

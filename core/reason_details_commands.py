@@ -7,7 +7,9 @@ from __future__ import annotations
 
 COMMAND_DETAILS: dict[str, str] = {
     # who, which, how long
-    "undo: {} moved no open order that matches": "undo：{} 未顺延过符合条件的未结订单",
+    "undo: {} moved no order": "undo：{} 未顺延过任何订单",
+    "undo: {} moved {}, not {}": "undo：{} 顺延的是 {}，不是 {}",
+    "where: say which orders, such as merchant=m-1": "where：请指明订单范围，例如 merchant=m-1",
     "by: less than nothing, such as -3d, goes with --undo ID, and only with it": (
         "by：负的时长（如 -3d）须与 --undo ID 同用，且 --undo 仅用于此"
     ),

@@ -47,7 +47,7 @@ _OF_PEOPLE = ("add_person", "readmit_person", "end_person", "link_subject", "is_
 _OF_EVENTS = (
     *("add_events", "add_events_of", "add_merchant_event", "follow_event_clock"),
     *("set_event_clock", "leave_lost_numbers"),
-    *("keep_verdicts", "keep_reviews"),
+    *("keep_verdicts", "keep_reviews", "keep_moves"),
 )
 _OF_ENDPOINTS = ("tell_of_disabled", "reseal_endpoint")
 _OF_SEALS = ("close_merchant_days",)

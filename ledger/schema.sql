@@ -335,6 +335,13 @@ CREATE TABLE merchants (
     CONSTRAINT merchants_pkey PRIMARY KEY (merchant_id)
 );
 
+CREATE TABLE moved_orders (
+    move_id text COLLATE "C" NOT NULL,
+    order_id text COLLATE "C" NOT NULL,
+    deadline text NOT NULL,
+    CONSTRAINT moved_orders_pkey PRIMARY KEY (move_id, order_id)
+);
+
 CREATE TABLE movement_kinds (
     kind text NOT NULL,
     subject text NOT NULL,
@@ -2609,6 +2616,7 @@ BEGIN
                                                           NEW.next_deadline_name, NEW.next_deadline_at)],
         ARRAY[to_jsonb(order_changes(empty_state(), NEW.state, NULL, NEW.phase, NULL, NEW.closed))]);
     PERFORM keep_verdicts(NEW.order_id, NEW.recorded_at, NULL, NEW.state);
+    PERFORM keep_moves(NEW.order_id, NEW.state -> 'moves');
     RETURN NULL;
 END $function$;
 
@@ -2655,6 +2663,9 @@ BEGIN
             v_recorded := v_recorded || v_order.recorded_at;
             v_facts := v_facts || (event_cause(v_was, v_is) || v_order.facts);
             v_events := v_events || to_jsonb(v_changes);
+            IF v_is -> 'moves' IS DISTINCT FROM v_was -> 'moves' THEN
+                PERFORM keep_moves(v_order.order_id, v_is -> 'moves');
+            END IF;
         END IF;
         IF v_is @? '$.parcels[*] ? (exists (@.verdict.outcome) || exists (@.decisions[0]))' THEN
             IF v_is -> 'parcels' IS DISTINCT FROM v_was -> 'parcels' THEN
@@ -3056,6 +3067,17 @@ BEGIN
           WHERE a.carrier = p_carrier AND a.answered_at > p_now - p_window AND a.waybill <> p_waybill
           ORDER BY a.answered_at DESC LIMIT p_most) AS newest;
 END $function$;
+
+CREATE FUNCTION keep_moves(p_order_id text, p_moves jsonb)
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+    INSERT INTO moved_orders (move_id, order_id, deadline)
+    SELECT m.body ->> 'move_id', p_order_id, m.body ->> 'deadline'
+    FROM jsonb_path_query(p_moves, '$[*]') AS m (body)
+    ON CONFLICT DO NOTHING
+$function$;
 
 CREATE FUNCTION keep_policy(p_name text, p_content_hash text, p_text text)
  RETURNS void
@@ -7668,6 +7690,7 @@ GRANT SELECT ON TABLE merchant_days TO dakuan_worker;
 GRANT SELECT ON TABLE merchant_moves TO dakuan_worker;
 GRANT SELECT ON TABLE merchant_transfers TO dakuan_worker;
 GRANT SELECT ON TABLE merchants TO dakuan_worker;
+GRANT SELECT ON TABLE moved_orders TO dakuan_worker;
 GRANT SELECT ON TABLE movement_faults TO dakuan_worker;
 GRANT SELECT ON TABLE movement_kinds TO dakuan_worker;
 GRANT SELECT ON TABLE movement_legs TO dakuan_worker;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -77,6 +78,31 @@ def test_a_move_is_taken_back_of_the_orders_that_it_moved() -> None:
     assert "It was moved by 0s together." in " ".join(said.split())
     said = run("--lang", "zh", *back, "--undo", "the-move", "--id", "once-more").stdout
     assert "累计顺延了 0s" in said
+
+
+def test_an_undo_names_every_order_of_the_move_and_why_one_stays() -> None:
+    stays, closed, other = started(), started(), started()
+    merchants = {one["order_id"]: one["merchant_id"] for one in (stays, closed, other)}
+    apply = ("--reason", "Spring Festival", "--as", "operator:ann", "--id", "three-orders", "--apply")
+    for merchant in merchants.values():
+        ask("shift", "ship_by", "--where", f"merchant={merchant}", "--by", "3d", *apply)
+    before = ship_by(other)
+    cancel = {"actor": {"role": "buyer", "id": closed["buyer_id"]}, "reason": "no more"}
+    ask("send", "cancel_order", closed["order_id"], "--body", json.dumps(cancel))
+    back = ("shift", "ship_by", "--by", "-3d", "--reason", "typed by mistake", "--as", "operator:bob")
+    undo = ("--undo", "three-orders")
+    found = {one["order_id"]: one for one in ask(*back, *undo)["orders"]}
+    assert found.keys() == merchants.keys(), "without a condition: all that it moved"
+    assert (found[closed["order_id"]]["outcome"], bool(found[closed["order_id"]]["why"])) == ("not_moved", True)
+    one = ("--where", f"merchant={other['merchant_id']}")
+    assert ask(*back, *undo, *one)["not_chosen"] == 2
+    assert "2 more orders that --where leaves out" in run(*back, *undo, *one).stdout
+    ask(*back, *undo, "--apply")
+    assert ship_by(other) == before - timedelta(days=3)
+    assert "three-orders moved ship_by, not pickup_by" in " ".join(
+        run("shift", "pickup_by", *back[2:], *undo).stderr.split()
+    )
+    assert refusal("shift", "ship_by", *BY) == "malformed", "of which orders?"
 
 
 def test_orders_in_which_no_such_deadline_runs_are_named_and_not_moved() -> None:

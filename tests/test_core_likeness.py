@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from arrows import sources
 
 from core.likeness import misspelt
 
@@ -30,3 +31,9 @@ HOLDS = ("shipment", "screening", "merchant_frozen", "late_scan")
 )
 def test_what_a_name_misspells(name: str, known: tuple[str, ...], meant: list[str]) -> None:
     assert misspelt(name, known) == meant
+
+
+def test_names_are_compared_in_one_place() -> None:
+    """Each comparison of its own had another share from which names are alike."""
+    using = {source.path for source in sources() if "difflib" in source.text}
+    assert {path for path in using if not path.startswith("tests/")} == {"core/likeness.py"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from order_driver import OrderDriver
-from order_samples import DAY, HOUR, T0, a_policy
+from order_samples import DAY, HOUR, T0, a_parcel, a_policy
 
 from core.answers import Answer
 from core.order.deadlines import deadlines
@@ -94,6 +94,10 @@ def test_a_move_and_its_reverse_bring_back_the_same_deadlines(name: str, length:
     driver.check()
 
 
+def last_line(driver: OrderDriver) -> str | None:
+    return [entry.message for entry in driver.state.inbox.journal if entry.verb == "shift_deadline"][-1]
+
+
 def refused_back(driver: OrderDriver, name: str, by: str) -> str:
     refused = shift(driver, name, by)
     assert isinstance(refused, Refusal)
@@ -116,9 +120,29 @@ def test_who_relied_on_the_later_deadline_has_a_day_left() -> None:
     driver = opened()
     shift(driver, "ship_by", "3d")
     driver.advance(2 * DAY)
-    assert "a day must be left" in refused_back(driver, "ship_by", "-3d")
-    assert isinstance(shift(driver, "ship_by", "-2d"), Answer)
+    assert isinstance(shift(driver, "ship_by", "-3d"), Answer), "so far as leaves a day"
     assert driver.deadline("ship_by") == driver.now + DAY
+    assert last_line(driver) == "ship_by taken back by 2d: a holiday"
+    assert driver.state.shifts["ship_by"] == DAY
+    assert "a day must be left" in refused_back(driver, "ship_by", "-1d")
+
+
+@pytest.mark.parametrize("name", ["ship_by", "pickup_by", "receipt_by", "undelivered_by"])
+def test_a_move_of_a_deadline_that_was_hours_away_is_taken_back_to_a_day(name: str) -> None:
+    driver = opened()
+    if name != "ship_by":
+        driver.ship()
+    if name == "receipt_by":
+        driver.deliver()
+    driver.advance(driver.deadline(name) - driver.now - 2 * HOUR)
+    shift(driver, name, "3d")
+    assert isinstance(shift(driver, name, "-3d"), Answer)
+    assert driver.deadline(name) == driver.now + DAY
+    told = driver.notices("deadline_shifted")[-1].facts
+    assert told["new"] == (driver.now + DAY).isoformat()
+    assert last_line(driver) == f"{name} taken back by 50h: a holiday"
+    driver.until(driver.deadline(name) + HOUR)
+    driver.check()
 
 
 def test_a_date_that_the_buyer_agreed_to_is_not_brought_forward() -> None:
@@ -147,9 +171,48 @@ def test_a_second_look_for_a_pickup_is_not_brought_forward() -> None:
     driver = opened()
     driver.ship()
     shift(driver, "pickup_by", "3d")
-    far = driver.state.live_parcels[0].changed(pickup_again_at=T0 + 9 * DAY)
-    driver.state = driver.state.with_parcel(far)
+    look_again(driver, "p1")
     assert "without a move" in refused_back(driver, "pickup_by", "-3d")
+
+
+def look_again(driver: OrderDriver, parcel_id: str) -> None:
+    """The carrier does not know the parcel, and is asked a second time days later."""
+    (parcel,) = [one for one in driver.state.live_parcels if one.parcel_id == parcel_id]
+    driver.state = driver.state.with_parcel(parcel.changed(pickup_again_at=T0 + 9 * DAY))
+
+
+def test_a_move_after_the_second_look_was_set_is_taken_back() -> None:
+    driver = opened()
+    driver.ship()
+    look_again(driver, "p1")
+    assert isinstance(shift(driver, "pickup_by", "3d"), Answer)
+    assert driver.deadline("pickup_by") == T0 + 12 * DAY
+    assert isinstance(shift(driver, "pickup_by", "-3d"), Answer)
+    assert driver.deadline("pickup_by") == T0 + 9 * DAY
+    refused_back(driver, "pickup_by", "-1m")
+    assert "pickup_again_moved" not in driver.state.live_parcels[0].model_dump(mode="json")
+
+
+def test_of_two_parcels_the_one_without_a_second_look_goes_back() -> None:
+    driver = opened()
+    driver.ship(a_parcel(1, {"1": 1}), a_parcel(2, {"2": 1}))
+    before = deadlines(driver.state)
+    assert len([one for one in before if one.name == "pickup_by"]) == 2
+    shift(driver, "pickup_by", "3d")
+    look_again(driver, "p1")
+    assert isinstance(shift(driver, "pickup_by", "-3d"), Answer)
+    at = {one.subject: one.at for one in deadlines(driver.state) if one.name == "pickup_by"}
+    was = {one.subject: one.at for one in before if one.name == "pickup_by"}
+    assert at == {"p1": T0 + 9 * DAY, "p2": was["p2"]}
+
+
+def test_an_order_keeps_the_ids_of_its_moves_to_later() -> None:
+    driver = opened()
+    assert "moves" not in driver.state.model_dump(mode="json")
+    shift(driver, "ship_by", "3d")
+    move = next(entry.command_id for entry in driver.state.inbox.journal if entry.verb == "shift_deadline")
+    shift(driver, "ship_by", "-3d")
+    assert [(one.move_id, one.deadline) for one in driver.state.moves] == [(move, "ship_by")]
 
 
 def test_a_state_without_shifts_does_not_grow() -> None:

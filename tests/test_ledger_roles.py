@@ -87,6 +87,7 @@ TABLES = (
     "endpoints",
     "endpoint_secrets",
     "parked",
+    "moved_orders",
     "attempts",
     "figures",
 )

@@ -6,7 +6,6 @@ unknown. An unknown place never counts against anyone.
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 import unicodedata
@@ -29,6 +28,7 @@ from core.audit.regions import (
     spot_of_state,
 )
 from core.audit.traditional import simplified
+from core.likeness import as_alike
 from core.messages import Address
 
 Level = Literal["country", "province", "city", "district"]
@@ -101,7 +101,7 @@ class Agreement:
 
 UNKNOWN = Agreement()
 ALIKE = 0.88
-"""The share of letters that two spellings of one name have in common, as `difflib` counts; less is another name."""
+"""The share of letters that two spellings of one name have in common, less is another name."""
 
 
 def fold(text: str) -> str:
@@ -307,9 +307,7 @@ def _same_name(one: str, other: str) -> bool:
         return True
     if min(len(one), len(other)) < 5:
         return False
-    match = difflib.SequenceMatcher(None, one, other)
-    # The first two are upper bounds of the third, and are found faster.
-    return match.real_quick_ratio() >= ALIKE <= match.quick_ratio() and match.ratio() >= ALIKE
+    return as_alike(one, other, ALIKE)
 
 
 def same_province(address: Address, place: str) -> bool | None:

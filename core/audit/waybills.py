@@ -6,7 +6,6 @@ check digit. A number is *impossible* only where that is certain.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from pydantic import Field, StringConstraints
 from core.audit.checks import Check, luhn, passes
 from core.audit.normalising import normalise
 from core.fields import Id, Message
+from core.likeness import nearest
 from core.names import name_of
 from core.texts import Language
 from core.toml_lines import read_toml
@@ -178,7 +178,7 @@ class CarrierTable:
         if exact or not wanted:
             return exact[:3]
         within = [i for i, texts in names.items() if len(wanted) >= 2 and any(wanted in text for text in texts)]
-        spelled = difflib.get_close_matches(wanted, [t for texts in names.values() for t in texts], n=3, cutoff=0.6)
+        spelled = nearest(wanted, (text for texts in names.values() for text in texts))
         alike = [i for i, texts in names.items() if set(texts) & set(spelled)]
         return list(dict.fromkeys((*within, *alike)))[:3]
 

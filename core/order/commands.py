@@ -254,8 +254,11 @@ def _said(state: OrderState, after: OrderState, command: Command) -> str | None:
     """What the journal keeps of an accepted command: its reason, and the receipt deadline where it moved."""
     reason = _reason_of(command)
     if isinstance(command, ShiftDeadline):
-        how = "moved" if command.by > timedelta() else "taken back"
-        return f"{command.deadline} {how} by {format_duration(abs(command.by))}: {reason}"
+        if command.by > timedelta():
+            return f"{command.deadline} moved by {format_duration(command.by)}: {reason}"
+        old, new = (shifting.earliest(one, command.deadline) for one in (state, after))
+        back = old - new if old is not None and new is not None else -command.by
+        return f"{command.deadline} taken back by {format_duration(back)}: {reason}"
     if isinstance(command, ResolveRefund):
         return f"{command.cause} {command.outcome}, {command.reference}: {reason}{_dissent(state, command)}"
     old, new = state.receipt.deadline, after.receipt.deadline

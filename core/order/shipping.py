@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from core.aftersale.messages import ReportReplacement, ReportReturn
@@ -213,6 +213,7 @@ def correct(state: OrderState, command: CorrectWaybill, now: datetime) -> OrderS
         findings_of_review=(),
         evidence_of_review={},
         pickup_again_at=None,
+        pickup_again_moved=timedelta(),
     )
     state = state.with_parcel(corrected).without_hold(REVIEW_OVERDUE, parcel.parcel_id)
     # A released number may be used again: it is claimed again, and can be released again.

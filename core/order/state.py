@@ -102,6 +102,13 @@ def above_due(case: AfterSaleCase) -> Literal["chargeback_above", "chargeback_ab
     return "chargeback_above_won" if above.status == "booked" and case.stage == "won" else None
 
 
+class Move(Part):
+    """An operator's move of a deadline to later: the id of its command, and the deadline's name."""
+
+    move_id: str
+    deadline: str
+
+
 class OrderState(State):
     """One order between two events. Frozen: every change is a new state with a higher `revision`."""
 
@@ -123,6 +130,8 @@ class OrderState(State):
     """The merchant's statement for the person who looks at the goods."""
     shifts: dict[str, Duration] = omitted_at({})
     """By how much an operator has moved a deadline to later, by its name, over all moves."""
+    moves: tuple[Move, ...] = omitted_at(())
+    """The moves to later, each by the id of its command: `shift --undo` finds its orders by them."""
     spared: dict[str, Time] = omitted_at({})
     """Until when deadlines that are derived wait at least, by `Deadline.about`: they moved after an outage of ours."""
     released_at: Time | None = None

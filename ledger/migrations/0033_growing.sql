@@ -125,6 +125,9 @@ BEGIN
             v_recorded := v_recorded || v_order.recorded_at;
             v_facts := v_facts || (event_cause(v_was, v_is) || v_order.facts);
             v_events := v_events || to_jsonb(v_changes);
+            IF v_is -> 'moves' IS DISTINCT FROM v_was -> 'moves' THEN
+                PERFORM keep_moves(v_order.order_id, v_is -> 'moves');
+            END IF;
         END IF;
         IF v_is @? '$.parcels[*] ? (exists (@.verdict.outcome) || exists (@.decisions[0]))' THEN
             IF v_is -> 'parcels' IS DISTINCT FROM v_was -> 'parcels' THEN
@@ -153,6 +156,7 @@ BEGIN
                                                           NEW.next_deadline_name, NEW.next_deadline_at)],
         ARRAY[to_jsonb(order_changes(empty_state(), NEW.state, NULL, NEW.phase, NULL, NEW.closed))]);
     PERFORM keep_verdicts(NEW.order_id, NEW.recorded_at, NULL, NEW.state);
+    PERFORM keep_moves(NEW.order_id, NEW.state -> 'moves');
     RETURN NULL;
 END $$;
 
