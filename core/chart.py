@@ -22,6 +22,7 @@ Kind = Literal[
     "settle",
     "refund",
     "refund_arrived",
+    "refund_covered",
     "freeze",
     "release",
     "chargeback",
@@ -152,6 +153,15 @@ KINDS: tuple[MovementKind, ...] = (
         "order",
         "order/{order}/refund/{cause}/paid",
         (ChartLeg(_PAYABLE, _CHANNEL),),
+        emptied=_PAYABLE,
+    ),
+    # The channel refused the refund, and the buyer has it by what a chargeback took above what was left: who bore that
+    # gets it back.
+    MovementKind(
+        "refund_covered",
+        "order",
+        "order/{order}/refund/{cause}/covered",
+        (ChartLeg(_PAYABLE, _GOODWILL), ChartLeg(_PAYABLE, _AVAILABLE)),
         emptied=_PAYABLE,
     ),
     # At most what is there: what a merchant has withdrawn cannot be frozen.
@@ -289,6 +299,7 @@ IN_CHINESE: Mapping[str, str] = {
     "settle": "结算",
     "refund": "退款",
     "refund_arrived": "退款到账",
+    "refund_covered": "退款由拒付抵付",
     "reserve": "提现预留",
     "pay": "出款",
     "void": "退回余额",
@@ -319,6 +330,7 @@ IN_ENGLISH: Mapping[str, str] = {
     "settle": "settled",
     "refund": "refund",
     "refund_arrived": "refund arrived",
+    "refund_covered": "refund covered by a chargeback",
     "reserve": "reserved for a withdrawal",
     "pay": "paid out",
     "void": "given back to the balance",

@@ -173,6 +173,21 @@ def refund_arrived(
     return _movement("refund_arrived", currency, occurred_at, (amount_minor,), **names)
 
 
+def refund_covered(
+    order_id: str,
+    *,
+    cause: str,
+    merchant_id: str,
+    currency: str,
+    occurred_at: datetime,
+    platform_minor: int = 0,
+    merchant_minor: int = 0,
+) -> Movement:
+    """The buyer has the refund by a chargeback: what that took above what was left goes back to who bore it."""
+    names = {"order": order_id, "cause": cause, "merchant": merchant_id}
+    return _movement("refund_covered", currency, occurred_at, (platform_minor, merchant_minor), **names)
+
+
 def freeze(
     order_id: str, *, k: int, merchant_id: str, amount_minor: int, currency: str, occurred_at: datetime
 ) -> Movement:

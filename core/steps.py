@@ -25,6 +25,7 @@ DECIDED_ONCE: frozenset[Kind] = frozenset(
         "chargeback_won",
         "chargeback_above",
         "chargeback_above_won",
+        "refund_covered",
         "pay",
         "void",
         "suspense",

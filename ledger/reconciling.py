@@ -92,7 +92,7 @@ _CHARGES = """
     LEFT JOIN movements m ON m.reference = c.reference
 """
 
-# Refunds by the channel's key (`core.ids.refund_key`).
+# Refunds by the channel's key (`core.ids.refund_key`). One that is covered by a chargeback was never sent by it.
 _REFUNDS = """
     WITH refunds AS (
         SELECT r.id, r.reference, r.currency, r.recorded_at, sum(t.amount_minor)::BIGINT AS amount_minor
@@ -103,11 +103,14 @@ _REFUNDS = """
     )
     SELECT 'refund' AS kind, 'order/' || o.order_id AS subject,
            left(encode(sha256(convert_to(r.reference, 'UTF8')), 'hex'), 32) AS key,
-           CASE WHEN p.id IS NULL THEN 'under_way' ELSE 'booked' END AS stand, r.amount_minor, r.currency,
-           r.recorded_at AS begun_at, coalesce(p.recorded_at, r.recorded_at) AS at
+           CASE WHEN p.id IS NOT NULL THEN 'booked'
+                WHEN c.id IS NOT NULL THEN 'given_back' ELSE 'under_way' END AS stand,
+           r.amount_minor, r.currency, r.recorded_at AS begun_at,
+           coalesce(p.recorded_at, c.recorded_at, r.recorded_at) AS at
     FROM refunds r
     JOIN orders o ON o.order_id = split_part(r.reference, '/', 2)
     LEFT JOIN movements p ON p.reference = r.reference || '/paid'
+    LEFT JOIN movements c ON c.reference = r.reference || '/covered'
     WHERE o.channel = $2
     UNION ALL
     SELECT 'refund', 'payment/' || r.return_id,
@@ -261,7 +264,8 @@ _ORDERS_IN_THE_LEDGER = """
         FROM movements m JOIN transfers t ON t.movement_id = m.id
         JOIN accounts d ON d.id = t.debit_account JOIN accounts c ON c.id = t.credit_account
         CROSS JOIN LATERAL (VALUES (CASE
-            WHEN m.reference LIKE 'order/%/refund/%/paid' THEN 'refund_arrived'
+            WHEN m.reference LIKE 'order/%/refund/%/paid' OR m.reference LIKE 'order/%/refund/%/covered'
+                THEN 'refund_arrived'
             WHEN m.reference LIKE 'order/%/refund/%' THEN 'refund_booked'
             WHEN m.reference LIKE 'order/%/chargeback/%' THEN
                 CASE WHEN split_part(m.reference, '/', 5) IN ('', 'above') AND split_part(m.reference, '/', 6) = ''
@@ -271,7 +275,8 @@ _ORDERS_IN_THE_LEDGER = """
         WHERE m.reference > 'order/' AND m.reference < 'order0'
     ) AS moved
     WHERE CASE kind WHEN 'fund' THEN credit LIKE 'order/%/escrow' WHEN 'credit' THEN credit LIKE 'order/%/proceeds'
-                    WHEN 'settle' THEN debit LIKE 'order/%/proceeds' WHEN 'refund_arrived' THEN credit LIKE 'psp/%'
+                    WHEN 'settle' THEN debit LIKE 'order/%/proceeds'
+                    WHEN 'refund_arrived' THEN debit LIKE 'order/%/refund\\_payable/%'
                     WHEN 'refund_booked' THEN credit LIKE 'order/%/refund\\_payable/%'
                     WHEN 'chargeback' THEN credit LIKE 'psp/%' WHEN 'claim_back' THEN debit LIKE 'psp/%' END
     GROUP BY reference, kind, key, currency

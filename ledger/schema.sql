@@ -2452,6 +2452,7 @@ BEGIN
                 WHEN split_part(p_reference, '/', 5) = 'fee'
                      AND (SELECT sum(a) FROM unnest(p_amounts) AS a) > greatest(o.total_minor, 100000)
                 THEN 'a fee of more than a channel takes'
+                WHEN g.covered_minor > g.above_minor THEN 'more refunds are covered than chargebacks took above what was left'
                 WHEN g.commission_minor < 0 THEN 'more commission back than was taken'
                 WHEN g.discount_minor < 0 THEN 'more discount back than was given' END INTO v_fault
     FROM orders o CROSS JOIN LATERAL given_back(o.order_id) AS g
@@ -2680,7 +2681,7 @@ BEGIN
 END $function$;
 
 CREATE FUNCTION given_back(
-    p_order text, OUT back_minor bigint, OUT commission_minor bigint, OUT discount_minor bigint, OUT charged_minor bigint, OUT arrived_minor bigint, OUT claimed_minor bigint
+    p_order text, OUT back_minor bigint, OUT commission_minor bigint, OUT discount_minor bigint, OUT charged_minor bigint, OUT arrived_minor bigint, OUT claimed_minor bigint, OUT above_minor bigint, OUT covered_minor bigint
 )
  RETURNS record
  LANGUAGE sql
@@ -2700,7 +2701,11 @@ AS $function$
            coalesce(sum(t.amount_minor) FILTER (WHERE m.reference LIKE 'order/%/refund/%/paid'
                                                       AND c.path LIKE 'psp/%'), 0),
            coalesce(sum(t.amount_minor) FILTER (WHERE m.reference LIKE 'order/%/claim_back/%'
-                                                      AND d.path LIKE 'psp/%'), 0)
+                                                      AND d.path LIKE 'psp/%'), 0),
+           coalesce(sum(CASE WHEN m.reference LIKE 'order/%/chargeback/%' AND split_part(m.reference, '/', 5) = 'above'
+                             THEN CASE WHEN c.path LIKE 'psp/%' THEN t.amount_minor
+                                       WHEN d.path LIKE 'psp/%' THEN -t.amount_minor END END), 0),
+           coalesce(sum(t.amount_minor) FILTER (WHERE m.reference LIKE 'order/%/refund/%/covered'), 0)
     FROM movements m JOIN transfers t ON t.movement_id = m.id
     JOIN accounts d ON d.id = t.debit_account JOIN accounts c ON c.id = t.credit_account
     WHERE m.reference >= 'order/' || p_order || '/' AND m.reference < 'order/' || p_order || '0'
@@ -5516,7 +5521,7 @@ CREATE FUNCTION refuse_one_persons_word(p_reference text, p_record jsonb)
  LANGUAGE plpgsql
 AS $function$
 BEGIN
-    IF p_reference LIKE 'order/%/refund/%/paid' THEN
+    IF p_reference LIKE 'order/%/refund/%/paid' OR p_reference LIKE 'order/%/refund/%/covered' THEN
         IF EXISTS (
             SELECT FROM jsonb_path_query(p_record, '$.state.refunds[*]') AS r (body)
             WHERE r.body ->> 'cause' = split_part(p_reference, '/', 4) AND jsonb_array_length(r.body -> 'votes') > 0

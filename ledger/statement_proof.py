@@ -41,7 +41,8 @@ _AGAINST_LINES = f"""
         WHERE m.reference LIKE 'withdrawal/%' AND EXISTS (SELECT FROM stated WHERE scope = 'rail')
         GROUP BY 1, 2
     ), refunds AS (
-        SELECT o.channel, r.reference, r.currency, r.recorded_at, p.id AS paid, p.recorded_at AS paid_at,
+        SELECT o.channel, r.reference, r.currency, r.recorded_at,
+               p.id AS paid, p.recorded_at AS paid_at, c.id AS covered,
                (SELECT sum(t.amount_minor)::BIGINT FROM {SCHEMA}.transfers t WHERE t.movement_id = p.id) AS paid_minor
         FROM movements r
         -- One by one: there are many orders, and few refunds.
@@ -49,7 +50,9 @@ _AGAINST_LINES = f"""
                             WHERE o.order_id = split_part(r.reference, '/', 2) COLLATE "default" OFFSET 0) AS o
         JOIN stated s ON s.scope = 'channel' AND s.name = o.channel
         LEFT JOIN movements p ON p.reference = r.reference || '/paid'
-        WHERE r.reference LIKE 'order/%/refund/%' AND r.reference NOT LIKE '%/paid'
+        -- By a chargeback: the channel never has it under the refund's key.
+        LEFT JOIN movements c ON c.reference = r.reference || '/covered'
+        WHERE r.reference LIKE 'order/%/refund/%' AND r.reference NOT LIKE '%/paid' AND r.reference NOT LIKE '%/covered'
     ), booked AS (
         SELECT 'rail' AS scope, a.rail AS name, 'payout' AS kind, a.key, a.currency,
                CASE WHEN a.state = 'paid' THEN 'booked' WHEN a.state IN ('failed', 'unsent') THEN 'dead'
@@ -71,7 +74,9 @@ _AGAINST_LINES = f"""
         LEFT JOIN transfers t ON t.movement_id = m.id AND t.leg = 1
         UNION ALL
         SELECT 'channel', r.channel, 'refund', left(encode(sha256(convert_to(r.reference, 'UTF8')), 'hex'), 32),
-               r.currency, CASE WHEN r.paid IS NULL THEN 'under_way' ELSE 'booked' END, coalesce(r.paid_minor, 0), 0,
+               r.currency, CASE WHEN r.paid IS NOT NULL THEN 'booked'
+                                WHEN r.covered IS NOT NULL THEN 'dead' ELSE 'under_way' END,
+               coalesce(r.paid_minor, 0), 0,
                tstzrange(least(r.recorded_at, r.paid_at) - INTERVAL '1 hour', r.paid_at + INTERVAL '1 hour')
         FROM refunds r
         UNION ALL
@@ -161,6 +166,8 @@ _BEGINNINGS = """
 """Where the proof of each channel and rail may begin. What a period that was loaded since may newly cover comes after
 `covered_since`; where that is before the first seal, `movement` is 0."""
 
+_OF_A_REFUND = "r.reference IN (s.reference, s.reference || '/paid', s.reference || '/covered')"
+
 _CHANNEL = f"""named AS MATERIALIZED (
         SELECT coalesce(l.key, 'line:' || l.line_id) COLLATE "C" AS key FROM {SCHEMA}.statement_lines l
         WHERE l.scope = $1 AND l.name = $2 AND l.position >= $7 AND l.kind IN ('refund', 'settlement') GROUP BY 1
@@ -168,8 +175,9 @@ _CHANNEL = f"""named AS MATERIALIZED (
         SELECT m.reference, m.linked_to FROM {SCHEMA}.movements m WHERE m.id > $6
     ), refunded AS MATERIALIZED (
         {stated_scope.refunds_named("order/%/refund/%")}
-        UNION SELECT regexp_replace(reference, '/paid$', '') FROM moved WHERE reference LIKE 'order/%/refund/%'
-    ), {rows_of("movements", "refunded", "r.reference IN (s.reference, s.reference || '/paid')")}
+        UNION SELECT regexp_replace(reference, '/(paid|covered)$', '')
+              FROM moved WHERE reference LIKE 'order/%/refund/%'
+    ), {rows_of("movements", "refunded", _OF_A_REFUND)}
     , {table_part("transfers")}, {table_part("accounts")}
     , payout_attempts AS (SELECT * FROM {SCHEMA}.payout_attempts WHERE FALSE)
     , account_drops AS (SELECT * FROM {SCHEMA}.account_drops WHERE FALSE)
@@ -184,7 +192,7 @@ _OUR_KEYS = {
     "rail": "SELECT key FROM payout_attempts UNION ALL SELECT key FROM account_drops",
     "channel": f"""
         SELECT {SCHEMA}.channel_key(m.reference) AS key FROM movements m
-        WHERE m.reference LIKE 'order/%/refund/%' AND m.reference NOT LIKE '%/paid'
+        WHERE m.reference LIKE 'order/%/refund/%' AND m.reference NOT LIKE '%/paid' AND m.reference NOT LIKE '%/covered'
         UNION ALL SELECT b.settlement FROM booked_settlements b
         UNION ALL SELECT {SCHEMA}.channel_key('payment/' || r.return_id || '/rest') FROM rest_returns r
         WHERE r.channel = $2""",

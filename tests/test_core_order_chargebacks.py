@@ -12,6 +12,7 @@ from order_samples import DAY, WAYBILLS, an_order
 
 from core.answers import Answer
 from core.order.bookings import CHARGEBACKS, unknown_bookings
+from core.order.claiming import claimable_minor
 from core.order.recovering import recover
 from core.order.refunding import end_if_nothing_left
 from core.order.shares import nothing_left
@@ -407,6 +408,83 @@ def test_a_lost_report_of_what_was_above_books_it_once(kind: str) -> None:
 def _without(case: dict[str, Any]) -> dict[str, Any]:
     """The case as it was before what was above was booked."""
     return {**case, "dispute": {**case["dispute"], "above": {**case["dispute"]["above"], "status": "owed"}}}
+
+
+# --- a refund that was refused --------------------------------------------------------------------------------
+
+
+def asked_back(place: str, amount: int, **limits: Any) -> OrderDriver:
+    """An order whose refund is on its way."""
+    driver = PLACES[place](**limits)
+    for person in ("ann", "bob"):
+        actor = {"role": "operator", "id": person}
+        driver.send("refund_order", "operator", actor=actor, amount_minor=amount, reason="kind")
+    return driver
+
+
+@pytest.mark.parametrize("bearer", ["platform", "merchant"])
+@pytest.mark.parametrize("refused", ["before the chargeback", "while it is disputed", "after it is lost"])
+@pytest.mark.parametrize("gone", [TOTAL, 4000])
+@pytest.mark.parametrize("place", list(PLACES))
+def test_a_refused_refund_that_the_bank_took_instead_is_borne_by_no_one_twice(
+    place: str, gone: int, refused: str, bearer: str
+) -> None:
+    driver = asked_back(place, gone, chargeback_after_refund_borne_by=bearer)
+    if refused == "before the chargeback":
+        driver.channel_says("refused")
+    charge(driver, TOTAL)
+    if refused == "while it is disputed":
+        driver.channel_says("refused")
+    assert driver.books.payable() == gone, "it may be won, and is owed until then"
+    end(driver, "lost")
+    if refused == "after it is lost":
+        driver.channel_says("refused")
+    plain = asked_back(place, gone)
+    plain.channel_says("arrived")
+    if gone < TOTAL:
+        charge(plain, TOTAL - gone)
+        end(plain, "lost")
+    assert has(driver) == has(plain)
+    assert (driver.state.closed, "refund_stuck" in driver.holds()) == (plain.state.closed, False)
+    assert {refund.status for refund in driver.state.refunds} == {"arrived"}
+    assert claimable_minor(driver.state) == 0, "only a channel's own refund is claimed back"
+    driver.check()
+
+
+def test_one_that_is_won_leaves_the_refund_owed_and_one_that_arrives_leaves_the_chargeback_borne() -> None:
+    won = asked_back("settled", 4000)
+    won.channel_says("refused")
+    charge(won, TOTAL)
+    end(won, "won")
+    assert (won.books.payable(), won.refund_status()) == (4000, ["failed"])
+    won.lift("refund_stuck")
+    won.channel_says("arrived")
+    assert (won.books.payable(), won.state.closed) == (0, True)
+    won.check()
+    arrived = asked_back("settled", 4000)
+    charge(arrived, TOTAL)
+    end(arrived, "lost")
+    arrived.channel_says("arrived")
+    assert -arrived.books.of("goodwill") == 4000
+    arrived.check()
+
+
+def test_a_chargeback_covers_refunds_up_to_what_it_took_above_and_no_one_who_votes_is_overtaken() -> None:
+    driver = asked_back("settled", 4000)
+    driver.channel_says("refused")
+    charge(driver, TOTAL - 1)
+    end(driver, "lost")
+    assert (driver.books.payable(), driver.refund_status()[0]) == (4000, "failed"), "the bank took less than it"
+    voted = asked_back("settled", 4000)
+    voted.channel_says("refused")
+    charge(voted, TOTAL)
+    (cause,) = [refund.cause for refund in voted.state.refunds if refund.chargeback is None]
+    said = {"cause": cause, "outcome": "arrived", "reference": "b-1", "reason": "paid by hand"}
+    for person in ("ann", "bob"):
+        assert code(voted.send("resolve_refund", "operator", actor={"role": "operator", "id": person}, **said))
+        end(voted, "lost")
+    assert -voted.books.of("goodwill") == 4000, "the buyer has both"
+    voted.check()
 
 
 @pytest.mark.parametrize("kind", ["chargeback", "chargeback_won", "chargeback_fee"])

@@ -123,6 +123,7 @@ def chosen_lives() -> None:
         play(a_driver(start, 1), ["refund the rest"])
     play(a_driver("goods refused, may appeal", 1), ["appeal goods", "refuse goods"])
     play(a_driver("refund refused", 1), ["o-1 says arrived", "o-2 says arrived"])
+    play(a_driver("refund refused", 1), ["chargeback: all that was paid", "chargeback: lost"])
     play(a_driver("refund stuck", 1), ["o-1 says arrived", "o-2 says failed", "o-1 says arrived", "o-2 says arrived"])
     play(a_driver("refund stuck", 1), ["lift refund_stuck"])
     play(a_driver("refund stuck", 1), ["refund refused", "lift refund_stuck"])

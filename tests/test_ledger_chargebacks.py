@@ -18,10 +18,13 @@ from ledger_samples import (
     refund_arrived,
     settled_order,
 )
+from statement_lines import ALL_TIME, LATER, found, line
 
 from core import movements
+from core.ids import refund_key
 from core.messages import Order
-from core.movements import LinePart
+from core.movements import LinePart, Taken
+from core.reconciliation.lines import Statement
 from ledger.book import Book
 from ledger.register import Register
 
@@ -118,6 +121,77 @@ async def test_what_was_above_gives_no_line_back(book: Book, register: Register)
     with pytest.raises(asyncpg.InsufficientPrivilegeError, match="gives no line back"):
         await book.post(won.model_copy(update={"lines": (line,)}))
     assert (await book.post(won)).moved
+
+
+# --- the buyer has a refused refund by it ------------------------------------------------------------------------
+
+
+async def _refused(register: Register, book: Book, above_minor: int) -> Order:
+    """Settled; two refunds of 500 were refused, and a channel took so much above what was left."""
+    order = await settled_order(register, book)
+    half = Taken(place="merchant", merchant_minor=475, commission_minor=25)
+    for cause in ("one", "two"):
+        await refund(book, order, cause, taken=half)
+    assert (await book.post(_above(order, platform_minor=above_minor))).moved
+    return order
+
+
+def _covered(cause: str, amount: int = 500) -> movements.Movement:
+    return movements.refund_covered("A1", cause=cause, merchant_id="m-1", platform_minor=amount, **AT)
+
+
+async def test_no_more_refunds_are_covered_than_was_taken_above_and_none_in_part(
+    database: Database, book: Book, register: Register
+) -> None:
+    await _refused(register, book, 999)
+    assert (await book.post(_covered("one", 499))).outcome == "conflict", "a part would be owed still"
+    assert [(await book.post(_covered("one"))).outcome for _ in range(2)] == ["posted", "exists"]
+    assert await database.balances("expense/goodwill", "order/A1/refund_payable/one") == [499, 0]
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="more refunds are covered"):
+        await book.post(_covered("two"))
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="more refunds are covered"):
+        await book.post(movements.chargeback_above_won("A1", k=1, **AT))
+
+
+async def test_a_refund_that_one_person_calls_arrived_is_not_covered(book: Book, register: Register) -> None:
+    await _refused(register, book, 1000)
+    record = a_record("A1", 9, state={"refunds": [{"cause": "two", "votes": [["ann", "arrived"]]}]})
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="one person says that it arrived"):
+        await book.post(_covered("two"), record)
+
+
+async def test_two_refunds_at_one_moment_are_covered_by_no_more_than_was_taken(
+    database: Database, book: Book, register: Register
+) -> None:
+    await _refused(register, book, 500)
+    answers = await asyncio.gather(*(book.post(_covered(cause)) for cause in ("one", "two")), return_exceptions=True)
+    refused = [answer for answer in answers if isinstance(answer, asyncpg.InsufficientPrivilegeError)]
+    assert len(refused) == 1
+    assert await database.balances("expense/goodwill", "psp/wechat") == [0, 500]
+
+
+async def test_the_comparisons_look_for_a_covered_refund_with_no_channel(
+    database: Database, book: Book, register: Register
+) -> None:
+    await _refused(register, book, 1000)
+    for cause in ("one", "two"):
+        assert (await book.post(_covered(cause))).moved
+    above = {"amount_minor": 1000, "bearer": "platform", "status": "booked"}
+    given = [{"cause": cause, "amount_minor": 500, "status": "arrived", "covered_by": 1} for cause in ("one", "two")]
+    done: dict[str, Any] = {"phase": "settled", "audit": "approved", "receipt": "confirmed", "refunded_minor": 1000}
+    kept = {"funded": True, "refunds": given, "cases": [{"case_id": 1, "dispute": {"reference": "d", "above": above}}]}
+    kept |= {"credited_minor": 950, "settled_minor": 950, "credited_at": AT["occurred_at"].isoformat()}
+    await register.orders.record(a_record("A1", 2, closed=True, state=kept, **done))
+    assert await found(database, "orders", "books") == []
+    lines = (line("chargeback", "d", 1000), line("payment", "wx-1", 1000))
+    await register.statements.load("channel", "wechat", Statement(lines=lines, covered=ALL_TIME), LATER)
+    assert [one.kind for one in await found(database, "channel", "wechat") if one.kind == "refund"] == []
+    paid_too = (line("refund", refund_key("A1", "one"), 500),)
+    await register.statements.load("channel", "wechat", Statement(lines=paid_too, covered=ALL_TIME), LATER)
+    assert [(one.reason, one.kind) for one in await found(database, "channel", "wechat") if one.kind == "refund"] == [
+        ("paid_after_failed", "refund")
+    ]
+    database.broken = True  # the proof of the statements says so, too
 
 
 @pytest.mark.parametrize(("fee_minor", "taken"), [(100_000, True), (100_001, False)])

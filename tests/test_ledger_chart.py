@@ -90,6 +90,7 @@ def _samples() -> list[Movement]:
         movements.settle("A1", merchant_id="m-1", amount_minor=8, **at),
         *(movements.refund("A1", cause="c", merchant_id="m-1", taken=taken, **at) for taken in _taken()),
         movements.refund_arrived("A1", cause="c", channel="wechat", amount_minor=3, **at),
+        movements.refund_covered("A1", cause="c", merchant_id="m-1", platform_minor=2, merchant_minor=1, **at),
         movements.freeze("A1", k=1, merchant_id="m-1", amount_minor=3, **at),
         movements.release("A1", k=1, merchant_id="m-1", amount_minor=3, **at),
         *(

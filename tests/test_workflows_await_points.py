@@ -73,7 +73,7 @@ ELSEWHERE = {
     "give_up_account_drop": "test_workflows_account_drop.py::test_what_never_becomes_known_is_lost_and_not_failed",
     **dict.fromkeys(("fetch_statements", "compare"), _COMPARED),
     "prove_books": "test_workflows_reconciliation.py::test_what_a_comparison_did_and_did_not_report_is_done_again",
-    **dict.fromkeys(("post chargeback_above", "post chargeback_above_won"), _TAKEN_ONCE),
+    **dict.fromkeys(("post chargeback_above", "post chargeback_above_won", "post refund_covered"), _TAKEN_ONCE),
     **dict.fromkeys(("charge_buyer", "post claim_back"), _TAKEN_ONCE),
     "post suspense": "test_workflows_withdrawal_suspense.py::test_a_worker_killed_right_after_suspense_moves_it_once",
     **dict.fromkeys(

@@ -22,7 +22,7 @@ from ledger.register import Register
 EFFECTS = (
     *("chargeback", "won", "above", "above_won", "freeze", "thaw", "deposit", "held", "basket"),
     *("freight", "charge", "claim_back", "rest", "sent_again", "replaced"),
-    *("late", "kept"),
+    *("late", "kept", "covered"),
 )
 """The effects after which the worker dies, each for the order of this name."""
 ANN = Actor(role="operator", id="ann")
@@ -39,6 +39,7 @@ async def test_what_is_taken_back_kept_or_held_moves_once(stage: CrashStage, tmp
     _with_a_rest(orders["rest"])
     _of_one_more(orders["freight"])
     _sent_late(orders["late"])
+    _to_a_closed_account(orders["covered"])
     async with stage.worker():
         await asyncio.gather(*(_prepared(order, effect) for effect, order in orders.items()), both[1].start())
     await _require_deposit(stage, orders["deposit"])
@@ -72,9 +73,9 @@ async def _prepared(order: StagedOrder, effect: str) -> None:
     if effect in {"freeze", "thaw", "replaced"}:
         await order.send("confirm_receipt", "buyer")
         await _row(order, closed=True)
-    if effect in {"above", "above_won"}:
+    if effect in {"above", "above_won", "covered"}:
         await order.send("cancel_order", "buyer", reason="no longer wanted")
-        await _row(order, closed=True)
+        await _row(order, closed=effect != "covered")
     if effect == "thaw":
         await _reopened(order, "place_hold", "operator", name="risk", scope="payout", reason="odd")
         await until(lambda: _moved(order, "freeze/1"), bool)
@@ -82,10 +83,16 @@ async def _prepared(order: StagedOrder, effect: str) -> None:
         await _late(order)
     if effect in {"freight", "sent_again", "replaced"}:
         await _case(order, effect)
-    if effect in {"won", "above_won"}:
+    if effect in {"won", "above_won", "covered"}:
         await _reopened(order, "report_chargeback", "operator", **_taken(order))
         await _row(order, closed=False)
         await until(lambda: _moved(order, "chargeback/1"), bool)
+
+
+def _to_a_closed_account(order: StagedOrder) -> None:
+    """The channel refuses its refunds: the stand-in decides it by the payment's reference."""
+    paid = order.order.payment.model_copy(update={"reference": f"refuse-{order.name}"})
+    order.order = order.order.model_copy(update={"payment": paid})
 
 
 def _sent_late(order: StagedOrder) -> None:
@@ -159,8 +166,9 @@ async def _let_go(order: StagedOrder, effect: str) -> None:
     """The commands that bring the order to its effect, while no worker runs."""
     if effect in {"chargeback", "above"}:
         await _reopened(order, "report_chargeback", "operator", **_taken(order))
-    elif effect in {"won", "above_won"}:
-        await _reopened(order, "report_chargeback", "operator", case_reference=f"d-{order.name}", outcome="won")
+    elif effect in {"won", "above_won", "covered"}:
+        outcome = "lost" if effect == "covered" else "won"
+        await _reopened(order, "report_chargeback", "operator", case_reference=f"d-{order.name}", outcome=outcome)
     elif effect == "freeze":
         await _reopened(order, "place_hold", "operator", name="risk", scope="payout", reason="odd")
     elif effect == "thaw":
@@ -241,7 +249,7 @@ async def _at_rest(orders: dict[str, StagedOrder], other: StagedOrder) -> None:
     await _row(orders["won"], closed=False, refunded=0)
     await until(lambda: _moved(orders["above"], "chargeback/1"), bool)
     await until(lambda: _moved(orders["freeze"], "freeze/1"), bool)
-    for effect in ("above_won", "thaw", "deposit", "held", "basket"):
+    for effect in ("above_won", "thaw", "deposit", "held", "basket", "covered"):
         await _row(orders[effect], closed=True)
     await _row(other, closed=True)
     for effect in CLAIMS:
@@ -264,6 +272,7 @@ async def _check(stage: CrashStage, orders: dict[str, StagedOrder], both: Sequen
         "won": ("chargeback/1", "chargeback/1/won"),
         "above": ("chargeback/1/above",),
         "above_won": ("chargeback/1/above", "chargeback/1/above/won"),
+        "covered": ("refund/cancel", "chargeback/1/above", "refund/cancel/covered"),
         "freeze": ("freeze/1",),
         "thaw": ("freeze/1", "release/1"),
         "deposit": ("credit", "settle"),

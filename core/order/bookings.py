@@ -57,7 +57,15 @@ def refund_due(state: OrderState) -> Booking | None:
             return Booking("refund" if refund.chargeback is None else "chargeback", refund.cause)
         if refund.status == "confirmed":
             return Booking("refund_arrived", refund.cause)
+        if refund.status == "failed" and not refund.votes and _is_covered(state, refund):
+            return Booking("refund_covered", refund.cause)
     return next((_of_dispute(case) for case in state.unbooked_disputes), None) or _claim_due(state)
+
+
+def _is_covered(state: OrderState, refund: Refund) -> bool:
+    """Whether the buyer has it by a chargeback. Until that is lost, its money may come back, and the refund is owed."""
+    case = state.covering(refund)
+    return case is not None and case.stage == "lost"
 
 
 def _claim_due(state: OrderState) -> Booking | None:
@@ -156,6 +164,8 @@ def movement_for(state: OrderState, booking: Booking, now: datetime) -> Movement
             occurred_at=now,
             lines=refund.lines,
         )
+    if booking.kind == "refund_covered":
+        return _covered(state, refund, now)
     assert booking.kind == "refund_arrived"
     return movements.refund_arrived(
         order.order_id,
@@ -165,6 +175,26 @@ def movement_for(state: OrderState, booking: Booking, now: datetime) -> Movement
         currency=order.currency,
         occurred_at=now,
     )
+
+
+def _covered(state: OrderState, refund: Refund, now: datetime) -> Movement:
+    """What is no longer owed to the buyer, to the side that bore the chargeback."""
+    case = state.covering(refund)
+    assert case is not None
+    by_merchant = _borne_by_merchant(case)
+    return movements.refund_covered(
+        state.order.order_id,
+        cause=refund.cause,
+        merchant_id=state.order.merchant_id,
+        currency=state.order.currency,
+        occurred_at=now,
+        platform_minor=0 if by_merchant else refund.amount_minor,
+        merchant_minor=refund.amount_minor if by_merchant else 0,
+    )
+
+
+def _borne_by_merchant(case: AfterSaleCase) -> bool:
+    return case.dispute is not None and case.dispute.above is not None and case.dispute.above.bearer == "merchant"
 
 
 def _chargeback(state: OrderState, booking: Booking, refund: Refund, now: datetime) -> Movement:
@@ -290,10 +320,22 @@ def apply_movement(state: OrderState, movement: Movement) -> OrderState:
     if movement.kind == "refund":
         # The channel's three days begin when the refund can be sent there.
         return state.with_refund(refund.changed(status="booked", since=at, lines=()))
+    if movement.kind == "refund_covered":
+        return _apply_covered(state, refund)
     assert movement.kind == "refund_arrived"
     state = state.with_refund(refund.changed(status="arrived")).without_hold(REFUND_STUCK, refund.cause)
     amount = str(refund.amount_minor)
     return state.with_notice("buyer", "refund_arrived", at, cause=refund.cause, amount_minor=amount)
+
+
+def _apply_covered(state: OrderState, refund: Refund) -> OrderState:
+    """The buyer has the refund; what the merchant bore of the chargeback is available again, or frozen again."""
+    case = state.covering(refund)
+    assert case is not None
+    assert case.dispute is not None
+    arrived = refund.changed(status="arrived", reference=case.dispute.reference, covered_by=case.case_id, votes=())
+    state = state.with_refund(arrived).without_hold(REFUND_STUCK, refund.cause)
+    return note_given_back(state, refund.amount_minor if _borne_by_merchant(case) else 0)
 
 
 def _apply_chargeback(state: OrderState, movement: Movement) -> OrderState:
@@ -353,6 +395,9 @@ def unknown_bookings(state: OrderState, references: Collection[str]) -> list[Boo
             found.append(Booking("refund", refund.cause))
         if refund.status != "arrived" and f"{base}/refund/{refund.cause}/paid" in references:
             found.append(Booking("refund_arrived", refund.cause))
+        covered = refund.status != "arrived" and f"{base}/refund/{refund.cause}/covered" in references
+        if covered and state.covering(refund) is not None:
+            found.append(Booking("refund_covered", refund.cause))
     if f"{base}/credit" in references and state.credited_at is None:
         found.append(Booking("credit"))
     if f"{base}/settle" in references and state.settled_at is None:

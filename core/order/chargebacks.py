@@ -3,8 +3,9 @@
 The money is gone as the channel reports it, so it is booked at once, from where the order's money stands. What is more
 than is left of the order went back to the buyer before: the platform or the merchant bears it, and an operator contests
 it with the proof of the refund. Of a payment for a claim it is gone from those who got it. While the channel has not
-decided, neither credit nor settlement goes on. Lost: the money stays away, and an order with nothing left is over. Won:
-the exact reverse is booked, linked to what it reverses.
+decided, neither credit nor settlement goes on. Lost: the money stays away, and an order with nothing left is over. The
+buyer has a refused refund by it, and who bore it gets that back (`bookings`). Won: the exact reverse is booked, linked
+to what it reverses.
 """
 
 from __future__ import annotations
@@ -164,7 +165,9 @@ def _call_to_contest(state: OrderState, case: AfterSaleCase, now: datetime) -> O
         case_reference=_dispute_of(case).reference,
         amount_minor=str(above.amount_minor),
         bearer=above.bearer,
-        refunded=", ".join(refund.cause for refund in state.refunds if refund.chargeback is None),
+        refunded=", ".join(
+            refund.cause for refund in state.refunds if refund.chargeback is None and refund.status != "failed"
+        ),
         until=case.due.at.isoformat() if case.due else "",
     )
 

@@ -40,7 +40,8 @@ def claimable_minor(state: OrderState) -> int:
 
 
 def _arrived(state: OrderState) -> Iterator[Refund]:
-    return (refund for refund in state.refunds if refund.status == "arrived" and refund.chargeback is None)
+    by_refund = (refund for refund in state.refunds if refund.chargeback is None and refund.covered_by is None)
+    return (refund for refund in by_refund if refund.status == "arrived")
 
 
 def _charged(state: OrderState) -> Iterator[ClaimBack]:

@@ -20,7 +20,8 @@ class Refund(Part):
     gives, until the refund is booked.
 
     `owed` → `booked` in the ledger, and sent to the channel → `confirmed` by the channel → `arrived`, booked too.
-    A refund that the channel refused (`failed`) or whose outcome stays unknown (`stuck`) waits for two people.
+    A refund that the channel refused (`failed`) or whose outcome stays unknown (`stuck`) waits for two people. One that
+    was refused arrived as well where the buyer's bank took the same money by a chargeback.
     """
 
     cause: Name
@@ -39,6 +40,8 @@ class Refund(Part):
     """The votes on its outcome: (person, outcome)."""
     chargeback: int | None = omitted_at(None)
     """The case of the chargeback that took it: the channel has it already, and `lines` stay, to be won back."""
+    covered_by: int | None = omitted_at(None)
+    """The case of the lost chargeback by which the buyer has it, although the channel refused the refund."""
 
     @property
     def from_merchant_minor(self) -> int:

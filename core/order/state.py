@@ -348,5 +348,16 @@ class OrderState(State):
         assert case is not None
         return self.with_case(case.with_parcel(changed))
 
+    def covering(self, refund: Refund) -> AfterSaleCase | None:
+        """The chargeback above what was left of the order that has room for a refund which did not arrive."""
+        disputes = (case for case in self.cases if case.dispute is not None and case.dispute.claim is None)
+        return next((case for case in disputes if refund.amount_minor <= self._uncovered_minor(case)), None)
+
+    def _uncovered_minor(self, case: AfterSaleCase) -> int:
+        above = case.dispute.above if case.dispute is not None else None
+        if above is None or above.status != "booked":
+            return 0
+        return above.amount_minor - sum(one.amount_minor for one in self.refunds if one.covered_by == case.case_id)
+
     def with_refund(self, changed: Refund) -> OrderState:
         return self.changed(refunds=tuple(changed if r.cause == changed.cause else r for r in self.refunds))

@@ -287,7 +287,7 @@ END $$;
 -- holds a query starts it each time, also where what stands before it says no; so each is asked inside its own.
 CREATE FUNCTION refuse_one_persons_word(p_reference TEXT, p_record JSONB) RETURNS VOID LANGUAGE plpgsql AS $$
 BEGIN
-    IF p_reference LIKE 'order/%/refund/%/paid' THEN
+    IF p_reference LIKE 'order/%/refund/%/paid' OR p_reference LIKE 'order/%/refund/%/covered' THEN
         IF EXISTS (
             SELECT FROM jsonb_path_query(p_record, '$.state.refunds[*]') AS r (body)
             WHERE r.body ->> 'cause' = split_part(p_reference, '/', 4) AND jsonb_array_length(r.body -> 'votes') > 0

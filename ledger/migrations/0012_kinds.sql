@@ -143,10 +143,11 @@ WHERE split_part(m.reference, '/', 1) IN ('order', 'withdrawal', 'psp', 'account
 
 -- What an order gave back to the buyer in all, refunds and chargebacks that were not won back; and what of its
 -- commission and of the platform's discount stands after that; what channels took in all, also above what was left;
--- what of the refunds arrived with the buyer, and what was claimed back of that.
+-- what of the refunds arrived with the buyer, and what was claimed back of that; what of that above stands, and how much
+-- of it the buyer has in place of refunds.
 CREATE FUNCTION given_back(
     p_order TEXT, OUT back_minor BIGINT, OUT commission_minor BIGINT, OUT discount_minor BIGINT, OUT charged_minor BIGINT,
-    OUT arrived_minor BIGINT, OUT claimed_minor BIGINT
+    OUT arrived_minor BIGINT, OUT claimed_minor BIGINT, OUT above_minor BIGINT, OUT covered_minor BIGINT
 ) LANGUAGE sql STABLE SET search_path = pg_catalog, dakuan, pg_temp AS $$
     SELECT coalesce(sum(CASE WHEN c.path LIKE 'order/%/refund\_payable/%' THEN t.amount_minor
                              WHEN m.reference NOT LIKE 'order/%/chargeback/%'
@@ -161,7 +162,11 @@ CREATE FUNCTION given_back(
            coalesce(sum(t.amount_minor) FILTER (WHERE m.reference LIKE 'order/%/refund/%/paid'
                                                       AND c.path LIKE 'psp/%'), 0),
            coalesce(sum(t.amount_minor) FILTER (WHERE m.reference LIKE 'order/%/claim_back/%'
-                                                      AND d.path LIKE 'psp/%'), 0)
+                                                      AND d.path LIKE 'psp/%'), 0),
+           coalesce(sum(CASE WHEN m.reference LIKE 'order/%/chargeback/%' AND split_part(m.reference, '/', 5) = 'above'
+                             THEN CASE WHEN c.path LIKE 'psp/%' THEN t.amount_minor
+                                       WHEN d.path LIKE 'psp/%' THEN -t.amount_minor END END), 0),
+           coalesce(sum(t.amount_minor) FILTER (WHERE m.reference LIKE 'order/%/refund/%/covered'), 0)
     FROM movements m JOIN transfers t ON t.movement_id = m.id
     JOIN accounts d ON d.id = t.debit_account JOIN accounts c ON c.id = t.credit_account
     WHERE m.reference >= 'order/' || p_order || '/' AND m.reference < 'order/' || p_order || '0'
@@ -195,6 +200,7 @@ BEGIN
                 WHEN split_part(p_reference, '/', 5) = 'fee'
                      AND (SELECT sum(a) FROM unnest(p_amounts) AS a) > greatest(o.total_minor, 100000)
                 THEN 'a fee of more than a channel takes'
+                WHEN g.covered_minor > g.above_minor THEN 'more refunds are covered than chargebacks took above what was left'
                 WHEN g.commission_minor < 0 THEN 'more commission back than was taken'
                 WHEN g.discount_minor < 0 THEN 'more discount back than was given' END INTO v_fault
     FROM orders o CROSS JOIN LATERAL given_back(o.order_id) AS g

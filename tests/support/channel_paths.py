@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ledger_samples import ALL_TAKEN
-from money_paths import MoneyPath, posted, posts
+from money_paths import MoneyPath, adjusts, posted, posts
 from order_paths import (
     ABOVE_WON,
     AND_MORE,
@@ -21,6 +21,7 @@ from order_paths import (
     GOODWILL,
     HAS,
     IN_DEPOSIT,
+    OWED,
     OWES,
     PART,
     PROCEEDS,
@@ -36,6 +37,7 @@ from order_paths import (
     chargeback,
     claim_back,
     claims,
+    covered,
     fee,
     freezes,
     of_proceeds,
@@ -146,6 +148,21 @@ CHANNEL_PATHS: dict[str, MoneyPath] = {
         ABOVE_WON,
         {HAS: 300, DEPOSIT: 300, OWES: -400, PSP: 1000},
         None,
+    ),
+    "refund covered, borne by the platform": posted(
+        (*FUNDED, posts(refund(ALL_OF_ESCROW)), posts(above(platform_minor=1000))),
+        covered(platform_minor=1000),
+        {OWED: -1000, GOODWILL: -1000},
+        covered(merchant_minor=1000),
+    ),
+    "refund covered, borne by the merchant": posted(
+        (
+            *(*SETTLED, posts(refund(ALL_TAKEN)), adjusts(("suspense", HAS, 600), number=2)),
+            posts(above(merchant_minor=1000)),
+        ),
+        covered(merchant_minor=1000),
+        {OWED: -1000, HAS: 600, OWES: -400},
+        covered(platform_minor=1000),
     ),
     "paid again by the buyer": posted(REFUNDED, claim_back(), {PSP: 1000, HAS: 1000}, claim_back(999), claims()),
     "paid again, with commission": posted(

@@ -63,6 +63,7 @@ EFFECTS: dict[str, tuple[Any, str] | tuple[Any, str, Kind] | tuple[Any, str, Kin
     "won": (Book, "post", "chargeback_won"),
     "above": (Book, "post", "chargeback_above"),
     "above_won": (Book, "post", "chargeback_above_won"),
+    "covered": (Book, "post", "refund_covered"),
     "freeze": (Book, "post", "freeze"),
     "thaw": (Book, "post", "release"),
     "deposit": (Book, "post", "settle"),

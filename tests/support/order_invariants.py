@@ -84,6 +84,11 @@ def check_accounts(driver: OrderDriver) -> None:
         for whose in ("merchant", "platform")
     }
     above["platform"] += sum(one.platform_minor for one in booked)
+    for refund in (refund for refund in posted if refund.covered_by is not None):
+        dispute = next(case.dispute for case in state.cases if case.case_id == refund.covered_by)
+        assert dispute is not None
+        assert dispute.above is not None
+        above[dispute.above.bearer] -= refund.amount_minor
     paid = driver.order.total_minor if state.funded else 0
     claims = [case.claim for case in state.cases if case.claim is not None and case.claim.status == "booked"]
     paid_again = sum(claim.amount_minor for claim in claims)

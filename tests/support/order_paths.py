@@ -80,6 +80,10 @@ def arrived(amount: int, cause: str = "case-1") -> Movement:
     return movements.refund_arrived("A1", cause=cause, channel="wechat", amount_minor=amount, **AT)
 
 
+def covered(**amounts: Any) -> Movement:
+    return movements.refund_covered("A1", cause="case-1", merchant_id="m-1", **amounts, **AT)
+
+
 def freeze(amount: int, k: int = 1) -> Movement:
     return movements.freeze("A1", k=k, merchant_id="m-1", amount_minor=amount, **AT)
 
