@@ -106,6 +106,9 @@ DETAILS: dict[str, str] = {
         "正在请买家补付货款；渠道答复后再试。"
     ),
     "The channel can take {} of this order.": "支付渠道对该订单最多可扣 {}。",
+    "The channel can take {} of the orders of this payment; report that much.": (
+        "支付渠道对该笔付款的订单最多可扣 {}；请按此金额上报。"
+    ),
     "The order goes on: what the buyer keeps is settled with it.": "订单仍在进行，买家留下的商品随订单结算。",
     "Neither the order nor a claim was paid with it.": "订单和追回款都不是用该笔付款支付的。",
     "{} can be claimed.": "可追回 {}。",

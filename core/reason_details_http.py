@@ -6,6 +6,7 @@ HTTP_DETAILS: dict[str, str] = {
     # who asks
     "The key {} lacks the scope {}.": "密钥 {} 没有权限 {}。",
     "This key speaks for merchant {} alone.": "此密钥仅代表商家 {}。",
+    "actor: say for whom, such as {}.": "actor：请说明代表谁，例如 {}。",
     "A storefront speaks for a merchant or a buyer only.": "店铺只能代表商家或买家。",
     "Only a storefront starts orders: it is the one that saw the payment.": "只有店铺可以创建订单：付款由店铺确认。",
     "Ask from Temporal's Web UI (DAKUAN_TEMPORAL_UI), or with an API key.": (
@@ -30,6 +31,9 @@ HTTP_DETAILS: dict[str, str] = {
     "The form has characters that no text of ours has.": "表单含不可用的字符。",
     "Send JSON in UTF-8 as Content-Type: application/json.": "请以 Content-Type: application/json 发送 UTF-8。",
     "Send the body as it is, without Content-Encoding.": "请勿压缩内容，也勿带 Content-Encoding。",
+    "Send an object with the list `payloads`, as Temporal's tools do.": (
+        "请与 Temporal 工具一样，发送含列表 payloads 的对象。"
+    ),
     "Send at most {} payloads and marks at once.": "一次最多发送 {} 个负载及标记。",
     # addresses
     "{}: is not a query parameter; known are {}.": "{}：不是可用的查询参数；可用：{}。",

@@ -20,6 +20,7 @@ from storefront.problems import ProblemError
 
 _BEARER = "bearer "
 _NAMED = frozenset({"merchant", "buyer"})
+_SOMEONE = '{"role": "buyer", "id": "b-1"}'
 """The roles for which a storefront speaks; it names the person in the body."""
 
 
@@ -67,7 +68,7 @@ class Caller:
                 raise Refused("wrong_actor", f"This key speaks for merchant {self.key.merchant_id} alone.", "actor")
             return own
         if not isinstance(given, dict):
-            raise Refused("malformed", 'actor: say for whom, such as {"role": "buyer", "id": "b-1"}.', "actor")
+            raise Refused("malformed", f"actor: say for whom, such as {_SOMEONE}.", "actor")
         role = given.get("role")
         if not isinstance(role, str) or role not in _NAMED:
             raise Refused("wrong_actor", "A storefront speaks for a merchant or a buyer only.", "actor.role")

@@ -96,7 +96,7 @@ async def _payloads(request: Request, service: HttpService) -> list[Payload]:
         # In a thread, as the answer: a large body takes long, and this process has others to answer.
         return await asyncio.to_thread(_read, raw)
     except (ParseError, ValueError, RecursionError):
-        raise ProblemError("unreadable", "Send {'payloads': [...]} as Temporal's tools do.") from None
+        raise ProblemError("unreadable", "Send an object with the list `payloads`, as Temporal's tools do.") from None
 
 
 def _read(raw: bytes) -> list[Payload]:

@@ -97,8 +97,19 @@ def test_each_order_gets_its_own_command_under_an_id_that_does_not_change() -> N
 
 
 def test_a_payment_of_one_order_is_reported_as_it_is() -> None:
-    given_report = report(999_999, fee=3)
+    given_report = report(9_999, fee=3)
     assert reports_of(given_report, (order(1, 5),)) == (("A1", given_report),)
+
+
+def test_more_than_its_orders_claim_of_a_payment_is_refused_before_any_order_is_asked() -> None:
+    """A basket of 300 of which only two orders of 100 came to be."""
+    orders = [order(1, 100, total_minor=100), order(2, 60, total_minor=100, charged_minor=40)]
+    for some, most in ((orders[:1], 100), (orders, 160)):
+        refused = reports_of(report(most + 1), some)
+        assert isinstance(refused, Refusal)
+        assert (refused.code, refused.field) == ("above_refundable", "amount_minor")
+        assert f"The channel can take {most / 100:.2f} CNY of the orders" in refused.message
+        assert not isinstance(reports_of(report(most), some), Refusal)
 
 
 def test_its_end_goes_to_every_order_whatever_the_register_knows_yet() -> None:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from core.aftersale.messages import ReportChargeback
 from core.fields import Message
 from core.ids import command_of_order
-from core.money import spread
+from core.money import format_minor, spread
 from core.reasons import Refusal, refuse
 
 
@@ -96,8 +96,10 @@ def reports_of(
     """The report to each order, by its id. The orders are those of the payment; one that is alone gets it as it is.
 
     The end goes to all of them: what an order learned a moment ago may not be recorded yet. One that has no part of
-    the chargeback answers `unknown_chargeback`.
+    the chargeback answers `unknown_chargeback`. No order loses what none claims of the payment: that is in no books.
     """
+    if report.outcome == "opened" and (refusal := _above_all(report.amount_minor or 0, orders)) is not None:
+        return refusal
     if len(orders) == 1:
         with_claim = {"payment": orders[0].claimed_with} if orders[0].claimed_with is not None else {}
         return ((orders[0].order_id, report.model_copy(update=with_claim)),)
@@ -113,6 +115,17 @@ def reports_of(
         (part.order_id, _to(part.order_id, report, amount_minor=part.amount_minor, fee_minor=part.fee_minor))
         for part in parts
     )
+
+
+def _above_all(amount_minor: int, orders: Sequence[ChargedOrder]) -> Refusal | None:
+    if not orders or any(order.claimed_with is not None for order in orders):
+        return None  # of a claim the order knows what the channel can take
+    most = sum(order.total_minor - order.charged_minor for order in orders)
+    if amount_minor <= most:
+        return None
+    claimed = format_minor(most, orders[0].currency)
+    said = f"The channel can take {claimed} of the orders of this payment; report that much."
+    return refuse("above_refundable", said, field="amount_minor")
 
 
 def _to(order_id: str, report: ReportChargeback, **amounts: int) -> ReportChargeback:
