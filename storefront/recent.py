@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import time
+from collections import OrderedDict
 
 FRESH_FOR = 30.0
 """Seconds: the longest wait for an answer, and more than a replica in use may be behind."""
-KEPT_MOST = 10_000
 
 
 class Recent:
     """The senders of the last changes at this gateway. Another gateway does not know of them."""
 
     def __init__(self) -> None:
-        self._until: dict[str, float] = {}
+        self._until: OrderedDict[str, float] = OrderedDict()
+        """The earliest end first: all last equally long. So a change looks at none but those that have ended."""
 
     def note(self, sender: str) -> None:
         """This sender changes something now."""
         now = time.monotonic()
-        if len(self._until) >= KEPT_MOST:
-            self._until = {one: until for one, until in self._until.items() if until > now}
         self._until[sender] = now + FRESH_FOR
+        self._until.move_to_end(sender)
+        while self._until[next(iter(self._until))] <= now:
+            self._until.popitem(last=False)
 
     def has(self, sender: str) -> bool:
         """Whether this sender changed something within the last seconds."""
