@@ -49,7 +49,7 @@ _OF_EVENTS = (
     *("set_event_clock", "leave_lost_numbers"),
     *("keep_verdicts", "keep_reviews", "keep_moves"),
 )
-_OF_ENDPOINTS = ("tell_of_disabled", "reseal_endpoint")
+_OF_ENDPOINTS = ("tell_of_disabled", "reseal_endpoint", "look_at_endpoint", "note_news", "forget_idle")
 _OF_SEALS = ("close_merchant_days",)
 OWNERS_ALONE = (
     *(*_CHECKED, *_OF_POLICIES, *_OF_MERCHANTS, *_DECIDED),

@@ -200,7 +200,13 @@ CREATE TABLE endpoints (
     CONSTRAINT only_a_disabled_one_says_why CHECK ((state = 'disabled'::text) = (disabled_for IS NOT NULL)),
     CONSTRAINT only_echoed_urls_are_sent_to CHECK (state = 'disabled'::text OR echoed_at IS NOT NULL)
 ) WITH (fillfactor=50);
+CREATE INDEX endpoints_by_creation ON endpoints USING btree (created_at);
 CREATE INDEX endpoints_by_merchant ON endpoints USING btree (merchant_id, created_at);
+
+CREATE TABLE endpoints_with_news (
+    endpoint_id text NOT NULL,
+    CONSTRAINT endpoints_with_news_pkey PRIMARY KEY (endpoint_id)
+);
 
 CREATE TABLE event_clock (
     ahead bigint NOT NULL,
@@ -367,6 +373,14 @@ CREATE TABLE movements (
 CREATE INDEX movements_by_channel_key ON movements USING btree (channel_key(reference::text)) WHERE reference::text ~~ 'order/%/refund/%'::text OR reference::text ~~ 'order/%/claim_back/%'::text;
 CREATE INDEX movements_by_link ON movements USING btree (linked_to) WHERE linked_to IS NOT NULL;
 CREATE INDEX movements_of_chargebacks ON movements USING btree (reference) WHERE reference::text ~~ 'order/%/chargeback/%'::text;
+
+CREATE TABLE news_noted (
+    only_row boolean NOT NULL DEFAULT true,
+    position bigint NOT NULL,
+    event bigint NOT NULL,
+    CONSTRAINT news_noted_pkey PRIMARY KEY (only_row),
+    CONSTRAINT news_are_noted_once CHECK (only_row)
+);
 
 CREATE TABLE notices (
     id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
@@ -2319,6 +2333,7 @@ BEGIN
     WHERE n.endpoint_id = p_endpoint_id AND n.url = p_url;
     IF FOUND THEN
         UPDATE parked SET next_at = p_now WHERE endpoint_id = p_endpoint_id AND next_at > p_now;
+        PERFORM look_at_endpoint(p_endpoint_id);
         RETURN TRUE;
     END IF;
     RETURN FALSE;
@@ -2594,7 +2609,7 @@ DECLARE
     -- come after it, too.
     v_last BIGINT := greatest((SELECT max(e.position) FROM events e), (SELECT max(n.position) FROM notices n),
                               (SELECT max(p.position) - 1 FROM proven p), (SELECT max(c.position) - 1 FROM reconciled c),
-                              (SELECT max(n.position) - 1 FROM endpoints n));
+                              (SELECT max(n.position) - 1 FROM endpoints n), (SELECT max(n.position) FROM news_noted n));
 BEGIN
     IF v_last IS NULL OR v_last < v_next + coalesce((SELECT max(c.ahead) FROM event_clock c), 0) THEN
         RETURN FALSE;
@@ -2678,6 +2693,27 @@ BEGIN
         PERFORM add_events_of(event_position(), v_subjects, v_merchants, v_recorded, v_facts, v_events);
     END IF;
     RETURN NULL;
+END $function$;
+
+CREATE FUNCTION forget_idle()
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+DECLARE
+    v_noted CONSTANT TEXT[] := ARRAY(SELECT w.endpoint_id FROM endpoints_with_news w);
+    v_idle  TEXT[];
+BEGIN
+    v_idle := ARRAY(
+        SELECT c.endpoint_id FROM endpoints c
+        WHERE c.endpoint_id = ANY (v_noted) AND c.taken_by IS NULL
+          AND (c.state = 'disabled'
+               OR (NOT EXISTS (SELECT FROM events e WHERE e.merchant_id = c.merchant_id
+                               AND (e.position, e.id) > (c.position, c.event) AND e.position < events_end())
+                   AND NOT EXISTS (SELECT FROM parked p WHERE p.endpoint_id = c.endpoint_id)))
+        FOR UPDATE SKIP LOCKED);
+    DELETE FROM endpoints_with_news w
+    WHERE w.endpoint_id = ANY (v_idle) OR NOT EXISTS (SELECT FROM endpoints c WHERE c.endpoint_id = w.endpoint_id);
 END $function$;
 
 CREATE FUNCTION given_back(
@@ -3277,6 +3313,16 @@ BEGIN
     RETURN NEXT;
 END $function$;
 
+CREATE FUNCTION look_at_endpoint(p_endpoint_id text)
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+    INSERT INTO endpoints_with_news SELECT n.endpoint_id FROM endpoints n
+    WHERE n.endpoint_id = p_endpoint_id AND n.merchant_id IS NOT NULL
+    ON CONFLICT DO NOTHING
+$function$;
+
 CREATE FUNCTION may_be_corrected(p_reference text)
  RETURNS boolean
  LANGUAGE sql
@@ -3753,6 +3799,38 @@ AS $function$
     UPDATE api_keys SET last_used = p_now
     WHERE key_id = p_key_id AND (last_used IS NULL OR last_used < p_now - INTERVAL '1 minute')
 $function$;
+
+CREATE FUNCTION note_news()
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
+AS $function$
+DECLARE
+    v_from news_noted%ROWTYPE;
+    v_to   RECORD;
+BEGIN
+    IF NOT EXISTS (SELECT FROM news_noted) THEN
+        INSERT INTO news_noted (position, event) VALUES (0, 0) ON CONFLICT DO NOTHING;
+    END IF;
+    SELECT * INTO v_from FROM news_noted FOR UPDATE SKIP LOCKED;
+    IF NOT FOUND THEN
+        RETURN FALSE;
+    END IF;
+    WITH seen AS MATERIALIZED (
+        SELECT e.position, e.id, e.merchant_id FROM events e
+        WHERE (e.position, e.id) > (v_from.position, v_from.event) AND e.position < events_end()
+        ORDER BY e.position, e.id LIMIT 20000
+    ), noted AS (
+        INSERT INTO endpoints_with_news SELECT n.endpoint_id FROM endpoints n
+        WHERE n.merchant_id IN (SELECT s.merchant_id FROM seen s) AND n.state <> 'disabled'
+        ON CONFLICT DO NOTHING
+    )
+    SELECT s.position, s.id INTO v_to FROM seen s ORDER BY s.position DESC, s.id DESC LIMIT 1;
+    IF FOUND THEN
+        UPDATE news_noted SET position = v_to.position, event = v_to.id;
+    END IF;
+    RETURN TRUE;
+END $function$;
 
 CREATE FUNCTION note_position()
  RETURNS trigger
@@ -5861,6 +5939,7 @@ BEGIN
     ON CONFLICT (endpoint_id, subject) DO UPDATE
     SET seq = least(w.seq, p_seq), next_at = p_now,
         failures = CASE WHEN p_seq < w.seq THEN 0 ELSE w.failures END;
+    PERFORM look_at_endpoint(p_endpoint_id);
     RETURN TRUE;
 END $function$;
 
@@ -6192,6 +6271,7 @@ BEGIN
     WHERE w.endpoint_id = p_endpoint_id AND e.subject = w.subject AND e.seq = w.seq
       AND (e.position, e.id) > (p_position, p_event);
     UPDATE parked SET next_at = p_now WHERE endpoint_id = p_endpoint_id AND next_at > p_now;
+    PERFORM look_at_endpoint(p_endpoint_id);
     RETURN TRUE;
 END $function$;
 
@@ -6628,14 +6708,21 @@ CREATE FUNCTION take_endpoints(
     p_now timestamp with time zone
 )
  RETURNS SETOF text
- LANGUAGE sql
+ LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
 AS $function$
+DECLARE
+    v_notes CONSTANT BOOLEAN := note_news();
+    v_noted CONSTANT TEXT[] := ARRAY(SELECT w.endpoint_id FROM endpoints_with_news w
+                                     UNION ALL SELECT n.endpoint_id FROM endpoints n WHERE n.merchant_id IS NULL);
+BEGIN
+    RETURN QUERY
     UPDATE endpoints n SET taken_by = p_by, taken_until = p_until
     FROM (
         SELECT c.endpoint_id FROM endpoints c
-        WHERE c.state = CASE WHEN p_failing THEN 'failing' ELSE 'active' END
+        WHERE c.endpoint_id = ANY (v_noted)
+          AND c.state = CASE WHEN p_failing THEN 'failing' ELSE 'active' END
           AND (c.taken_by IS NULL OR c.taken_until <= p_now)
           AND (c.paused_until IS NULL OR c.paused_until <= p_now)
           AND (EXISTS (SELECT FROM parked w WHERE w.endpoint_id = c.endpoint_id AND w.next_at <= p_now)
@@ -6649,8 +6736,11 @@ AS $function$
         ORDER BY c.taken_until NULLS FIRST, c.endpoint_id LIMIT p_at_most FOR UPDATE SKIP LOCKED
     ) AS mine
     WHERE n.endpoint_id = mine.endpoint_id
-    RETURNING n.endpoint_id
-$function$;
+    RETURNING n.endpoint_id;
+    IF v_notes THEN
+        PERFORM forget_idle();
+    END IF;
+END $function$;
 
 CREATE FUNCTION take_look(
     p_provider text,
@@ -7682,6 +7772,7 @@ GRANT SELECT ON TABLE deposit_moves TO dakuan_worker;
 GRANT SELECT ON TABLE earlier_periods TO dakuan_worker;
 GRANT SELECT ON TABLE endpoint_secrets TO dakuan_worker;
 GRANT SELECT ON TABLE endpoints TO dakuan_worker;
+GRANT SELECT ON TABLE endpoints_with_news TO dakuan_worker;
 GRANT SELECT ON TABLE entries TO dakuan_worker;
 GRANT SELECT ON TABLE event_clock TO dakuan_worker;
 GRANT SELECT ON TABLE event_subjects TO dakuan_worker;
@@ -7700,6 +7791,7 @@ GRANT SELECT ON TABLE movement_faults TO dakuan_worker;
 GRANT SELECT ON TABLE movement_kinds TO dakuan_worker;
 GRANT SELECT ON TABLE movement_legs TO dakuan_worker;
 GRANT SELECT ON TABLE movements TO dakuan_worker;
+GRANT SELECT ON TABLE news_noted TO dakuan_worker;
 GRANT SELECT ON TABLE notices TO dakuan_worker;
 GRANT SELECT ON TABLE orders TO dakuan_worker;
 GRANT SELECT ON TABLE parked TO dakuan_worker;

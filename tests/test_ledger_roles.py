@@ -31,6 +31,8 @@ TABLES = (
     "safeguards",
     "waybill_claims",
     "notices",
+    "endpoints_with_news",
+    "news_noted",
     "event_clock",
     "verdicts",
     "event_subjects",

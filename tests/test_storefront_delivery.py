@@ -371,3 +371,93 @@ async def test_an_endpoint_with_nothing_to_send_costs_few_pages(hooks: Hooks) ->
     )
     plan = json.loads(said)[0]["Plan"]
     assert plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] < 20 * 40
+
+
+async def _taken(hooks: Hooks) -> list[str]:
+    rows = await hooks.database.pool.fetch(
+        "SELECT * FROM take_endpoints('x', FALSE, 50, 1000, $1, $1)", hooks.clock() + TAKEN_FOR
+    )
+    return sorted(row["take_endpoints"] for row in rows)
+
+
+async def _with_news(hooks: Hooks) -> list[str]:
+    rows = await hooks.database.owner.fetch("SELECT endpoint_id FROM endpoints_with_news ORDER BY endpoint_id")
+    return [row["endpoint_id"] for row in rows]
+
+
+async def test_endpoints_of_merchants_without_news_are_not_looked_at(hooks: Hooks) -> None:
+    consumer = Consumer()
+    await hooks.add(consumer, merchant_id="m-1")
+    names = await hooks.database.owner.fetchval(
+        "SELECT string_agg(attname, ', ') FROM pg_attribute WHERE attrelid = 'endpoints'::REGCLASS AND attnum > 0"
+        " AND attname NOT IN ('endpoint_id', 'merchant_id')"
+    )
+    await hooks.database.owner.execute(
+        f"INSERT INTO endpoints (endpoint_id, merchant_id, {names})"
+        f" SELECT 'f' || n, 'f-' || n, {names} FROM endpoints CROSS JOIN generate_series(1, 400) AS s (n)"
+    )
+    await hooks.event("order/A1", merchant="f-7")
+    await hooks.event("order/A2", merchant="f-no-one")
+    assert await _taken(hooks) == ["f7"]
+    taking = "EXPLAIN (ANALYZE, BUFFERS, FORMAT json) SELECT take_endpoints('x', FALSE, 8, 1000, $1, $1)"
+    async with hooks.database.owner.acquire() as owner:
+        await owner.fetchval(taking, hooks.clock())  # a session's first call reads the catalogue
+        plan = json.loads(await owner.fetchval(taking, hooks.clock()))[0]["Plan"]
+    assert plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] < 100, "three for each would be over a thousand"
+    assert await _with_news(hooks) == ["f7"], "its event is not delivered"
+
+
+async def test_an_endpoint_that_was_told_everything_is_looked_at_when_there_is_more(hooks: Hooks) -> None:
+    consumer = Consumer()
+    async with consumers(consumer):
+        await hooks.add(consumer, merchant_id="m-1")
+        await hooks.event("order/A1", "order.opened", "order.held")
+        for told, more in (
+            (2, "SELECT rewind_endpoint('e1', 0, 0, $1)"),
+            (4, "SELECT resend_subject('e1', 'order/A1', 2, $1)"),
+            (5, "SELECT disable_endpoint('e1', 'asked', $1)"),
+        ):
+            await hooks.deliver()
+            await hooks.deliver()
+            assert (len(consumer.events), await _with_news(hooks)) == (told, [])
+            await hooks.database.owner.execute(more, hooks.clock())
+        await hooks.event("order/A2")
+        await hooks.deliver()
+        assert (len(consumer.events), await _with_news(hooks)) == (5, [])
+        await hooks.register.endpoints.enable("e1", consumer.url, hooks.clock())
+        await hooks.deliver()
+    assert sorted(got(consumer)[5:]) == ["evt_endpoint_e1_1", "evt_order_A2_1"]
+
+
+async def test_news_that_another_gateway_notes_now_are_not_waited_for_and_not_lost(hooks: Hooks) -> None:
+    consumer = Consumer()
+    await hooks.add(consumer, merchant_id="m-1")
+    await hooks.add(consumer, "all")
+    await _taken(hooks)
+    await hooks.event("order/A1")
+    async with hooks.database.owner.acquire() as other:
+        transaction = other.transaction()
+        await transaction.start()
+        assert await other.fetchval("SELECT note_news()") is True
+        assert await _taken(hooks) == ["all"], "the platform's own are always looked at"
+        await transaction.rollback()
+    assert await _taken(hooks) == ["all", "e1"]
+
+
+async def test_what_is_given_to_an_endpoint_while_it_is_found_idle_is_not_lost(hooks: Hooks) -> None:
+    consumer = Consumer()
+    async with consumers(consumer):
+        await hooks.add(consumer, merchant_id="m-1")
+        await hooks.event("order/A1")
+        await hooks.deliver()
+        async with hooks.database.owner.acquire() as other:
+            transaction = other.transaction()
+            await transaction.start()
+            await other.execute("SELECT rewind_endpoint('e1', 0, 0, $1)", hooks.clock())
+            assert await _taken(hooks) == []
+            await transaction.commit()
+        await hooks.deliver()
+        await hooks.register.endpoints.remove("e1")
+        await hooks.database.owner.execute("INSERT INTO endpoints_with_news VALUES ('e1')")
+        await hooks.deliver()
+    assert (len(consumer.events), await _with_news(hooks)) == (2, [])

@@ -105,7 +105,7 @@ DECLARE
     -- come after it, too.
     v_last BIGINT := greatest((SELECT max(e.position) FROM events e), (SELECT max(n.position) FROM notices n),
                               (SELECT max(p.position) - 1 FROM proven p), (SELECT max(c.position) - 1 FROM reconciled c),
-                              (SELECT max(n.position) - 1 FROM endpoints n));
+                              (SELECT max(n.position) - 1 FROM endpoints n), (SELECT max(n.position) FROM news_noted n));
 BEGIN
     IF v_last IS NULL OR v_last < v_next + coalesce((SELECT max(c.ahead) FROM event_clock c), 0) THEN
         RETURN FALSE;

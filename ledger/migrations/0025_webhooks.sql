@@ -44,6 +44,24 @@ CREATE TABLE endpoints (
 ) WITH (fillfactor = 50);
 
 CREATE INDEX endpoints_by_merchant ON endpoints (merchant_id, created_at);
+-- For the page of all.
+CREATE INDEX endpoints_by_creation ON endpoints (created_at);
+
+-- The endpoints of merchants for which there may be something to send: gateways look at these alone, twice a second. One
+-- that is missing has nothing before `news_noted`, nothing parked, or is disabled. The platform's endpoints are few, and
+-- always looked at.
+CREATE TABLE endpoints_with_news (
+    -- No foreign key: noting news would fail where an endpoint is removed at that moment.
+    endpoint_id TEXT PRIMARY KEY
+);
+
+-- The place in the stream up to which each event's endpoints were noted there. One row, or none before the first event.
+CREATE TABLE news_noted (
+    only_row BOOLEAN PRIMARY KEY DEFAULT TRUE,
+    position BIGINT NOT NULL,
+    event    BIGINT NOT NULL,
+    CONSTRAINT news_are_noted_once CHECK (only_row)
+);
 
 -- Secrets, sealed as account numbers are, in a separate table that only a delivery reads. The highest number is the
 -- newest; an older one signs beside it until `ends_at`.
@@ -146,6 +164,14 @@ BEGIN
     RETURN FOUND;
 END $$;
 
+-- Let gateways look for something to send to an endpoint. The caller holds its row, and has changed what there is.
+CREATE FUNCTION look_at_endpoint(p_endpoint_id TEXT) RETURNS VOID
+LANGUAGE sql SET search_path = pg_catalog, dakuan, pg_temp AS $$
+    INSERT INTO endpoints_with_news SELECT n.endpoint_id FROM endpoints n
+    WHERE n.endpoint_id = p_endpoint_id AND n.merchant_id IS NOT NULL
+    ON CONFLICT DO NOTHING
+$$;
+
 -- Deliver to an endpoint whose URL echoed a challenge. It goes on where it was, at once. False: the URL is another one
 -- by now.
 CREATE FUNCTION enable_endpoint(p_endpoint_id TEXT, p_url TEXT, p_now TIMESTAMPTZ) RETURNS BOOLEAN
@@ -157,6 +183,7 @@ BEGIN
     WHERE n.endpoint_id = p_endpoint_id AND n.url = p_url;
     IF FOUND THEN
         UPDATE parked SET next_at = p_now WHERE endpoint_id = p_endpoint_id AND next_at > p_now;
+        PERFORM look_at_endpoint(p_endpoint_id);
         RETURN TRUE;
     END IF;
     RETURN FALSE;
@@ -243,17 +270,75 @@ END $$;
 
 -- --- delivery ------------------------------------------------------------------------------------------------
 
+-- Note the endpoints of the merchants whose events are new. One gateway at a time does so; the others go on without.
+-- Each event is looked at once, however many endpoints there are. True: the caller has the right to note what has none.
+CREATE FUNCTION note_news() RETURNS BOOLEAN
+LANGUAGE plpgsql SET search_path = pg_catalog, dakuan, pg_temp AS $$
+DECLARE
+    v_from news_noted%ROWTYPE;
+    v_to   RECORD;
+BEGIN
+    IF NOT EXISTS (SELECT FROM news_noted) THEN
+        INSERT INTO news_noted (position, event) VALUES (0, 0) ON CONFLICT DO NOTHING;
+    END IF;
+    SELECT * INTO v_from FROM news_noted FOR UPDATE SKIP LOCKED;
+    IF NOT FOUND THEN
+        RETURN FALSE;
+    END IF;
+    WITH seen AS MATERIALIZED (
+        SELECT e.position, e.id, e.merchant_id FROM events e
+        WHERE (e.position, e.id) > (v_from.position, v_from.event) AND e.position < events_end()
+        ORDER BY e.position, e.id LIMIT 20000
+    ), noted AS (
+        INSERT INTO endpoints_with_news SELECT n.endpoint_id FROM endpoints n
+        WHERE n.merchant_id IN (SELECT s.merchant_id FROM seen s) AND n.state <> 'disabled'
+        ON CONFLICT DO NOTHING
+    )
+    SELECT s.position, s.id INTO v_to FROM seen s ORDER BY s.position DESC, s.id DESC LIMIT 1;
+    IF FOUND THEN
+        UPDATE news_noted SET position = v_to.position, event = v_to.id;
+    END IF;
+    RETURN TRUE;
+END $$;
+
+-- Forget the endpoints that nothing is to be sent to. The caller has the right of `note_news`: an event that is not seen
+-- here is noted later. Each row is held: what gives an endpoint something to send holds it, too.
+CREATE FUNCTION forget_idle() RETURNS VOID
+LANGUAGE plpgsql SET search_path = pg_catalog, dakuan, pg_temp AS $$
+DECLARE
+    v_noted CONSTANT TEXT[] := ARRAY(SELECT w.endpoint_id FROM endpoints_with_news w);
+    v_idle  TEXT[];
+BEGIN
+    v_idle := ARRAY(
+        SELECT c.endpoint_id FROM endpoints c
+        WHERE c.endpoint_id = ANY (v_noted) AND c.taken_by IS NULL
+          AND (c.state = 'disabled'
+               OR (NOT EXISTS (SELECT FROM events e WHERE e.merchant_id = c.merchant_id
+                               AND (e.position, e.id) > (c.position, c.event) AND e.position < events_end())
+                   AND NOT EXISTS (SELECT FROM parked p WHERE p.endpoint_id = c.endpoint_id)))
+        FOR UPDATE SKIP LOCKED);
+    DELETE FROM endpoints_with_news w
+    WHERE w.endpoint_id = ANY (v_idle) OR NOT EXISTS (SELECT FROM endpoints c WHERE c.endpoint_id = w.endpoint_id);
+END $$;
+
 -- Take the endpoints that something is to be sent to and that no gateway works on, the longest untouched first.
 -- A lease and not a lock: a transaction that stays open while a consumer is slow would hold back every reader of events.
 -- At `p_parked_at_most` waiting subjects the cursor rests: an endpoint that is down for days keeps few rows.
 CREATE FUNCTION take_endpoints(
     p_by TEXT, p_failing BOOLEAN, p_at_most INT, p_parked_at_most INT, p_until TIMESTAMPTZ, p_now TIMESTAMPTZ
 ) RETURNS SETOF TEXT
-LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
+DECLARE
+    v_notes CONSTANT BOOLEAN := note_news();
+    v_noted CONSTANT TEXT[] := ARRAY(SELECT w.endpoint_id FROM endpoints_with_news w
+                                     UNION ALL SELECT n.endpoint_id FROM endpoints n WHERE n.merchant_id IS NULL);
+BEGIN
+    RETURN QUERY
     UPDATE endpoints n SET taken_by = p_by, taken_until = p_until
     FROM (
         SELECT c.endpoint_id FROM endpoints c
-        WHERE c.state = CASE WHEN p_failing THEN 'failing' ELSE 'active' END
+        WHERE c.endpoint_id = ANY (v_noted)
+          AND c.state = CASE WHEN p_failing THEN 'failing' ELSE 'active' END
           AND (c.taken_by IS NULL OR c.taken_until <= p_now)
           AND (c.paused_until IS NULL OR c.paused_until <= p_now)
           AND (EXISTS (SELECT FROM parked w WHERE w.endpoint_id = c.endpoint_id AND w.next_at <= p_now)
@@ -267,8 +352,11 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $
         ORDER BY c.taken_until NULLS FIRST, c.endpoint_id LIMIT p_at_most FOR UPDATE SKIP LOCKED
     ) AS mine
     WHERE n.endpoint_id = mine.endpoint_id
-    RETURNING n.endpoint_id
-$$;
+    RETURNING n.endpoint_id;
+    IF v_notes THEN
+        PERFORM forget_idle();
+    END IF;
+END $$;
 
 -- Move an endpoint's cursor. False: it was taken away meanwhile.
 CREATE FUNCTION advance_endpoint(p_endpoint_id TEXT, p_by TEXT, p_position BIGINT, p_event BIGINT, p_now TIMESTAMPTZ)
@@ -362,6 +450,7 @@ BEGIN
     ON CONFLICT (endpoint_id, subject) DO UPDATE
     SET seq = least(w.seq, p_seq), next_at = p_now,
         failures = CASE WHEN p_seq < w.seq THEN 0 ELSE w.failures END;
+    PERFORM look_at_endpoint(p_endpoint_id);
     RETURN TRUE;
 END $$;
 
@@ -382,6 +471,7 @@ BEGIN
     WHERE w.endpoint_id = p_endpoint_id AND e.subject = w.subject AND e.seq = w.seq
       AND (e.position, e.id) > (p_position, p_event);
     UPDATE parked SET next_at = p_now WHERE endpoint_id = p_endpoint_id AND next_at > p_now;
+    PERFORM look_at_endpoint(p_endpoint_id);
     RETURN TRUE;
 END $$;
 
