@@ -54,6 +54,12 @@ INDEXES = f"""
     ORDER BY c.relname, n.relname
 """
 
+STATISTICS = f"""
+    SELECT c.relname AS table, replace(pg_get_statisticsobjdef(s.oid), 'STATISTICS dakuan.', 'STATISTICS ') AS text
+    FROM pg_statistic_ext s JOIN pg_class c ON c.oid = s.stxrelid
+    WHERE s.stxnamespace = {_OURS} ORDER BY c.relname, s.stxname
+"""
+
 # A view is made after those that it reads.
 VIEWS = f"""
     SELECT relname AS name, pg_get_viewdef(oid, TRUE) AS text FROM pg_class

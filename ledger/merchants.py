@@ -10,7 +10,7 @@ from core.durations import format_duration, parse_duration
 from core.fields import Message
 from core.merchants import MERCHANT_FROZEN, MerchantStanding, MerchantTerms, Stop
 from core.messages import Actor
-from ledger.register_part import Conditions, RegisterPart
+from ledger.register_part import RegisterPart
 
 YES = "yes"
 
@@ -51,15 +51,16 @@ SAID = """
 """
 """The last decisions about merchant `$1`, as columns of a query; see `standing_of`."""
 _MOVES = """
-    SELECT merchant_id, what, value, role, who, why, at FROM merchant_moves
+    SELECT merchant_id, what, value, role, who, why, at FROM merchant_moves WHERE merchant_id = $1
     UNION ALL
-    SELECT merchant_id, 'grade', grade, role, who, why, at FROM grade_moves
+    SELECT merchant_id, 'grade', grade, role, who, why, at FROM grade_moves WHERE merchant_id = $1
     UNION ALL
-    SELECT coalesce(merchant_id, 'grade ' || grade), 'deposit ' || currency, required_minor::TEXT, role, who, why, at
-    FROM deposit_moves
+    SELECT merchant_id, 'deposit ' || currency, required_minor::TEXT, role, who, why, at
+    FROM deposit_moves WHERE merchant_id = $1
     UNION ALL
-    SELECT merchant_id, 'licence ' || licence, number, role, who, why, at FROM licence_moves
+    SELECT merchant_id, 'licence ' || licence, number, role, who, why, at FROM licence_moves WHERE merchant_id = $1
 """
+"""Each part names the merchant: a condition on all of them together would read those of every merchant."""
 _NAMED = """
     SELECT merchant_id FROM merchant_moves UNION SELECT merchant_id FROM grade_moves
     UNION SELECT merchant_id FROM deposit_moves WHERE merchant_id IS NOT NULL
@@ -139,7 +140,9 @@ class Merchants(RegisterPart):
             Deposit,
             "SELECT c.currency, deposit_required($1, c.currency) AS required_minor,"
             " coalesce(a.balance_minor, 0) AS held_minor"
-            " FROM (SELECT currency FROM deposit_moves UNION"
+            " FROM (SELECT currency FROM deposit_moves WHERE merchant_id = $1 UNION"
+            "       SELECT currency FROM deposit_moves WHERE grade = (SELECT g.grade FROM grade_moves g"
+            "       WHERE g.merchant_id = $1 ORDER BY g.id DESC LIMIT 1) UNION"
             "       SELECT currency FROM accounts WHERE path = 'merchant/' || $1 || '/deposit') AS c"
             " LEFT JOIN accounts a ON a.path = 'merchant/' || $1 || '/deposit' AND a.currency = c.currency"
             " WHERE deposit_required($1, c.currency) > 0 OR a.balance_minor > 0 ORDER BY c.currency",
@@ -155,15 +158,9 @@ class Merchants(RegisterPart):
         assert paid is not None  # the function answers with one row
         return paid
 
-    async def moves(self, merchant_id: str | None, limit: int = 1000) -> list[MerchantMove]:
-        """Every change, of one merchant or of all, the newest first."""
-        wanted = Conditions()
-        wanted.add("merchant_id = {}", merchant_id)
-        return await self._all(
-            MerchantMove,
-            f"SELECT * FROM ({_MOVES}) AS m{wanted.text} ORDER BY at DESC, what{wanted.limit(limit)}",
-            *wanted.arguments,
-        )
+    async def moves(self, merchant_id: str, limit: int = 1000) -> list[MerchantMove]:
+        """Every change of a merchant, the newest first."""
+        return await self._all(MerchantMove, f"{_MOVES} ORDER BY at DESC, what LIMIT $2", merchant_id, limit)
 
     async def named(self, limit: int = 1000) -> list[str]:
         """The ids of merchants with any decision."""

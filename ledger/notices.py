@@ -26,14 +26,6 @@ class StoredNotice(Message):
     at: datetime
 
 
-_OF_MERCHANT = (
-    "{} = CASE split_part(n.subject, '/', 1)"
-    " WHEN 'order' THEN (SELECT o.merchant_id FROM orders o WHERE o.order_id = split_part(n.subject, '/', 2))"
-    " WHEN 'withdrawal' THEN"
-    " (SELECT w.merchant_id FROM withdrawals w WHERE w.withdrawal_id = split_part(n.subject, '/', 2))"
-    " WHEN 'merchant' THEN split_part(n.subject, '/', 2) END"
-)
-
 _PLACE = "SELECT coalesce((SELECT n.position FROM notices n WHERE n.id <= $1 ORDER BY n.id DESC LIMIT 1), 0)"
 """Where a notice stands that was read, or, where it is gone, the one before it."""
 
@@ -54,6 +46,9 @@ class Notices(RegisterPart):
         comes before nothing that was given out.
 
         Their numbers do not always rise: a transaction draws its numbers early, and may end late.
+
+        Args:
+            merchant_id: only those to this merchant.
         """
         wanted = Conditions()
         place = await self._call(_PLACE, after_id) if after_id else 0
@@ -61,7 +56,7 @@ class Notices(RegisterPart):
         wanted.add(f"(n.position, n.id) > (${len(wanted.arguments)}, {{}})", after_id)
         wanted.add("n.recipient = {}", to)
         wanted.add("n.subject = {}", subject)
-        wanted.add(_OF_MERCHANT, merchant_id)
+        wanted.add("n.merchant_id = {}", merchant_id)
         return await self._all(
             StoredNotice,
             "SELECT n.id AS notice_id, n.subject, n.seq, n.recipient AS to, n.name, n.facts, n.at,"

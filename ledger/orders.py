@@ -226,10 +226,11 @@ class Orders(RegisterPart):
         found = await self._one(
             Alike,
             "SELECT (SELECT count(*) FROM orders WHERE buyer_id = $1 AND merchant_id = $2 AND opened_at > $3"
-            "        AND order_id <> $4) AS pair, s.device, s.place"
-            " FROM (SELECT count(DISTINCT buyer_id) FILTER (WHERE body ->> 'device_hash' = $5) AS device,"
-            "              count(DISTINCT buyer_id) FILTER (WHERE body ->> 'place_hash' = $6) AS place"
-            "       FROM orders WHERE merchant_id = $2 AND opened_at > $3 AND buyer_id <> $1) AS s",
+            "        AND order_id <> $4) AS pair,"
+            " (SELECT count(DISTINCT buyer_id) FROM orders"
+            "  WHERE merchant_id = $2 AND device_hash = $5 AND opened_at > $3 AND buyer_id <> $1) AS device,"
+            " (SELECT count(DISTINCT buyer_id) FROM orders"
+            "  WHERE merchant_id = $2 AND place_hash = $6 AND opened_at > $3 AND buyer_id <> $1) AS place",
             *(order.buyer_id, order.merchant_id, since, order.order_id, order.device_hash, order.place_hash),
         )
         assert found is not None  # a SELECT of counts has one row

@@ -16,7 +16,18 @@ from typing import Any
 
 import asyncpg
 
-from ledger.catalogue import COLUMNS, CONSTRAINTS, DOMAINS, FUNCTIONS, GRANTS, INDEXES, TABLES, TRIGGERS, VIEWS
+from ledger.catalogue import (
+    COLUMNS,
+    CONSTRAINTS,
+    DOMAINS,
+    FUNCTIONS,
+    GRANTS,
+    INDEXES,
+    STATISTICS,
+    TABLES,
+    TRIGGERS,
+    VIEWS,
+)
 from ledger.pool import SCHEMA
 
 WIDTH = 120
@@ -62,7 +73,7 @@ async def schema_of(owner_dsn: str, worker: str) -> str:
 
 
 async def _tables(connection: asyncpg.Connection[Any]) -> list[str]:
-    """Each table with its constraints and indexes, after the tables it refers to."""
+    """Each table with its constraints, indexes and statistics, after the tables it refers to."""
     columns, constraints, indexes = defaultdict(list), defaultdict(list), defaultdict(list)
     refers: dict[str, set[str]] = {}
     for row in await connection.fetch(COLUMNS):
@@ -72,6 +83,8 @@ async def _tables(connection: asyncpg.Connection[Any]) -> list[str]:
         if row["refers"] not in {None, row["table"]}:
             refers.setdefault(row["table"], set()).add(row["refers"])
     for row in await connection.fetch(INDEXES):
+        indexes[row["table"]].append(f"{row['text']};")
+    for row in await connection.fetch(STATISTICS):
         indexes[row["table"]].append(f"{row['text']};")
     found = {row["name"]: row for row in await connection.fetch(TABLES, NOT_OURS)}
     return [

@@ -312,6 +312,7 @@ CREATE TABLE merchant_moves (
     CONSTRAINT operators_move_merchants CHECK (role = 'operator'::text)
 );
 CREATE INDEX merchant_moves_by_merchant ON merchant_moves USING btree (merchant_id, what, id);
+CREATE INDEX merchant_moves_of_leaving ON merchant_moves USING btree (merchant_id) WHERE what = 'leaving'::text;
 
 CREATE TABLE merchant_transfers (
     merchant_id text NOT NULL,
@@ -387,6 +388,7 @@ CREATE TABLE notices (
     subject text NOT NULL,
     seq integer NOT NULL,
     recipient text NOT NULL,
+    merchant_id text,
     name text NOT NULL,
     facts jsonb NOT NULL,
     at timestamp with time zone NOT NULL,
@@ -396,6 +398,7 @@ CREATE TABLE notices (
 );
 CREATE INDEX notices_by_recipient ON notices USING btree (recipient, "position", id);
 CREATE INDEX notices_in_order ON notices USING btree ("position", id);
+CREATE INDEX notices_of_merchant ON notices USING btree (merchant_id, "position", id) WHERE merchant_id IS NOT NULL;
 
 CREATE TABLE payment_numbers (
     channel text NOT NULL,
@@ -739,6 +742,8 @@ CREATE TABLE orders (
     channel text NOT NULL,
     payment text NOT NULL,
     body jsonb NOT NULL,
+    device_hash text,
+    place_hash text,
     content_hash text NOT NULL,
     opened_by text NOT NULL,
     policy_hash text NOT NULL,
@@ -763,19 +768,22 @@ CREATE TABLE orders (
 ) WITH (fillfactor=80);
 CREATE INDEX orders_by_audit ON orders USING btree (audit, opened_at DESC, closed);
 CREATE INDEX orders_by_buyer ON orders USING btree (buyer_id, opened_at DESC);
+CREATE INDEX orders_by_device ON orders USING btree (merchant_id, device_hash, opened_at) WHERE device_hash IS NOT NULL;
 CREATE INDEX orders_by_hold_reason ON orders USING gin (hold_reasons) WITH (gin_pending_list_limit='64') WHERE cardinality(hold_reasons) > 0;
 CREATE INDEX orders_by_merchant ON orders USING btree (merchant_id, opened_at DESC, order_id DESC);
 CREATE INDEX orders_by_opening ON orders USING btree (opened_at DESC);
 CREATE INDEX orders_by_payment ON orders USING btree (payment, channel);
 CREATE INDEX orders_by_phase ON orders USING btree (phase, opened_at DESC, closed);
+CREATE INDEX orders_by_place ON orders USING btree (merchant_id, place_hash, opened_at) WHERE place_hash IS NOT NULL;
 CREATE INDEX orders_closed_by_merchant ON orders USING btree (merchant_id, opened_at DESC, order_id DESC) WHERE closed;
 CREATE INDEX orders_held ON orders USING btree (opened_at DESC) WHERE cardinality(holds) > 0;
 CREATE INDEX orders_held_by_merchant ON orders USING btree (merchant_id, opened_at DESC, order_id DESC) WHERE cardinality(holds) > 0;
-CREATE INDEX orders_open ON orders USING btree (opened_at DESC) WHERE NOT closed;
+CREATE INDEX orders_open ON orders USING btree (opened_at DESC) INCLUDE (phase) WHERE NOT closed;
 CREATE INDEX orders_open_by_merchant ON orders USING btree (merchant_id, opened_at DESC, order_id DESC) WHERE NOT closed;
 CREATE INDEX orders_waiting ON orders USING btree (opened_at DESC) WHERE cardinality(hold_reasons) > 0;
 CREATE INDEX orders_with_open_case ON orders USING btree (opened_at DESC, order_id DESC) WHERE has_open_case(hold_reasons);
 CREATE INDEX orders_with_whole_states ON orders USING btree (recorded_at) WHERE closed AND emptied_at IS NULL;
+CREATE STATISTICS orders_that_wait ON cardinality(hold_reasons) FROM orders;
 
 CREATE TABLE parked (
     endpoint_id text NOT NULL,
@@ -1506,7 +1514,7 @@ DECLARE
     v_of_one    JSONB[];
 BEGIN
     FOR v_notice IN
-        SELECT a.subject, a.position, a.recipient = 'merchant' AS to_merchant, jsonb_build_object(
+        SELECT a.subject, a.position, a.merchant_id, jsonb_build_object(
             'type', 'notice.' || a.name, 'at', a.at, 'data', jsonb_build_object('to', a.recipient, 'facts', a.facts))
             || CASE WHEN a.recipient <> 'merchant' THEN '{"merchant_id": null}'::JSONB ELSE '{}' END AS event
         FROM added a ORDER BY a.subject, a.seq
@@ -1520,9 +1528,7 @@ BEGIN
             v_merchants[v_last] := NULL;
             v_of_one := '{}';
         END IF;
-        IF v_notice.to_merchant AND v_merchants[v_last] IS NULL THEN
-            v_merchants[v_last] := merchant_of_subject(v_notice.subject);
-        END IF;
+        v_merchants[v_last] := coalesce(v_merchants[v_last], v_notice.merchant_id);
         v_of_one := array_append(v_of_one, v_notice.event); -- in place; a JSONB is copied whole at each
         v_position := v_notice.position; -- one transaction has one
     END LOOP;
@@ -1551,8 +1557,9 @@ AS $function$
 DECLARE
     v_position BIGINT := event_position();
 BEGIN
-    INSERT INTO notices (subject, seq, recipient, name, facts, at, position)
-    SELECT g.subject, (n ->> 'seq')::INT, n ->> 'to', n ->> 'name', n -> 'facts', (n ->> 'at')::TIMESTAMPTZ, v_position
+    INSERT INTO notices (subject, seq, recipient, merchant_id, name, facts, at, position)
+    SELECT g.subject, (n ->> 'seq')::INT, n ->> 'to', CASE n ->> 'to' WHEN 'merchant' THEN merchant_of_subject(g.subject) END,
+           n ->> 'name', n -> 'facts', (n ->> 'at')::TIMESTAMPTZ, v_position
     FROM unnest(p_subjects, p_notices) WITH ORDINALITY AS g (subject, notices, n_of)
     CROSS JOIN LATERAL jsonb_array_elements(g.notices) AS n
     ORDER BY g.n_of, (n ->> 'seq')::INT
@@ -4263,10 +4270,11 @@ BEGIN
       AND p.currency = p_order ->> 'currency' AND p.claimed_minor + p.returned_minor + v_total <= p.paid_minor;
     IF NOT FOUND THEN RETURN 'payment_over_claimed'; END IF;
     BEGIN
-        INSERT INTO orders (order_id, merchant_id, buyer_id, currency, total_minor, channel, payment, body,
-                            content_hash, opened_by, policy_hash, opened_at)
+        INSERT INTO orders (order_id, merchant_id, buyer_id, currency, total_minor, channel, payment, body, device_hash,
+                            place_hash, content_hash, opened_by, policy_hash, opened_at)
         VALUES (v_id, p_order ->> 'merchant_id', p_order ->> 'buyer_id', p_order ->> 'currency', v_total, v_channel,
-                v_payment, p_order, p_content_hash, p_opened_by, p_policy_hash, p_now);
+                v_payment, p_order, p_order ->> 'device_hash', p_order ->> 'place_hash', p_content_hash, p_opened_by,
+                p_policy_hash, p_now);
     EXCEPTION WHEN unique_violation THEN
         -- The same id with another payment, registered in the same moment.
         UPDATE payments p SET claimed_minor = p.claimed_minor - v_total

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from databases import Database
+from explained import read_whole
 from ledger_samples import an_order, opened
 
 from bench.settled import add_settled_orders
@@ -137,7 +138,10 @@ async def test_what_was_never_done_is_as_old_as_the_books(database: Database) ->
 
 async def test_reading_them_costs_nothing_for_what_is_closed(database: Database, register: Register) -> None:
     async with database.owner.acquire() as owner:
-        await add_settled_orders(owner, 2_000)
+        await add_settled_orders(owner, 2_000, held_to=300)
         plan = json.loads(await owner.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {GAUGES}"))
+        waits = await owner.fetchval("EXPLAIN (FORMAT JSON) SELECT FROM orders WHERE cardinality(hold_reasons) > 0")
+    assert json.loads(waits)[0]["Plan"]["Plan Rows"] < 20, "where a third is expected, long books are read whole"
     top = plan[0]["Plan"]
+    assert read_whole(top) & {"orders", "withdrawals", "payments", "events", "notices"} == set()
     assert top["Shared Hit Blocks"] + top["Shared Read Blocks"] <= BUFFERS

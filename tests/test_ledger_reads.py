@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from databases import Database
-from explained import Explained, index_conditions
+from explained import Explained, index_conditions, read_whole, rows_read
 from order_samples import an_order
 from waiting import WITHIN
 
@@ -107,6 +107,77 @@ async def test_each_list_reads_little_of_long_books(database: Database) -> None:
         await asked(Register(pool))
         read[name] = pool.buffers
     assert {name: buffers for name, buffers in read.items() if buffers > FEW} == {}
+
+
+BESIDE = (
+    "INSERT INTO notices (subject, seq, recipient, merchant_id, name, facts, at, position)"
+    " SELECT 'merchant/f-' || n, 1, 'merchant', 'f-' || n, 'x', '{}', now(), n / 10"
+    " FROM generate_series(1, 4000) AS s (n)",
+    "INSERT INTO merchant_moves (merchant_id, what, value, role, who, why, at, recorded_at)"
+    " SELECT 'f-' || n, 'frozen', 'yes', 'operator', 'x', 'x', now(), now() FROM generate_series(1, 4000) AS s (n)",
+    "INSERT INTO deposit_moves (merchant_id, currency, required_minor, role, who, why, at, recorded_at)"
+    " SELECT 'f-' || n, 'CNY', 100, 'operator', 'x', 'x', now(), now() FROM generate_series(1, 4000) AS s (n)",
+    "INSERT INTO endpoints (endpoint_id, merchant_id, url, description, types, signing, state, disabled_for, position,"
+    " event, created_by, created_at, digest) SELECT 'f-' || n, 'f-' || n, 'https://example.com', '', '{}', 'v1',"
+    " 'disabled', 'challenge', 0, 0, 'x', now(), 'x' FROM generate_series(1, 4000) AS s (n)",
+)
+"""What other merchants have."""
+OF_ONE: dict[str, Callable[[Register], Awaitable[Any]]] = {
+    "notices to a merchant": lambda register: register.notices.read(to="merchant", merchant_id="m-7"),
+    "newer notices to a merchant": lambda register: register.notices.read(after_id=1, merchant_id="m-7"),
+    "a merchant's deposits": lambda register: register.merchants.deposits("f-7"),
+    "a merchant's changes": lambda register: register.merchants.moves("f-7"),
+    "the merchants that leave": lambda register: register.merchants.leaving(),
+    "a merchant's endpoints": lambda register: register.endpoints.rows("f-7"),
+    "the newest endpoints": lambda register: register.endpoints.rows(limit=10),
+}
+
+
+async def test_what_is_one_merchants_is_found_beside_what_all_others_have(database: Database) -> None:
+    database.broken = True  # written past the triggers
+    async with database.owner.acquire() as owner, owner.transaction():
+        await owner.execute("SET LOCAL session_replication_role = replica")
+        for one in BESIDE:
+            await owner.execute(one)
+        await owner.execute("ANALYZE notices, merchant_moves, deposit_moves, endpoints")
+    read = {}
+    for name, asked in OF_ONE.items():
+        pool: Any = Explained(database.pool)
+        await asked(Register(pool))
+        read[name] = sum(rows_read(plan) for plan in pool.plans)
+        if "leave" in name:
+            assert pool.buffers <= 2, "no index of all changes is read"
+    assert {name: rows for name, rows in read.items() if rows > 30} == {}
+
+
+async def test_an_order_is_compared_with_those_that_share_something_and_not_with_a_merchants_whole_day(
+    database: Database,
+) -> None:
+    database.broken = True  # their money is other merchants'
+    await _filled(database, ORDERS)
+    await database.owner.execute(
+        "UPDATE orders SET merchant_id = $1, opened_at = $2, device_hash = CASE WHEN closed THEN repeat('b', 64) END",
+        LIKE.merchant_id,
+        NOW,
+    )
+    same = "UPDATE orders SET device_hash = $1, place_hash = $2 WHERE order_id IN ('S0000001', 'S0000002')"
+    await database.owner.execute(same, LIKE.device_hash, LIKE.place_hash)
+    await database.owner.execute("VACUUM ANALYZE orders")
+    pool: Any = Explained(database.pool)
+    found = await Register(pool).orders.alike(LIKE, LIKE_SINCE)
+    assert (found.device, found.place) == (2, 2)
+    assert pool.buffers < FEW
+
+
+async def test_payments_with_a_rest_are_found_without_reading_all_orders(database: Database) -> None:
+    await _filled(database, ORDERS)
+    await database.owner.execute("UPDATE payments SET paid_minor = paid_minor + 1 WHERE payment LIKE '%00'")
+    await database.owner.execute("ANALYZE payments")
+    pool: Any = Explained(database.pool)
+    rests = await Register(pool).payments.unclaimed(limit=10)
+    assert [(one.rest_minor, one.orders) for one in rests] == [(1, 1)] * 10
+    assert read_whole(pool.plans[-1]) == set()
+    database.broken = True  # nobody paid it
 
 
 FILTERS: dict[str, tuple[Any, ...]] = {

@@ -28,6 +28,9 @@ CREATE TABLE orders (
     channel            TEXT NOT NULL,
     payment            TEXT NOT NULL,
     body               JSONB NOT NULL,
+    -- As the body has them, for the orders that share one.
+    device_hash        TEXT,
+    place_hash         TEXT,
     content_hash       TEXT NOT NULL,
     opened_by          TEXT NOT NULL,
     policy_hash        TEXT NOT NULL REFERENCES policies (content_hash),
@@ -55,16 +58,23 @@ CREATE TABLE orders (
 CREATE INDEX orders_by_merchant ON orders (merchant_id, opened_at DESC, order_id DESC);
 CREATE INDEX orders_by_buyer ON orders (buyer_id, opened_at DESC);
 CREATE INDEX orders_by_opening ON orders (opened_at DESC);
+-- The orders of a merchant that share a device or a place: looking at a busy merchant's whole day with each new order would
+-- cost more from order to order.
+CREATE INDEX orders_by_device ON orders (merchant_id, device_hash, opened_at) WHERE device_hash IS NOT NULL;
+CREATE INDEX orders_by_place ON orders (merchant_id, place_hash, opened_at) WHERE place_hash IS NOT NULL;
 -- For the lists: by phase or audit, held orders, open orders, reviews.
 -- `closed` is looked at in the index, before a row is read.
 CREATE INDEX orders_by_phase ON orders (phase, opened_at DESC, closed);
 CREATE INDEX orders_by_audit ON orders (audit, opened_at DESC, closed);
 CREATE INDEX orders_held ON orders (opened_at DESC) WHERE cardinality(holds) > 0;
 CREATE INDEX orders_waiting ON orders (opened_at DESC) WHERE cardinality(hold_reasons) > 0;
+-- How few of all orders wait. Without it the planner takes a third of them to do so, and reads every order there ever was.
+CREATE STATISTICS orders_that_wait ON (cardinality(hold_reasons)) FROM orders;
 -- The orders that wait for one reason, where few do. A reader also reads what is pending, so that little may be.
 CREATE INDEX orders_by_hold_reason ON orders USING gin (hold_reasons) WITH (gin_pending_list_limit = 64)
     WHERE cardinality(hold_reasons) > 0;
-CREATE INDEX orders_open ON orders (opened_at DESC) WHERE NOT closed;
+-- With the phase, so that counting them by phase reads no index of all orders.
+CREATE INDEX orders_open ON orders (opened_at DESC) INCLUDE (phase) WHERE NOT closed;
 CREATE INDEX orders_open_by_merchant ON orders (merchant_id, opened_at DESC, order_id DESC) WHERE NOT closed;
 CREATE INDEX orders_in_review ON orders (order_id) WHERE NOT closed AND audit IN ('rejected', 'in_review');
 -- The orders of one payment.
@@ -100,20 +110,23 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_te
 $$;
 
 CREATE TABLE notices (
-    id         BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    subject    TEXT NOT NULL,
-    seq        INT NOT NULL,
-    recipient  TEXT NOT NULL,
-    name       TEXT NOT NULL,
-    facts      JSONB NOT NULL,
-    at         TIMESTAMPTZ NOT NULL,
-    position   BIGINT NOT NULL DEFAULT event_position(),
+    id          BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    subject     TEXT NOT NULL,
+    seq         INT NOT NULL,
+    recipient   TEXT NOT NULL,
+    -- The merchant that it is for; null: it is for others.
+    merchant_id TEXT,
+    name        TEXT NOT NULL,
+    facts       JSONB NOT NULL,
+    at          TIMESTAMPTZ NOT NULL,
+    position    BIGINT NOT NULL DEFAULT event_position(),
     CONSTRAINT a_notice_is_stored_once UNIQUE (subject, seq)
 );
 
--- For readers of all notices, and of one kind of recipient's.
+-- For readers of all notices, of one kind of recipient's, and of one merchant's: it must not read those of all others.
 CREATE INDEX notices_in_order ON notices (position, id);
 CREATE INDEX notices_by_recipient ON notices (recipient, position, id);
+CREATE INDEX notices_of_merchant ON notices (merchant_id, position, id) WHERE merchant_id IS NOT NULL;
 
 -- Add notices of several subjects, `order/{id}` or `withdrawal/{id}`: `p_notices` has an array of each. An existing notice
 -- stays as it is.
@@ -122,8 +135,9 @@ LANGUAGE plpgsql SET search_path = pg_catalog, dakuan, pg_temp SET plan_cache_mo
 DECLARE
     v_position BIGINT := event_position();
 BEGIN
-    INSERT INTO notices (subject, seq, recipient, name, facts, at, position)
-    SELECT g.subject, (n ->> 'seq')::INT, n ->> 'to', n ->> 'name', n -> 'facts', (n ->> 'at')::TIMESTAMPTZ, v_position
+    INSERT INTO notices (subject, seq, recipient, merchant_id, name, facts, at, position)
+    SELECT g.subject, (n ->> 'seq')::INT, n ->> 'to', CASE n ->> 'to' WHEN 'merchant' THEN merchant_of_subject(g.subject) END,
+           n ->> 'name', n -> 'facts', (n ->> 'at')::TIMESTAMPTZ, v_position
     FROM unnest(p_subjects, p_notices) WITH ORDINALITY AS g (subject, notices, n_of)
     CROSS JOIN LATERAL jsonb_array_elements(g.notices) AS n
     ORDER BY g.n_of, (n ->> 'seq')::INT
@@ -457,10 +471,11 @@ BEGIN
       AND p.currency = p_order ->> 'currency' AND p.claimed_minor + p.returned_minor + v_total <= p.paid_minor;
     IF NOT FOUND THEN RETURN 'payment_over_claimed'; END IF;
     BEGIN
-        INSERT INTO orders (order_id, merchant_id, buyer_id, currency, total_minor, channel, payment, body,
-                            content_hash, opened_by, policy_hash, opened_at)
+        INSERT INTO orders (order_id, merchant_id, buyer_id, currency, total_minor, channel, payment, body, device_hash,
+                            place_hash, content_hash, opened_by, policy_hash, opened_at)
         VALUES (v_id, p_order ->> 'merchant_id', p_order ->> 'buyer_id', p_order ->> 'currency', v_total, v_channel,
-                v_payment, p_order, p_content_hash, p_opened_by, p_policy_hash, p_now);
+                v_payment, p_order, p_order ->> 'device_hash', p_order ->> 'place_hash', p_content_hash, p_opened_by,
+                p_policy_hash, p_now);
     EXCEPTION WHEN unique_violation THEN
         -- The same id with another payment, registered in the same moment.
         UPDATE payments p SET claimed_minor = p.claimed_minor - v_total

@@ -24,6 +24,8 @@ CREATE TABLE merchant_moves (
 
 -- The last word on each thing about a merchant.
 CREATE INDEX merchant_moves_by_merchant ON merchant_moves (merchant_id, what, id);
+-- The merchants that leave, or once did.
+CREATE INDEX merchant_moves_of_leaving ON merchant_moves (merchant_id) WHERE what = 'leaving';
 
 CREATE TRIGGER merchant_moves_are_only_added_to
     BEFORE UPDATE OR DELETE OR TRUNCATE ON merchant_moves

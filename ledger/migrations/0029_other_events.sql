@@ -106,7 +106,7 @@ DECLARE
     v_of_one    JSONB[];
 BEGIN
     FOR v_notice IN
-        SELECT a.subject, a.position, a.recipient = 'merchant' AS to_merchant, jsonb_build_object(
+        SELECT a.subject, a.position, a.merchant_id, jsonb_build_object(
             'type', 'notice.' || a.name, 'at', a.at, 'data', jsonb_build_object('to', a.recipient, 'facts', a.facts))
             || CASE WHEN a.recipient <> 'merchant' THEN '{"merchant_id": null}'::JSONB ELSE '{}' END AS event
         FROM added a ORDER BY a.subject, a.seq
@@ -120,9 +120,7 @@ BEGIN
             v_merchants[v_last] := NULL;
             v_of_one := '{}';
         END IF;
-        IF v_notice.to_merchant AND v_merchants[v_last] IS NULL THEN
-            v_merchants[v_last] := merchant_of_subject(v_notice.subject);
-        END IF;
+        v_merchants[v_last] := coalesce(v_merchants[v_last], v_notice.merchant_id);
         v_of_one := array_append(v_of_one, v_notice.event); -- in place; a JSONB is copied whole at each
         v_position := v_notice.position; -- one transaction has one
     END LOOP;

@@ -17,6 +17,21 @@ def index_conditions(plan: Any, table: str) -> list[str]:
     return own + [found for part in named.get("Plans", ()) for found in index_conditions(part, table)]
 
 
+def read_whole(plan: Any) -> set[str]:
+    """The tables of which a plan, or a part of one, reads every row."""
+    named = plan.get("Plan", plan)
+    own = {named["Relation Name"]} if named["Node Type"] == "Seq Scan" else set()
+    return own.union(*(read_whole(part) for part in named.get("Plans", ())))
+
+
+def rows_read(plan: Any) -> float:
+    """How many rows the scans of a plan, or of a part of one, looked at, also those that they left out."""
+    named = plan.get("Plan", plan)
+    looked_at = named["Actual Rows"] + named.get("Rows Removed by Filter", 0)
+    own = looked_at * named["Actual Loops"] if "Scan" in named["Node Type"] else 0
+    return own + sum(rows_read(part) for part in named.get("Plans", ()))
+
+
 class Explained:
     """A pool that keeps the buffers which each query touched."""
 
