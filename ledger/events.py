@@ -59,10 +59,13 @@ class Events(RegisterPart):
 
         False after the database was set back, as by a restore: what the reader has seen is not all that there was.
         """
+        # Of the last 30 days nothing is purged. Before that, events are kept beside others that are gone.
         return bool(
             await self._call(
                 "SELECT $1::BIGINT = 0 OR EXISTS (SELECT FROM events e WHERE e.position = $1 AND e.id = $2::BIGINT)"
-                " OR $1 < coalesce((SELECT min(e.position) FROM events e), events_end())",
+                " OR $1 < coalesce((SELECT e.position FROM events e WHERE e.recorded_at > now() - INTERVAL '30 days'"
+                "                   ORDER BY e.recorded_at LIMIT 1),"
+                "                  (SELECT min(e.position) FROM events e), events_end())",
                 *cursor,
             )
         )

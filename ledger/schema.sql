@@ -5203,15 +5203,25 @@ AS $function$
 DECLARE
     v_gone BIGINT;
 BEGIN
-    DELETE FROM events e
-    WHERE e.recorded_at < least(p_before, now() - INTERVAL '30 days')
-      -- One that is disabled and forgotten must not keep everyone's events without end.
-      AND e.position < ALL (SELECT n.position FROM endpoints n
-                            WHERE n.echoed_at IS NOT NULL
-                              AND (n.state <> 'disabled' OR e.recorded_at > clock_timestamp() - INTERVAL '1 year'))
-      AND NOT EXISTS (SELECT FROM proven p WHERE p.position <= e.position
-                                             AND e.recorded_at > clock_timestamp() - INTERVAL '1 year')
-      AND NOT EXISTS (SELECT FROM parked w WHERE w.subject = e.subject AND w.seq <= e.seq);
+    WITH old AS MATERIALIZED (
+        -- A merchant's endpoint waits for its own events: it rests at the last one, and would keep everyone's without end.
+        -- Nor does one do so that is disabled and forgotten.
+        SELECT e.position, e.id, e.subject, e.seq, EXISTS (
+                   SELECT FROM endpoints n
+                   WHERE (n.merchant_id = e.merchant_id OR n.merchant_id IS NULL) AND n.position <= e.position
+                     AND n.echoed_at IS NOT NULL
+                     AND (n.state <> 'disabled' OR e.recorded_at > clock_timestamp() - INTERVAL '1 year')) AS waits
+        FROM events e
+        WHERE e.recorded_at < least(p_before, now() - INTERVAL '30 days')
+          AND NOT EXISTS (SELECT FROM proven p WHERE p.position <= e.position
+                                                 AND e.recorded_at > clock_timestamp() - INTERVAL '1 year')
+          AND NOT EXISTS (SELECT FROM parked w WHERE w.subject = e.subject AND w.seq <= e.seq)
+    ), waiting AS (
+        -- Of a subject nothing goes behind what stays.
+        SELECT o.subject, min(o.seq) AS seq FROM old o WHERE o.waits GROUP BY o.subject
+    )
+    DELETE FROM events e USING old o LEFT JOIN waiting w USING (subject)
+    WHERE e.position = o.position AND e.id = o.id AND (w.seq IS NULL OR o.seq < w.seq);
     GET DIAGNOSTICS v_gone = ROW_COUNT;
     RETURN v_gone;
 END $function$;

@@ -190,3 +190,26 @@ async def test_events_go_by_age_but_none_that_an_endpoint_waits_for(
     )
     await register.orders.record(a_record(revision=2, phase="cancelled"))
     assert [event.seq for event in await register.events.of_subject("order/A1")] == [2], "the numbers go on"
+
+
+async def test_a_quiet_merchants_endpoint_keeps_no_other_merchants_events(
+    database: Database, register: Register
+) -> None:
+    now, owner = datetime.now(UTC), database.owner
+    await _endpoint(register, now)
+    for subject, merchant in (("order/A1", "m-1"), ("order/B1", "m-2"), ("order/A2", "m-1")):
+        events = [{"type": "order.opened"}, {"type": "notice.sent", "merchant_id": None}]
+        await owner.execute("SELECT add_events($1, $2, $3, $4)", subject, merchant, now, events)
+    await owner.execute(
+        "UPDATE endpoints n SET merchant_id = 'm-1', state = 'active', echoed_at = now(), disabled_for = NULL,"
+        " position = e.position, event = e.id FROM events e WHERE e.subject = 'order/A1' AND e.seq = 2"
+    )
+    await owner.execute("UPDATE events SET recorded_at = now() - INTERVAL '40 days'")
+    assert await register.events.purge(now) == 2
+    left = [(event.subject, event.seq) for event in (await register.events.after()).events]
+    assert left == [(f"order/A{order}", seq) for order in (1, 2) for seq in (1, 2)]
+    await owner.execute("UPDATE endpoints SET position = position + 1000")
+    place = (await register.events.after()).events[0].cursor
+    assert await register.events.purge(now) == 4
+    await owner.execute("SELECT add_events('order/C1', 'm-3', now(), '[{\"type\": \"order.opened\"}]')")
+    assert await register.events.has_place(place), "older than what was never purged"
