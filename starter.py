@@ -57,7 +57,7 @@ COMMANDS = {
     "keys": "API keys: create, list, rotate, revoke. Signing keys: root, certify.",
     "endpoints": "Endpoints of webhooks: list, add, enable, disable, attempts.",
     "listen": "Forward the events that come from now on to your machine, signed as webhooks are.",
-    "people": "People of the console: add, list, end.",
+    "people": "People of the console: add, link, list, end.",
     "schedules": "Automatic withdrawals of merchants, by schedule.",
 }
 """In the order of the help: `commands/NAME.py`, and the sentence its docstring begins with. A new one is a line."""
