@@ -73,6 +73,7 @@ CHINESE: Mapping[str, str] = {
     "status": "状态",
     "reference": "编号",
     "case": "编号",
+    "id": "编号",
     "kind": "类型",
     "about": "范围",
     "stage": "阶段",

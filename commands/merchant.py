@@ -248,7 +248,15 @@ def _show(console: Console, view: dict[str, Any]) -> None:
         ]
         console.print(table("Deposit", DEPOSITS, rows, numbers=DEPOSITS[1:]))
     moves = [
-        (clock(one["at"]), one["what"], one["value"] or "none", f"{one['role']} {one['who']}", one["why"])
+        (clock(one["at"]), one["what"], _value(one), f"{one['role']} {one['who']}", one["why"])
         for one in view["history"]
     ]
     console.print(table("History, the newest first", HISTORY, moves))
+
+
+def _value(move: dict[str, Any]) -> str:
+    """To which value it was set, an amount in major units."""
+    what, _, currency = move["what"].partition(" ")
+    if what == "deposit" and move["value"] is not None:
+        return format_minor(int(move["value"]), currency)
+    return move["value"] or "none"

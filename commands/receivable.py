@@ -12,6 +12,7 @@ from commands.known_names import refuse_unknown
 from commands.link import books
 from commands.reading import id_of
 from commands.two_people import person_of, reason_of
+from commands.views import paid_facts
 from config import load
 from core.errors import Refused
 from core.messages import Actor
@@ -21,7 +22,7 @@ from core.reasons import SENTENCES
 from core.votes import access_ended
 from ledger.receivables import Debt
 from ledger.register import Register
-from screens import facts, table
+from screens import table
 
 COLUMNS = ("currency", "owed", "0-30 days", "31-90 days", "older")
 
@@ -70,7 +71,7 @@ async def receivable(
                 person_of(actor, "--write-off", "A debt is given up"),
                 reason_of(reason),
             )
-    print_answer(view, lambda console: console.print(facts(f"receivable {merchant}", view)))
+    print_answer(view, lambda console: console.print(paid_facts(f"receivable {merchant}", view)))
 
 
 async def _pay_in(

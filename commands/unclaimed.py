@@ -14,6 +14,7 @@ from commands.link import books
 from commands.reading import id_of
 from commands.service import temporal
 from commands.two_people import person_of, reason_of
+from commands.views import paid_facts
 from core.errors import Refused
 from core.money import format_minor
 from core.reasons import SENTENCES
@@ -21,7 +22,7 @@ from core.texts import clock
 from core.votes import access_ended
 from ledger.payments import RestReturn, Returned, StoredPayment
 from ledger.register import Register
-from screens import Listing, facts, table
+from screens import Listing, table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -68,7 +69,7 @@ async def unclaimed(
             async with temporal() as client:
                 await gateway.start_payment_return(client, name)
     view = {"id": name, "outcome": answer.outcome, "amount_minor": answer.amount_minor, "currency": answer.currency}
-    print_answer(view, lambda console: console.print(facts(f"return of {payment.payment}", view)))
+    print_answer(view, lambda console: console.print(paid_facts(f"return of {payment.payment}", view)))
 
 
 async def payment_of(register: Register, reference: str, channel: str | None) -> StoredPayment:

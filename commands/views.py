@@ -43,6 +43,12 @@ def answer_facts(verb: str, subject: str, answer: Mapping[str, Any], language: L
     return facts(f"{worded('verb', verb, language)} {subject}", {**answer, **said, "next_deadline": due})
 
 
+def paid_facts(title: str, view: Mapping[str, Any]) -> Facts:
+    """What became of an amount, which people read in major units. `view` has `id outcome amount_minor currency`."""
+    amount = format_minor(view["amount_minor"], view["currency"])
+    return facts(title, {"id": view["id"], "outcome": view["outcome"], "amount": amount})
+
+
 def order_facts(state: Mapping[str, Any], language: Language = "en") -> Facts:
     """An order at a glance."""
     order = state.get("order") or {}

@@ -83,6 +83,7 @@ async def test_a_debt_is_shown_paid_in_and_given_up_by_two_people(stage: Withdra
     assert (debt["owed_minor"], debt["days_30_minor"]) == (50_000, 50_000)
     paid_in = ("receivable", merchant, "--paid-in", "200.00", *RAIL, "--id", f"P-{merchant}")
     assert [(await ask(*paid_in))["outcome"] for _ in range(2)] == ["posted", "exists"]
+    assert "amount   200.00 CNY" in (await run(*paid_in)).stdout
     over = await ask("receivable", merchant, "--paid-in", "300.01", *RAIL, "--id", f"Q-{merchant}", code=1)
     assert over["error"]["code"] == "above_receivable"
     give_up = ("receivable", merchant, "--write-off", "300.00", "--id", f"W-{merchant}", "--reason", "gone")

@@ -79,6 +79,7 @@ def test_a_deposit_is_filled_by_a_settlement_and_what_is_too_much_comes_back() -
     asked = ask("merchant", "deposit", merchant, "50.00", *BY)
     assert (asked["required_minor"], asked["changed"]) == (5000, True)
     settled(merchant_id=merchant)
+    assert "deposit CNY  50.00 CNY" in run("merchant", "show", merchant).stdout
     (deposit,) = ask("merchant", "show", merchant)["deposits"]
     assert (deposit["required_minor"], deposit["held_minor"]) == (5000, 5000)
     (money,) = ask("balance", merchant)["balances"]
