@@ -169,6 +169,8 @@ class Words(NamedTuple):
     left_out: str = "Not shown in {width} columns: {columns}."
     apart: str = ", "
     colon: str = ": "
+    cell: Callable[[str, str], str] = lambda column, text: text
+    """What stands in a cell under this heading, in that language."""
 
 
 ENGLISH = Words()
@@ -202,7 +204,8 @@ class Facts(Shown):
 
     def in_words(self, words: Words) -> Facts:
         """The same with its headings in another language."""
-        return Facts(words.named(self._title), [(words.named(name), value) for name, value in self._values])
+        values = [(words.named(name), words.cell(name, value)) for name, value in self._values]
+        return Facts(words.named(self._title), values)
 
     def lines(self, width: int) -> Iterator[Spans]:
         """The names on the left, as wide as the longest."""
@@ -233,7 +236,14 @@ class Listing(Shown):
         """The same with its headings in another language."""
         columns, spare = tuple(map(words.named, self._columns)), tuple(map(words.named, self._spare))
         numbers = frozenset(map(words.named, self._numbers))
-        return Listing(words.named(self._title), columns, self._rows, numbers, spare, words)
+        rows = [
+            tuple(
+                cell._replace(lines=tuple(words.cell(column, line) for line in cell.lines))
+                for column, cell in zip(self._columns, row, strict=True)
+            )
+            for row in self._rows
+        ]
+        return Listing(words.named(self._title), columns, rows, numbers, spare, words)
 
     def lines(self, width: int) -> Iterator[Spans]:
         """A table of all columns, or of those that fit, or a paragraph a row."""

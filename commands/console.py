@@ -24,7 +24,7 @@ from core.addresses import hide_passwords
 from core.errors import BadInput, DakuanError, Misconfigured, Refused, Unavailable
 from core.reason_details import detail_zh
 from core.reason_texts import REASONS
-from core.reasons import SENTENCES, in_chinese
+from core.reasons import SENTENCES, Refusal, in_chinese
 from core.texts import Language
 from screens import clean, screen
 
@@ -171,6 +171,12 @@ def speaks_chinese() -> bool:
     return _in_chinese.get()
 
 
+def said_of(refusal: Refusal) -> str:
+    """A refusal's sentence, in the language of this run."""
+    chinese = in_chinese(refusal.code, refusal.message) if speaks_chinese() else None
+    return chinese or refusal.message
+
+
 def language_of(lang: str | None) -> Language:
     """`en` or `zh`; None: that of the whole command line.
 
@@ -201,4 +207,12 @@ def print_answer(value: Any, show: Callable[[Console], None]) -> None:
     if _as_json.get():
         print_json(value)
     else:
-        show(screen())
+        show(_screen())
+
+
+def _screen() -> Console:
+    if not speaks_chinese():
+        return screen()
+    from commands.headings import speaking_chinese  # only here: most runs are in English
+
+    return speaking_chinese(screen())

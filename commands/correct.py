@@ -135,7 +135,7 @@ def _show(console: Console, movement: str, legs: list[CorrectableLeg], found: li
         for one in legs
     ]
     amounts = ("amount", "taken back")
-    console.print(table(movement, ("leg", "from", "to", *amounts), rows, numbers=("leg", *amounts)))
+    console.print(table(f"Movement {movement}", ("leg", "from", "to", *amounts), rows, numbers=("leg", *amounts)))
     if found:
         _list(console, found)
 

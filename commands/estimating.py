@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from commands.console import said_of
 from core.money import MAX_AMOUNT_MINOR, format_minor
 from core.texts import clock
 from core.withdrawal.estimating import Estimate
@@ -32,7 +33,7 @@ def show_estimate(console: Console, found: Estimate) -> None:
         )
     )
     if found.against:
-        rows = [(refusal.code, refusal.message) for refusal in found.against]
+        rows = [(refusal.code, said_of(refusal)) for refusal in found.against]
         console.print(table("What stands against it", ("reason", "says"), rows))
 
 

@@ -1,11 +1,13 @@
-"""The headings of tables in Chinese, for commands with `--lang`: titles, columns and notes."""
+"""The headings of tables in Chinese: titles, columns and notes; and the screen that shows them so."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from commands.said_in_chinese import CELLS, DEADLINES, counted_zh, sentence_zh
+from core.forms import Forms
+from core.names import name_of, names
 from core.texts import Language
 from screens import Shown, Words
 
@@ -109,19 +111,247 @@ CHINESE: Mapping[str, str] = {
     "opened": "下单时间",
     "requested by": "申请人",
     "requested": "申请时间",
+    # accounts, balances, debts
+    "currency": "币种",
+    "holder": "户名",
+    "ends in": "尾号",
+    "bank": "开户行",
+    "default": "默认",
+    "version": "版本",
+    "verified": "已验证",
+    "accounts": "账户",
+    "legal name": "法定名称",
+    "pending": "待结算",
+    "available": "可用余额",
+    "reserved": "提现预留",
+    "receivable": "商家欠款",
+    "deposit": "保证金",
+    "frozen": "冻结",
+    "owed": "欠款",
+    "0-30 days": "30 天以内",
+    "31-90 days": "31 至 90 天",
+    "older": "90 天以上",
+    "amount_minor": "最小单位金额",
+    "rest_minor": "余额（最小单位）",
+    # payments, corrections, statements
+    "payment": "支付",
+    "channel": "支付渠道",
+    "orders": "订单",
+    "payments": "支付",
+    "paid": "已支付",
+    "in orders": "订单占用",
+    "given back": "已退回",
+    "unclaimed": "未认领",
+    "claimed": "已认领",
+    "proceeds": "待结算",
+    "settled": "已结算",
+    "held": "托管中",
+    "taken back": "已冲回",
+    "answer": "答复",
+    "says": "说明",
+    "Answers": "答复",
+    "leg": "分录",
+    "movement": "资金变动",
+    "movements": "资金变动",
+    "done by": "执行人",
+    "Corrections": "更正",
+    "Returns": "退回",
+    "Unclaimed": "未认领余款",
+    "settlement": "结算单",
+    "Settlements": "渠道结算",
+    "gross": "总额",
+    "net": "净额",
+    "number": "序号",
+    "of": "所属",
+    "loaded": "导入时间",
+    "lines": "行数",
+    "Loads": "已导入账单",
+    "where": "对方",
+    "ours": "我方",
+    "theirs": "对方金额",
+    "what to do": "处理办法",
+    "comparison": "对账",
+    "Compared": "对账结果",
+    "breaks": "差异",
+    "Schedules": "定时任务",
+    "changed": "变动",
+    "type": "类型",
+    "by its statements": "按其账单",
+    "Safeguarding": "备付金",
+    # proofs, seals
+    "Proofs": "账本校验",
+    "proof": "校验项",
+    "holds": "通过",
+    "evidence": "证据",
+    "Seals": "封存",
+    "seal": "封存",
+    "sealed": "封存时间",
+    "up to": "截至",
+    "as sealed": "与封存一致",
+    "what differs": "差异",
+    "head": "链首",
+    # people, keys, endpoints, licences
+    "People": "人员",
+    "person": "人员",
+    "person_id": "人员编号",
+    "name": "名称",
+    "role": "角色",
+    "subject": "登录身份",
+    "subjects": "登录身份",
+    "added": "添加",
+    "ended": "停用",
+    "API keys": "API 密钥",
+    "for": "归属",
+    "scopes": "权限",
+    "ends": "到期",
+    "last used": "最近使用",
+    "root key": "根密钥",
+    "signing key": "签名密钥",
+    "root": "根密钥",
+    "certificate": "证书",
+    "speaks_for": "代表",
+    "not_after": "有效期至",
+    "file": "文件",
+    "keys of payloads": "载荷密钥",
+    "seals": "用于加密",
+    "opens": "用于解密",
+    "done": "已完成",
+    "endpoint": "推送地址",
+    "endpoint_id": "推送地址编号",
+    "goes to": "推送至",
+    "types": "类型",
+    "waiting": "待推送",
+    "event": "事件",
+    "ms": "毫秒",
+    "what came": "响应",
+    "url": "网址",
+    "signing": "签名方式",
+    "digest": "摘要",
+    "created_by": "创建人",
+    "licence": "许可",
+    "noted by": "登记人",
+    "Licences": "许可",
+    # merchants, policies
+    "Deposit": "保证金",
+    "History, the newest first": "历史（最新在前）",
+    "Grades, the newest first": "等级（最新在前）",
+    "grade": "等级",
+    "given by": "评定人",
+    "value": "值",
+    "required": "应缴",
+    "merchants": "商家",
+    "merchant_id": "商家编号",
+    "orders reached": "已通知订单",
+    "not reached": "未通知",
+    "called for debts": "欠款催办",
+    "deposits given back": "保证金退还",
+    "auto_withdraw": "自动提现",
+    "commission_bps": "佣金（万分比）",
+    "settlement_delay": "结算周期",
+    "orders_open": "未结订单",
+    "required_minor": "应缴（最小单位）",
+    "terms": "条件",
+    "Policies": "规则",
+    "Moves": "变更",
+    "text": "文本",
+    "texts": "文本数",
+    "open orders": "未结订单",
+    "who": "操作人",
+    "when": "时间",
+    "source": "来源",
+    "old": "原值",
+    "new": "新值",
+    "registered": "登记",
+    "content_hash": "内容哈希",
+    "line": "行",
+    "what is wrong": "错误",
+    "edition": "版本",
+    "title": "标题",
+    "word": "词语",
+    # operating
+    "Doctor": "检查",
+    "found": "结果",
+    "notice": "通知",
+    "facts": "要点",
+    "open": "未结",
+    "lost": "已丢失",
+    "Open, and without a workflow": "未结且无工作流",
+    "keeps": "保留",
+    "at least": "起提金额",
+    "last came to": "上次结果",
+    "purge": "清理",
+    "purge --dry-run": "清理（试运行）",
+    "states": "状态",
+    "emptied": "已清空状态",
+    "requests": "请求",
+    "events": "事件",
+    "attempts": "推送记录",
+    "logistics": "物流记录",
+    "verdict_traces": "审核轨迹",
+    "removed": "已删除",
+    "repeated": "重复",
+    "acknowledgement": "应答",
+    "detail": "详情",
+    "message": "信息",
+    "error": "错误",
+    "field": "字段",
+    "withdrawal_id": "提现编号",
+    "case_reference": "渠道编号",
+    "expires_at": "到期",
+    "revoked": "已撤销",
+    "key_id": "密钥编号",
+    "input": "输入",
+    "normalised": "规范写法",
+    "could be": "可能是",
+    "Waybills": "运单号",
+    # estimates, the demo
+    "Estimate; nothing was asked for": "估算，未发起提现",
+    "What stands against it": "不能提现的原因",
+    "left today": "今日剩余",
+    "limits turn over": "限额重置",
+    "Stories": "演示",
+    "story": "内容",
+    "result": "结果",
+    "Balances": "余额",
     # the answer to a command
     "command_id": "命令编号",
     "order_id": "订单",
 }
 """By the English heading."""
-_TITLES: tuple[tuple[str, str], ...] = (
-    (r"Order (\S+)", r"订单 \1"),
-    (r"Withdrawal (\S+)", r"提现 \1"),
-    (r"(\d+) reviews?", r"\1 项待审核"),
-    (r"(\d+) orders?", r"\1 个订单"),
-    (r"(\d+) withdrawals?", r"\1 笔提现"),
-    (r"What the carriers say of parcel (\S+) \((.*)\)", r"快递公司关于包裹 \1 的轨迹（\2）"),
-    (r"What the carriers say of parcel (\S+) of (\S+) \((.*)\)", r"快递公司关于订单 \2 包裹 \1 的轨迹（\3）"),
+_TITLES = Forms(
+    {
+        "Order {}": "订单 {}",
+        "Withdrawal {}": "提现 {}",
+        "What the carriers say of parcel {} ({})": "快递公司关于包裹 {} 的轨迹（{}）",
+        "What the carriers say of parcel {} of {} ({})": "快递公司关于订单 {1} 包裹 {0} 的轨迹（{2}）",
+        "Payout accounts of {}": "{} 的收款账户",
+        "History of the payout accounts of {}": "{} 收款账户的变更历史",
+        "Merchant {}": "商家 {}",
+        "merchant {}": "商家 {}",
+        "Payment {}": "支付 {}",
+        "Refunds of {}": "{} 的退款",
+        "callback {}": "回调 {}",
+        "push {}": "推送 {}",
+        "Chargeback {}": "拒付 {}",
+        "correct {}": "更正 {}",
+        "Movement {}": "资金变动 {}",
+        "endpoint {}": "推送地址 {}",
+        "API key {}": "API 密钥 {}",
+        "key {}": "密钥 {}",
+        "person {}": "人员 {}",
+        "terms of {}": "{} 的条件",
+        "deposit of {}": "{} 的保证金",
+        "Policy {}": "规则 {}",
+        "Policy {} {}": "规则 {} {}",
+        "From {} to {}": "从 {} 到 {}",
+        "{}: nothing is wrong": "{}：没有错误",
+        "receivable {}": "{} 的欠款",
+        "return of {}": "{} 余款的退回",
+        "Owed by {}": "{} 的欠款",
+        "Screening, rules {}": "筛查（规则 {}）",
+        "{}, {}, {} to {}": "{}，{}，{} 至 {}",
+        "Move of {} by {}: {}": "{}顺延 {}：{}",
+    }
 )
 """Titles that name something."""
 
@@ -135,10 +365,36 @@ def in_chinese(heading: str) -> str:
     """A heading in Chinese; unchanged where there is no translation."""
     if heading in CHINESE:
         return CHINESE[heading]
-    for pattern, chinese in _TITLES:
-        if (matched := re.fullmatch(pattern, heading)) is not None:
-            return matched.expand(chinese)
-    return heading
+    verb, _, subject = heading.partition(" ")
+    if verb in names()["verb"] and subject:
+        return f"{name_of('verb', verb, 'zh')} {subject}"
+    return _TITLES.said(heading, named=_named) or counted_zh(heading) or heading
 
 
-_WORDS = Words(in_chinese, "无", "{width} 列内未显示：{columns}。", "、", "：")
+def _named(part: str) -> str:
+    """What a title names: a deadline, or a count of things; all else as it is."""
+    return DEADLINES.get(part) or counted_zh(part) or part
+
+
+def _cell(column: str, text: str) -> str:
+    """A cell in Chinese, where its column has codes and sentences of ours. What people wrote stays."""
+    known = CELLS.get(column)
+    return text if known is None else known(text) or text
+
+
+def speaking_chinese(console: Console) -> Console:
+    """A screen on which all tables have Chinese headings, and sentences of ours are Chinese."""
+    plain = console.print
+
+    def said(*shown: object, **more: Any) -> None:
+        plain(*(one.in_words(_WORDS) if isinstance(one, Shown) else _sentence(one) for one in shown), **more)
+
+    console.print = said  # type: ignore[method-assign]  # one screen, for one command
+    return console
+
+
+def _sentence(shown: object) -> object:
+    return sentence_zh(shown) if isinstance(shown, str) else shown
+
+
+_WORDS = Words(in_chinese, "无", "{width} 列内未显示：{columns}。", "、", "：", _cell)

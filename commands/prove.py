@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 OPEN_AT_MOST = 100_000
 NAMED_AT_MOST = 20
+ALL_RUN = "Each open order and withdrawal has a workflow that runs."
+NONE_STUCK = "No workflow's task fails again and again."
 
 
 @command
@@ -85,7 +87,7 @@ async def prove_workflows(client: Client, register: Register) -> Proof:
         raise Unavailable(f"Temporal did not answer: {error.message}") from None
     return Proof(
         name="workflows",
-        sentence="Each open order and withdrawal has a workflow that runs.",
+        sentence=ALL_RUN,
         holds=not orphans,
         evidence=tuple({"workflow_id": lost, "helps": _helps(lost)} for lost in orphans),
     )
@@ -100,7 +102,7 @@ async def prove_progress(client: Client) -> Proof:
     stuck = await gateway.failing(client, NAMED_AT_MOST)
     return Proof(
         name="progress",
-        sentence="No workflow's task fails again and again.",
+        sentence=NONE_STUCK,
         holds=not stuck,
         evidence=tuple({"workflow_id": one.workflow_id, "why": one.why, "helps": "starter.py doctor"} for one in stuck),
     )

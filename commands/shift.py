@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 import typer
 from rich.console import Console
 
-from commands.console import Failed, JsonFlag, command, print_answer, speaks_chinese
+from commands.console import Failed, JsonFlag, command, print_answer, said_of
 from commands.link import books
 from commands.reading import actor_of, read_message
 from commands.service import temporal, why_idle
@@ -28,7 +28,7 @@ from core.order.shifting import earliest
 from core.order.shifting import shift as shift_of
 from core.order.state import OrderState, Phase
 from core.policy import Policy, parse_policy, resolve_recorded
-from core.reasons import SENTENCES, Refusal, in_chinese
+from core.reasons import SENTENCES, Refusal
 from core.texts import clock
 from ledger.shifting import CONDITIONS
 from screens import counted, table
@@ -203,7 +203,7 @@ def _show(console: Console, view: dict[str, Any]) -> None:
         )
         for one in view["orders"]
     ]
-    title = f"{view['deadline']} by {view['by']}: {counted(len(rows), 'order')}"
+    title = f"Move of {view['deadline']} by {view['by']}: {counted(len(rows), 'order')}"
     console.print(table(title, ("order", "merchant", "old", "new", "outcome"), rows))
     if view.get("not_chosen"):
         console.print(f"The move moved {counted(view['not_chosen'], 'more order')} that --where leaves out.")
@@ -215,8 +215,7 @@ def _show(console: Console, view: dict[str, Any]) -> None:
 
 def _why(one: Mapping[str, Any]) -> str | None:
     said: str | None = one.get("why")
-    chinese = in_chinese(one["code"], said) if said is not None and speaks_chinese() else None
-    return chinese or said or one.get("code")
+    return said_of(Refusal(code=one["code"], message=said)) if said is not None else one.get("code")
 
 
 def _left(one: Mapping[str, Any]) -> str | None:

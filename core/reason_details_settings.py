@@ -134,6 +134,23 @@ SETTING_DETAILS: dict[str, str] = {
     "the pooler at {} (PgBouncer or alike) refuses the session: {}. Remove such parameters from the address, or"
     " have the"
     " pooler ignore them": "连接池（{}，如 PgBouncer）拒绝会话：{}。请从地址中去掉这类参数，或让连接池忽略它们",
+    # what providers, channels and rails answer, and what is not set up for them
+    "the register has no drop with the key {}: another database?": "登记簿中没有打款验证 {}：是否为另一数据库？",
+    "the register has no payout with the key {}: another database?": "登记簿中没有出款 {}：是否为另一数据库？",
+    "no rail {} is configured, and drop {} is on it": "未配置出款渠道 {}，而打款验证 {} 经其办理",
+    "no rail {} is configured, and payout {} is on it": "未配置出款渠道 {}，而出款 {} 经其办理",
+    "no channel {} is set up, and a payment was made by it": "未配置支付渠道 {}，而有支付经其完成",
+    "no policy `default` is registered: is DAKUAN_POLICIES the folder of the policies?": (
+        "未登记规则 `default`：DAKUAN_POLICIES 是否为规则所在的文件夹？"
+    ),
+    "the merchant's private key is no RSA key of 2,048 bits": "商户私钥不是 2048 位的 RSA 密钥",
+    "the platform key {} is no RSA key": "平台公钥 {} 不是 RSA 密钥",
+    "WeChat Pay has no platform key: nothing that it says could be believed": ("没有微信支付平台公钥：无法验证其应答"),
+    "{} is asked too often": "对 {} 的查询过于频繁",
+    "{} answered {}": "{} 应答 {}",
+    "{} at {} cannot be reached: {}": "{}（{}）无法连接：{}",
+    "{} did not answer within {} s": "{} 在 {} 秒内没有应答",
+    "{} at {} did not answer: {}": "{}（{}）没有应答：{}",
     # the local stack
     "a local stack is up under {} already: use it, or end it first": (
         "{} 下已有运行中的本地环境：请直接使用，或先结束它"

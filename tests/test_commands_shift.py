@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from command_line import ask, refusal, run
 from up_stack import started
+from waiting import until_so
 
 from commands.shift import conditions_of
 from core.errors import Refused
@@ -91,12 +92,17 @@ def test_an_undo_names_every_order_of_the_move_and_why_one_stays() -> None:
     ask("send", "cancel_order", closed["order_id"], "--body", json.dumps(cancel))
     back = ("shift", "ship_by", "--by", "-3d", "--reason", "typed by mistake", "--as", "operator:bob")
     undo = ("--undo", "three-orders")
-    found = {one["order_id"]: one for one in ask(*back, *undo)["orders"]}
+
+    def shown() -> dict[str, dict[str, Any]]:
+        return {one["order_id"]: one for one in ask(*back, *undo)["orders"]}
+
+    found = until_so(shown, lambda seen: seen[closed["order_id"]]["outcome"] == "not_moved")
     assert found.keys() == merchants.keys(), "without a condition: all that it moved"
-    assert (found[closed["order_id"]]["outcome"], bool(found[closed["order_id"]]["why"])) == ("not_moved", True)
+    assert found[closed["order_id"]]["why"]
     one = ("--where", f"merchant={other['merchant_id']}")
     assert ask(*back, *undo, *one)["not_chosen"] == 2
     assert "2 more orders that --where leaves out" in run(*back, *undo, *one).stdout
+    assert "在 --where 以外还有 2 个订单。" in run("--lang", "zh", *back, *undo, *one).stdout
     ask(*back, *undo, "--apply")
     assert ship_by(other) == before - timedelta(days=3)
     assert "three-orders moved ship_by, not pickup_by" in " ".join(

@@ -3,19 +3,61 @@
 from __future__ import annotations
 
 import json
+import re
 import socketserver
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from typer.testing import CliRunner, Result
 
+import commands.console
+from commands.headings import in_chinese
+from screens import Shown, Words, screen
 from starter import app
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
+NAMES = re.compile(r"order/|withdrawal/|[0-9a-f]{12}|.+\.toml")
+"""Titles that are a name of something, in any language."""
 WIDE = {"COLUMNS": "240"}
 """A screen on which every table has room for all of its columns."""
+
+
+def _checked_screen() -> Console:
+    """A screen that shows no heading without a Chinese one, in any language that is asked for: none is forgotten."""
+    console = screen()
+    plain = console.print
+
+    def shown(*things: Any, **more: Any) -> None:
+        for thing in things:
+            if isinstance(thing, Shown):
+                _check(thing)
+        plain(*things, **more)
+
+    console.print = shown  # type: ignore[method-assign]
+    return console
+
+
+def _check(shown: Shown) -> None:
+    headings: list[str] = []
+
+    def named(heading: str) -> str:
+        headings.append(heading)
+        return heading
+
+    shown.in_words(Words(named))
+    english = (one for one in headings if re.search("[A-Za-z]{2}", one) and not re.search("[\u4e00-\u9fff]", one))
+    bare = [one for one in english if in_chinese(one) == one and not NAMES.match(one)]
+    assert not bare, f"commands/headings.py has no Chinese for {bare}"
+    columns = getattr(shown, "_columns", ())
+    assert len({in_chinese(one) for one in columns}) == len(columns), f"two columns of {columns} read alike in Chinese"
+
+
+commands.console.screen = _checked_screen  # type: ignore[attr-defined]
 
 
 def run(*arguments: str, stdin: str | None = None, columns: int | None = None) -> Result:
