@@ -6,9 +6,16 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
+from waiting import WITHIN
 
 from ledger import gathering
 from ledger.gathering import Call, Gathering
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No array makes room for another before its time, also where the machine stands still for a while."""
+    monkeypatch.setattr(gathering, "PATIENCE", WITHIN)
 
 
 class Clerk:
