@@ -17,6 +17,7 @@ from core.order.recovering import recover
 from core.order.refunding import end_if_nothing_left
 from core.order.shares import nothing_left
 from core.order.steps import OrderStep
+from core.order.views import holds_of
 from core.reasons import Refusal
 
 FEE = 150
@@ -436,6 +437,9 @@ def test_a_refused_refund_that_the_bank_took_instead_is_borne_by_no_one_twice(
     if refused == "while it is disputed":
         driver.channel_says("refused")
     assert driver.books.payable() == gone, "it may be won, and is owed until then"
+    helps = [view.what_helps for view in holds_of(driver.state) if view.reason in {"refund_stuck", "refund_failed"}]
+    assert all("Wait for the end of case 1: lost" in one for one in helps)
+    assert bool(helps) == (refused != "after it is lost")
     end(driver, "lost")
     if refused == "after it is lost":
         driver.channel_says("refused")

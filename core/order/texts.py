@@ -108,6 +108,15 @@ HELD: Mapping[str, Help] = {
 }
 """Why a person must act, by the name of our own hold."""
 
+COVERED_IF_LOST = Help(
+    "Wait for the end of case {}: lost, the buyer has the refund by the chargeback; won, two people send"
+    " resolve_refund, or lift_hold asks the channel again.",
+    "请等待售后 {}（拒付）的结果：败诉则买家已由拒付得到该退款；胜诉则由两人提交 resolve_refund，"
+    "或以 lift_hold 再次查询支付渠道。",
+)
+"""What helps a refund that failed while a chargeback about the same money is not decided: paid by hand, it may be paid
+twice."""
+
 REFUND_OPEN = Help("its outcome is not known", "结果未知")
 REFUND_REFUSED = Help("the channel refused it", "被支付渠道拒绝")
 REFUND_DENIED = Help("two people said that it failed", "经两人核定为失败")

@@ -15,6 +15,7 @@ from core.order.pausing import settles_at
 from core.order.refunds import Refund
 from core.order.state import OrderState
 from core.order.texts import (
+    COVERED_IF_LOST,
     HELD,
     LIFT,
     WAITING,
@@ -103,7 +104,7 @@ def holds_of(state: OrderState) -> tuple[HoldView, ...]:
         *_named_holds(state),
         *((hold_of(state.open_case),) if state.open_case is not None else ()),
         *_waiting(state, _unapproved(state)),
-        *(_refund(refund) for refund in _open_refunds(state)),
+        *(_refund(state, refund) for refund in _open_refunds(state)),
     )
     money = {"amount_minor": state.waiting_minor, "currency": state.order.currency}
     return tuple(
@@ -116,6 +117,7 @@ def _named_holds(state: OrderState) -> Iterator[HoldView]:
     for hold in state.holds:
         helps = HELD.get(hold.name, LIFT)
         stuck = state.refund(hold.subject) if hold.name == REFUND_STUCK else None
+        helps = _covered_if_lost(state, stuck) or helps
         for vote in _votes(state, hold)[-1:]:
             first = awaiting_second(*vote)
             helps = Help(helps.en + first.en, helps.zh + first.zh)
@@ -278,9 +280,17 @@ def _open_refunds(state: OrderState) -> tuple[Refund, ...]:
     return tuple(refund for refund in state.refunds if refund.status != "arrived")
 
 
-def _refund(refund: Refund) -> HoldView:
+def _covered_if_lost(state: OrderState, refund: Refund | None) -> Help | None:
+    """What helps where the buyer may have a failed refund by a chargeback that is not decided; else None."""
+    case = state.covering(refund) if refund is not None and refund.status == "failed" else None
+    if case is None or case.stage != "disputed":
+        return None
+    return Help(COVERED_IF_LOST.en.format(case.case_id), COVERED_IF_LOST.zh.format(case.case_id))
+
+
+def _refund(state: OrderState, refund: Refund) -> HoldView:
     people = refund.status in {"stuck", "failed"}
-    helps = WAITING["refund_by_people" if people else "refund"]
+    helps = _covered_if_lost(state, refund) or WAITING["refund_by_people" if people else "refund"]
     return HoldView(
         reason=f"refund_{refund.status}",
         amount_minor=refund.amount_minor,
