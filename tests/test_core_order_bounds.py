@@ -16,10 +16,12 @@ from core.budgets import ENGINE_TAKES, PARTS_MOST, STATE_WEIGHS
 from core.order.auditing import apply_verdict
 from core.order.commands import note_unreadable
 from core.order.folding import as_recorded
+from core.order.page import SHOWN, details_of
 from core.order.shipping import PARCELS_MAX
-from core.order.views import record_of
+from core.order.views import holds_of, record_of
 from core.order.weighing import is_full
 from core.reasons import Refusal, refuse
+from core.states import Hold
 
 
 def long_scans(driver: OrderDriver, batch: int) -> list[dict[str, Any]]:
@@ -127,6 +129,23 @@ def test_the_largest_order_fits_the_engine_in_every_message_that_carries_it() ->
     assert weight(rescued) < ENGINE_TAKES
     assert weight(driver.order) + weight(driver.state.model_dump(mode="json", exclude={"order"})) < ENGINE_TAKES
     assert weight(record) < ENGINE_TAKES
+
+
+def test_the_page_of_the_largest_order_shows_the_first_parcels_and_holds_and_says_how_many_there_are() -> None:
+    driver = largest()
+    told_everything(driver)
+    held = driver.state.changed(
+        holds=[
+            Hold(name=f"h{n}", scope="credit", reason="x", owner="operator", since=driver.now) for n in range(SHOWN + 7)
+        ]
+    )
+    # Of both, the receipt is waited for, too.
+    for state, more in ((held, SHOWN + 8), (held.changed(holds=()), 1)):
+        page = details_of(state)
+        assert page.count("**Parcel ") == page.count("\n- `") == SHOWN
+        assert page.endswith(f"\nand {PARCELS_MAX - SHOWN} more parcels")
+        assert f"\n- and {more} more\n" in page
+        assert len(holds_of(state)) == len(state.holds) + PARCELS_MAX + 1
 
 
 def test_a_full_order_refuses_its_merchant_and_lets_its_buyer_and_people_end_it() -> None:

@@ -14,11 +14,15 @@ from core.order.views import findings_of, holds_of
 from core.parcels import Parcel
 from core.texts import clock
 
+SHOWN = 20
+"""Parcels, and reasons to wait. The page is written anew with each event of its order: two hundred parcels in review
+would make 240 KB of it, in as much time as everything else that the event does.
+"""
+
 
 def details_of(state: OrderState) -> str:
-    """The current details of the order's workflow."""
-    parcels = (line for parcel in state.parcels for line in _parcel(parcel))
-    return "\n".join((*_regions(state), *_waits(state), *_money(state), *_holds(state), *parcels))
+    """The current details of the order's workflow: of many parcels and holds the first ones. `show` has all."""
+    return "\n".join((*_regions(state), *_waits(state), *_money(state), *_holds(state), *_parcels(state)))
 
 
 def _regions(state: OrderState) -> Iterator[str]:
@@ -56,12 +60,21 @@ def _money(state: OrderState) -> Iterator[str]:
 
 
 def _holds(state: OrderState) -> Iterator[str]:
-    views = holds_of(state)
+    views = holds_of(state, audits=SHOWN)
     if views:
         yield "\n**Why the money is not here**\n"
-    for view in views:
+    for view in views[:SHOWN]:
         until = f", expected by {clock(view.expected_release)}" if view.expected_release else ""
         yield f"- `{view.reason}` since {clock(view.since)}{until}; {view.who_can_act}: {view.what_helps}"
+    if len(views) > SHOWN:
+        yield f"- and {len(views) - SHOWN} more"
+
+
+def _parcels(state: OrderState) -> Iterator[str]:
+    for parcel in state.parcels[:SHOWN]:
+        yield from _parcel(parcel)
+    if len(state.parcels) > SHOWN:
+        yield f"\nand {len(state.parcels) - SHOWN} more parcels"
 
 
 def _parcel(parcel: Parcel) -> Iterator[str]:

@@ -98,12 +98,16 @@ def hold_reasons(state: OrderState) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*(hold.name for hold in state.holds), *case, *waits, *refunds)))
 
 
-def holds_of(state: OrderState) -> tuple[HoldView, ...]:
-    """Why the money has not arrived: how much, since when, until when, who can act, what helps."""
+def holds_of(state: OrderState, *, audits: int | None = None) -> tuple[HoldView, ...]:
+    """Why the money has not arrived: how much, since when, until when, who can act, what helps.
+
+    Args:
+        audits: of how many parcels that wait for their audit, at most; None: of all.
+    """
     views = (
         *_named_holds(state),
         *((hold_of(state.open_case),) if state.open_case is not None else ()),
-        *_waiting(state, _unapproved(state)),
+        *_waiting(state, _unapproved(state)[:audits]),
         *(_refund(state, refund) for refund in _open_refunds(state)),
     )
     money = {"amount_minor": state.waiting_minor, "currency": state.order.currency}
