@@ -15,6 +15,8 @@ ORDER_WORKFLOW = "OrderWorkflow"
 WITHDRAWAL_WORKFLOW = "WithdrawalWorkflow"
 AUTO_WITHDRAWAL_WORKFLOW = "AutoWithdrawalWorkflow"
 RECONCILIATION_WORKFLOW = "ReconciliationWorkflow"
+ASKED_TOO_EARLY = "new events wait for their workflow task; ask again"
+"""How a worker fails a query that came before the task of newer events; our clients ask again."""
 
 
 def order_workflow_id(order_id: str) -> str:

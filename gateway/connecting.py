@@ -19,6 +19,7 @@ from config import Settings
 from core.errors import DakuanError, Misconfigured, Unavailable
 from gateway.converter import converter_of
 from gateway.metrics import runtime_of
+from gateway.repeating import Repeating
 from gateway.signing import Signing, read_signer
 from gateway.tracing import tracing_of
 
@@ -83,7 +84,9 @@ def _options(settings: Settings) -> dict[str, Any]:
 
 def _interceptors(settings: Settings) -> list[Interceptor]:
     """A worker of this client takes those that are for workers, too."""
-    found: list[Interceptor] = [] if settings.signing_key is None else [Signing(read_signer(settings.signing_key))]
+    found: list[Interceptor] = [Repeating()]
+    if settings.signing_key is not None:
+        found.append(Signing(read_signer(settings.signing_key)))
     tracing = tracing_of(settings)
     return found if tracing is None else [*found, tracing.interceptor]
 

@@ -19,6 +19,7 @@ from core.errors import Misconfigured
 from core.messages import ApproveWithdrawal
 from core.proving import unproven_command
 from core.sender_proofs import ProofNeeds, SenderProof
+from gateway.repeating import Repeating
 from gateway.signing import Signing, read_signer
 
 
@@ -56,7 +57,7 @@ def test_a_client_that_connects_later_signs_too(tmp_path: Path) -> None:
         async with gateway.connected(settings, later=True) as client:
             return [type(one) for one in client.config()["interceptors"]]
 
-    assert asyncio.run(between()) == [Signing]
+    assert asyncio.run(between()) == [Repeating, Signing]
 
 
 def test_keys_are_for_their_owner_and_never_written_over(tmp_path: Path) -> None:

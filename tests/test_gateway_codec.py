@@ -8,10 +8,11 @@ from contextlib import suppress
 import pytest
 import pytest_asyncio
 from databases import Database
+from failed_tasks import failed_tasks, ours
 from order_crash_stage import CrashStage, open_crash_stage, strict_runner, travelled, until
 from temporalio.api.common.v1 import Payload
 from temporalio.api.failure.v1 import Failure
-from temporalio.client import Client, WorkflowHistory, WorkflowUpdateFailedError
+from temporalio.client import Client, WorkflowUpdateFailedError
 from temporalio.common import RawValue
 from temporalio.converter import DataConverter, WorkflowSerializationContext
 from temporalio.exceptions import ApplicationError
@@ -252,7 +253,7 @@ async def test_a_worker_without_the_key_waits_for_it(stage: CrashStage) -> None:
     handle = await gateway.start_order(stage.client, order.order)
     stage.client = _with(stage, OLD)
     async with stage.worker():
-        await until(handle.fetch_history, lambda history: _failed_tasks(history) > 0)
+        await until(handle.fetch_history, lambda history: bool(ours(failed_tasks(history))))
     stage.client = _with(stage, BOTH)
     async with stage.worker():
         await until(order.state, lambda state: state["phase"] == "awaiting_shipment")
@@ -273,10 +274,6 @@ async def test_a_worker_without_any_key_does_not_start_where_payloads_are_sealed
     said = await until(lambda: refusal(keyless), lambda said: said is not None and handle.id in said)
     assert "DAKUAN_CODEC_KEYS is not set" in str(said)
     assert await refusal(_with(stage, OLD)) is None
-
-
-def _failed_tasks(history: WorkflowHistory) -> int:
-    return sum(event.HasField("workflow_task_failed_event_attributes") for event in history.events)
 
 
 async def test_a_payload_that_was_moved_is_refused_and_the_order_goes_on(stage: CrashStage) -> None:

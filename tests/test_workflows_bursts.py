@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest_asyncio
 from databases import Database
+from failed_tasks import failed_tasks, ours
 from order_crash_stage import CrashStage, open_crash_stage, until
 from sizes import BURST
 from temporalio import workflow
-from temporalio.client import WorkflowHandle
 from temporalio.service import RPCError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
@@ -70,11 +70,6 @@ async def all_of(sending: Sequence[Awaitable[None]]) -> None:
         await asyncio.gather(*sending[first : first + AT_ONCE])
 
 
-async def failed_tasks(handle: WorkflowHandle[Any, Any]) -> int:
-    history = await handle.fetch_history()
-    return sum(event.HasField("workflow_task_failed_event_attributes") for event in history.events)
-
-
 async def taken(order: StagedOrder, verb: str, body: object) -> None:
     """A signal that Temporal takes, now or in the order's next run."""
     last = asyncio.get_running_loop().time() + GIVES_WAY_WITHIN
@@ -130,4 +125,4 @@ async def test_an_error_while_a_burst_is_taken_is_not_lost(stage: CrashStage) ->
     await handle.signal("lift_hold", lift)
     runner = UnsandboxedWorkflowRunner()
     async with Worker(stage.client, task_queue=queue, workflows=[Broken], workflow_runner=runner):
-        await until(lambda: failed_tasks(handle), bool)
+        await until(handle.fetch_history, lambda history: bool(ours(failed_tasks(history))))

@@ -10,13 +10,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from failed_tasks import failed_tasks, ours
 from order_crash_stage import QUICK, CrashStage, approved, strict_runner, travelled, until
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import ResetReapplyExcludeType
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
+from temporalio.bridge.proto.workflow_activation import WorkflowActivation
+from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.testing import TimeSkipper
-from temporalio.worker import Replayer
+from temporalio.worker import PollerBehaviorSimpleMaximum, Replayer
 from waiting import WITHIN
 
 import gateway
@@ -25,9 +28,15 @@ from core.ids import ORDER_WORKFLOW, TASK_QUEUE, refund_key
 from demo.stage import StagedOrder
 from local.temporal import Temporal
 from worker import plugin
+from workflows import sandbox
+from workflows.begun import asked_too_early
 
 SUGGESTED_AT = 60
 """Events after which this file's server suggests to continue as new; some 4,000 in earnest."""
+
+
+REACHES_THE_QUEUE = 0.3
+"""Seconds for a query to wait in its queue before the event comes that it is to bring."""
 
 
 class Impatient(Temporal):
@@ -338,8 +347,36 @@ async def test_a_worker_that_keeps_no_workflow_in_memory_does_the_same(stage: Cr
         assert (await given_back.handle.result())["phase"] == "cancelled"
         for order in (happy, given_back):
             history = await order.handle.fetch_history()
-            assert not [e for e in history.events if e.HasField("workflow_task_failed_event_attributes")]
+            assert ours(failed_tasks(history)) == []
             await Replayer(workflows=[], plugins=[plugin(runner=strict_runner())]).replay_workflow(history)
+
+
+# --- queries that no task has gone before ----------------------------------------------------------------
+
+
+async def test_a_query_that_waited_for_a_worker_decides_nothing(
+    stage: CrashStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It brings a confirmation whose own task waits. Without a refusal the order is credited for the query's sake."""
+    early: list[str] = []
+
+    def noted(act: WorkflowActivation) -> WorkflowActivationCompletion:
+        early.append(act.run_id)
+        return asked_too_early(act)
+
+    monkeypatch.setattr(sandbox, "asked_too_early", noted)
+    order = stage.order("asked")
+    async with stage.worker():
+        await approved(order)
+    asked = asyncio.create_task(order.state())
+    await asyncio.sleep(REACHES_THE_QUEUE)
+    await gateway.signal(stage.client, order.handle.id, "confirm_receipt", order.command("buyer"))
+    async with stage.worker(cached=0, workflow_task_poller_behavior=PollerBehaviorSimpleMaximum(1)):
+        assert (await asked)["phase"] in {"confirmed", "credited", "settled"}
+        assert (await order.handle.result())["phase"] == "settled"
+    assert early == [(await order.handle.describe()).run_id]
+    assert failed_tasks(await order.handle.fetch_history()) == []
+    assert set((await stage.references()).values()) == {1}
 
 
 # --- an outage -------------------------------------------------------------------------------------------

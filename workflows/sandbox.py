@@ -1,5 +1,5 @@
-"""The sandbox for workflows: the SDK's, but it bundles bursts of signals, is entered in less time, and skips needless
-queries and walks.
+"""The sandbox for workflows: the SDK's, but it bundles bursts of signals, decides nothing for a query's sake, is
+entered in less time, and skips needless queries and walks.
 
 For each payload between a workflow and Temporal, the SDK asks up to four times which activity, child or signal it
 belongs to, so that a codec or an external storage can use that. Each time it compiles a line of Python and enters the
@@ -28,12 +28,15 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from temporalio.worker.workflow_sandbox._runner import _Instance
 from temporalio.workflow import Info
 
+from workflows.begun import Begun, asked_too_early
 from workflows.burst import bundled
 
 
 @dataclass(frozen=True)
 class BundlingRunner(SandboxedWorkflowRunner):
-    """The SDK's sandbox; a burst of signals reaches the workflow as a few (`workflows.burst`)."""
+    """The SDK's sandbox; a burst of signals reaches the workflow as a few (`workflows.burst`), and events only once
+    their task has begun (`workflows.begun`).
+    """
 
     def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
         """A workflow in its sandbox."""
@@ -126,8 +129,11 @@ def _compiled(code: str) -> CodeType:
 class _Bundling(WorkflowInstance):
     def __init__(self, sandboxed: WorkflowInstance) -> None:
         self._sandboxed = sandboxed
+        self._begun = Begun()
 
     def activate(self, act: Any) -> Any:
+        if not self._begun.has(act):
+            return asked_too_early(act)
         return self._sandboxed.activate(bundled(act))
 
     def get_serialization_context(self, command_info: Any) -> SerializationContext | None:

@@ -38,6 +38,7 @@ from local.temporal import Temporal
 from wiring.activities import wire
 from wiring.database import register_policies
 from worker import plugin
+from workflows.sandbox import BundlingRunner
 
 PROJECT = Path(__file__).parents[2]
 T = TypeVar("T")
@@ -79,10 +80,10 @@ class _HastyStarts(OutboundInterceptor):
         return await super().start_workflow(input)
 
 
-def strict_runner() -> SandboxedWorkflowRunner:
-    """Refuses an import of ours that a workflow file forgot to pass through."""
+def strict_runner() -> BundlingRunner:
+    """That of production, but it refuses an import of ours that a workflow file forgot to pass through."""
     policy = SandboxImportNotificationPolicy.RAISE_ON_UNINTENTIONAL_PASSTHROUGH
-    return SandboxedWorkflowRunner(restrictions=replace(SandboxRestrictions.default, import_notification_policy=policy))
+    return BundlingRunner(restrictions=replace(SandboxRestrictions.default, import_notification_policy=policy))
 
 
 class CrashStage(Stage):
@@ -107,8 +108,13 @@ class CrashStage(Stage):
         cached: int = 100,
         runner: SandboxedWorkflowRunner | None = None,
         interceptors: Sequence[WorkerInterceptor] = (),
+        **options: Any,
     ) -> AsyncIterator[None]:
-        """One in this process, which does not die."""
+        """One in this process, which does not die.
+
+        Args:
+            options: further ones of the SDK's worker.
+        """
         async with AsyncExitStack() as stack:
             activities = await wire(self.settings, stack, self.database.pool, self.client)
             worker = Worker(
@@ -119,6 +125,7 @@ class CrashStage(Stage):
                 interceptors=interceptors,
                 sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
                 graceful_shutdown_timeout=timedelta(seconds=5),
+                **options,
             )
             await stack.enter_async_context(worker)
             yield
@@ -161,7 +168,7 @@ async def open_crash_stage(
         policies=policies or PROJECT / "policies",
     )
     plain = (await gateway.connect(settings)).config()
-    plain["interceptors"] = [Hasty()]
+    plain["interceptors"] = [*plain["interceptors"], Hasty()]
     client = Client(**plain)
     await gateway.register_search_attributes(client)
     register = Register(database.pool)

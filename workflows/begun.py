@@ -1,0 +1,52 @@
+"""Events that reach a workflow before a workflow task has begun with them.
+
+A query that comes to a worker without the workflow in its memory brings the whole history. The events at its end may be
+newer than the last workflow task; their own task still waits. The SDK hands them to the workflow all the same, as if
+that task had begun, and then asks the query. The workflow would decide on them: a local activity of it would move
+money for the sake of a query, and the waiting task would go on from there. A command that comes in between is then
+decided after them, but in each replay together with them. Such a workflow may never be replayed again; an example
+stands in `docs/decisions/0027`.
+"""
+
+from __future__ import annotations
+
+from temporalio.bridge.proto.workflow_activation import WorkflowActivation, WorkflowActivationJob
+from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
+
+from core.ids import ASKED_TOO_EARLY
+
+_NO_EVENTS = frozenset({"query_workflow", "do_update", "notify_has_patch", "remove_from_cache"})
+
+
+class Begun:
+    """What one run has seen of its tasks, to tell a task's events from events that still wait for theirs."""
+
+    def __init__(self) -> None:
+        self._length = 0
+        self._start = (0, 0, 0)
+
+    def has(self, act: WorkflowActivation) -> bool:
+        """Whether a task has begun with what this brings. The run's activations are shown here, each once and in order.
+
+        The start of a task is an event with a time of its own and the history's size. New events that change neither
+        came without one.
+        """
+        length, start = act.history_length, (act.timestamp.seconds, act.timestamp.nanos, act.history_size_bytes)
+        waits = length > self._length and start == self._start and any(map(_is_event, act.jobs))
+        self._length, self._start = length, start
+        return act.is_replaying or not waits
+
+
+def asked_too_early(act: WorkflowActivation) -> WorkflowActivationCompletion:
+    """Fails the query, and lets the worker forget this run. The waiting task then replays the run."""
+    completion = WorkflowActivationCompletion(run_id=act.run_id)
+    completion.failed.failure.message = ASKED_TOO_EARLY
+    completion.failed.failure.application_failure_info.SetInParent()
+    return completion
+
+
+def _is_event(job: WorkflowActivationJob) -> bool:
+    """Whether this was read from the history, and did not come from this worker itself."""
+    if job.HasField("resolve_activity"):
+        return not job.resolve_activity.is_local
+    return job.WhichOneof("variant") not in _NO_EVENTS
