@@ -3816,16 +3816,14 @@ DECLARE
     v_from news_noted%ROWTYPE;
     v_to   RECORD;
 BEGIN
-    IF NOT EXISTS (SELECT FROM news_noted) THEN
-        INSERT INTO news_noted (position, event) VALUES (0, 0) ON CONFLICT DO NOTHING;
-    END IF;
-    SELECT * INTO v_from FROM news_noted FOR UPDATE SKIP LOCKED;
-    IF NOT FOUND THEN
+    -- A row's lock would write something twice a second, also where nothing ever happens.
+    IF NOT pg_try_advisory_xact_lock(hashtextextended('news', 0)) THEN
         RETURN FALSE;
     END IF;
+    SELECT * INTO v_from FROM news_noted;
     WITH seen AS MATERIALIZED (
         SELECT e.position, e.id, e.merchant_id FROM events e
-        WHERE (e.position, e.id) > (v_from.position, v_from.event) AND e.position < events_end()
+        WHERE (e.position, e.id) > (coalesce(v_from.position, 0), coalesce(v_from.event, 0)) AND e.position < events_end()
         ORDER BY e.position, e.id LIMIT 20000
     ), noted AS (
         INSERT INTO endpoints_with_news SELECT n.endpoint_id FROM endpoints n
@@ -3834,7 +3832,8 @@ BEGIN
     )
     SELECT s.position, s.id INTO v_to FROM seen s ORDER BY s.position DESC, s.id DESC LIMIT 1;
     IF FOUND THEN
-        UPDATE news_noted SET position = v_to.position, event = v_to.id;
+        INSERT INTO news_noted (position, event) VALUES (v_to.position, v_to.id)
+        ON CONFLICT (only_row) DO UPDATE SET position = excluded.position, event = excluded.event;
     END IF;
     RETURN TRUE;
 END $function$;
