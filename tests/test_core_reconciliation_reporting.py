@@ -5,10 +5,18 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from core.reconciliation.lines import Break, Summary, TheirLine
+import pytest
+
+from core.reconciliation.lines import Break, Kind, Reason, Summary, TheirLine
 from core.reconciliation.reporting import chargeback_in, reports, withdrawal_in
+from core.reconciliation.texts import HELPS, HELPS_BY_KIND
 from core.reconciliation.viewing import details_of
 
+OF_WITHDRAWALS: tuple[tuple[Reason, Kind], ...] = (
+    ("late", "payout"),
+    ("returned", "return"),
+    ("paid_after_failed", "payout"),
+)
 NOW = datetime(2026, 11, 22, 8, tzinfo=UTC)
 
 
@@ -56,6 +64,17 @@ def test_only_what_a_withdrawal_has_not_heard_is_reported_to_one() -> None:
     assert withdrawal_in(a_break(reason="paid_after_failed", kind="payout")) == "W1"
     for other in ({"reason": "extra"}, {"scope": "channel"}, {"subject": None}, {"subject": "account/a"}):
         assert withdrawal_in(a_break(**other)) is None
+
+
+@pytest.mark.parametrize(("reason", "kind"), [*HELPS_BY_KIND, *OF_WITHDRAWALS])
+def test_a_break_says_apply_only_where_something_is_then_reported(reason: Reason, kind: Kind) -> None:
+    """A refund that only the statement had said so, and nothing came of it."""
+    about = ("rail", "withdrawal/W1") if (reason, kind) in OF_WITHDRAWALS else ("channel", "order/A1")
+    found = a_break(reason=reason, kind=kind, scope=about[0], subject=about[1])
+    lines = [taken("L1"), taken("L2", "chargeback_fee", 15), taken("L3", "chargeback_won")]
+    told = withdrawal_in(found) or chargeback_in(found, lines)
+    helps = HELPS_BY_KIND.get((reason, kind), HELPS[reason])
+    assert ["--apply" in said for said in (helps.en, helps.zh)] == [bool(told)] * 2
 
 
 def taken(line_id: str, kind: str = "chargeback", amount: int = 1000, reference: str | None = "pi_1") -> TheirLine:

@@ -26,8 +26,8 @@ HELPS: Mapping[Reason, Help] = {
         "请对方冲正多出的款项；在此之前，该渠道的实存少于账面",
     ),
     "late": Help(
-        "report it with --apply, or wait for the callback; a look-up brings it too",
-        "以 --apply 上报，或等待回调；查询也会得到结果",
+        "report a withdrawal's with --apply, or wait for the callback; a look-up brings it too",
+        "提现可以 --apply 上报，或等待回调；查询也会得到结果",
     ),
     "returned": Help(
         "report it with --apply: the merchant is credited again and the account suspended",
@@ -77,6 +77,24 @@ HELPS_BY_KIND: Mapping[tuple[Reason, Kind], Help] = {
     ("missing", "payment"): Help(
         "the channel reported a payment that its statement lacks: hold what it paid for, and ask",
         "支付渠道曾确认而账单没有这笔付款：请扣留相关款项并询问",
+    ),
+    ("late", "refund"): Help(
+        "the channel is asked again by itself; where people must decide, lift_hold asks it at once, or two people send"
+        " resolve_refund",
+        "系统会再次查询支付渠道；如需人工核定，以 lift_hold 立即查询，或由两人提交 resolve_refund",
+    ),
+    ("late", "payment"): Help(
+        "the channel is asked again by itself whether the buyer paid; where people must decide, two send"
+        " resolve_refund",
+        "系统会再次向支付渠道查询买家是否已补付；如需人工核定，由两人提交 resolve_refund",
+    ),
+    ("paid_after_failed", "refund"): Help(
+        "the channel sent what it had refused: the buyer has it twice; claim it back from the channel or the buyer",
+        "支付渠道已拒绝的退款仍被付出，买家获得两次：请向渠道或买家追回款项",
+    ),
+    ("stuck", "funding"): Help(
+        "the rail does not have what the channel settled: ask both where it is",
+        "出款渠道未收到这笔结算款：请向双方查询去向",
     ),
     ("stuck", "deadline"): Help(
         "its workflow does not go on: is a worker up? starter.py rescue, or start it again",
