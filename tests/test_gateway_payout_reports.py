@@ -8,7 +8,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from failed_tasks import failed_tasks, ours
+from failed_tasks import failed_tasks
 from temporalio.client import WorkflowFailureError, WorkflowHandle
 from withdrawal_stage import WithdrawalStage
 
@@ -95,7 +95,7 @@ async def test_a_report_has_one_line_where_its_task_was_lost_after_it_was_record
         await (await gateway.report_payout(stage.client, withdrawal_id, wrong)).result()
         history = await handle.fetch_history()
         journal = await _journal(stage, withdrawal_id)
-    assert len(ours(failed_tasks(history))) == 1
+    assert len(failed_tasks(history)) == 1
     assert journal == [("refused", "wrong_amount"), ("refused", "unknown_payout")]
 
 

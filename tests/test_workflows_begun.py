@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from temporalio.bridge.proto.workflow_activation import WorkflowActivation, WorkflowActivationJob
+from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
 
 from core.ids import ASKED_TOO_EARLY
 from workflows.begun import Begun, asked_too_early
@@ -86,6 +87,42 @@ def test_a_whole_life_begins_each_time() -> None:
     assert judged(*first) == [True] * 5
     again = (act(3, 1, "initialize_workflow", replaying=True), act(9, 2, "signal_workflow", replaying=True))
     assert judged(*again, act(14, 2, "signal_workflow")) == [True, True, False]
+
+
+def asked(query_id: str) -> WorkflowActivation:
+    made = act(7, 2, "query_workflow")
+    made.jobs[0].query_workflow.query_id = query_id
+    return made
+
+
+def commands(*names: str) -> WorkflowActivationCompletion:
+    made = WorkflowActivationCompletion(run_id="r")
+    for name in names:
+        getattr(made.successful.commands.add(), name).SetInParent()
+    return made
+
+
+ALONE, WITH_ITS_TASK = "legacy_query", "8fd1"
+
+
+def test_a_query_of_its_own_does_not_come_while_local_activities_run() -> None:
+    """It brought the start of a task that another worker has. What it began here is forgotten with the run."""
+    run = Begun()
+    assert run.has(act(3, 1, "initialize_workflow", replaying=True))
+    assert run.has(act(7, 2, "signal_workflow"))
+    run.note(commands("start_timer", "schedule_local_activity"))
+    assert run.has(asked(WITH_ITS_TASK))
+    assert not run.has(asked(ALONE))
+    assert run.has(act(7, 2, "resolve_activity", local=True))
+    assert run.has(asked(ALONE))
+
+
+@pytest.mark.parametrize("end", ["complete", "fail", "cancel", "continue_as_new"])
+def test_a_run_that_ended_during_a_local_activity_answers(end: str) -> None:
+    run = Begun()
+    assert run.has(act(3, 1, "initialize_workflow", replaying=True))
+    run.note(commands("schedule_local_activity", f"{end}_workflow_execution"))
+    assert run.has(asked(ALONE))
 
 
 def test_the_refusal_fails_the_query_in_words_that_a_client_knows() -> None:

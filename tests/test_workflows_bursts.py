@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest_asyncio
 from databases import Database
-from failed_tasks import failed_tasks, ours
+from failed_tasks import failed_tasks
 from order_crash_stage import CrashStage, open_crash_stage, until
 from sizes import BURST
 from temporalio import workflow
@@ -125,4 +125,4 @@ async def test_an_error_while_a_burst_is_taken_is_not_lost(stage: CrashStage) ->
     await handle.signal("lift_hold", lift)
     runner = UnsandboxedWorkflowRunner()
     async with Worker(stage.client, task_queue=queue, workflows=[Broken], workflow_runner=runner):
-        await until(handle.fetch_history, lambda history: bool(ours(failed_tasks(history))))
+        await until(handle.fetch_history, lambda history: bool(failed_tasks(history)))

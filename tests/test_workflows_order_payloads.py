@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from failed_tasks import failed_tasks, ours
+from failed_tasks import failed_tasks
 from order_stage import Play
 from temporalio.api.common.v1 import Payload
 from temporalio.client import WorkflowFailureError, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
@@ -54,7 +54,7 @@ async def _goes_on(play: StagedOrder) -> None:
     """It is not wedged: it lives on to its end."""
     await play.send("cancel_order", "buyer", reason="enough")
     await asyncio.wait_for(play.handle.result(), WITHIN)
-    assert ours(failed_tasks(await play.handle.fetch_history())) == []
+    assert failed_tasks(await play.handle.fetch_history()) == []
 
 
 async def test_every_malformed_signal_is_in_the_journal_and_wedges_nothing(play: Play) -> None:

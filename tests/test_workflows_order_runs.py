@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from failed_tasks import failed_tasks, ours
+from failed_tasks import failed_tasks
 from order_crash_stage import QUICK, CrashStage, approved, strict_runner, travelled, until
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import ResetReapplyExcludeType
@@ -347,7 +347,7 @@ async def test_a_worker_that_keeps_no_workflow_in_memory_does_the_same(stage: Cr
         assert (await given_back.handle.result())["phase"] == "cancelled"
         for order in (happy, given_back):
             history = await order.handle.fetch_history()
-            assert ours(failed_tasks(history)) == []
+            assert failed_tasks(history) == []
             await Replayer(workflows=[], plugins=[plugin(runner=strict_runner())]).replay_workflow(history)
 
 

@@ -15,26 +15,51 @@ from temporalio.bridge.proto.workflow_completion import WorkflowActivationComple
 
 from core.ids import ASKED_TOO_EARLY
 
+_ALONE = "legacy_query"
+"""The SDK's id for a query that comes without a task. It passes such a one on only between two tasks of a run."""
+_ENDS = frozenset(
+    {
+        "complete_workflow_execution",
+        "fail_workflow_execution",
+        "cancel_workflow_execution",
+        "continue_as_new_workflow_execution",
+    }
+)
 _NO_EVENTS = frozenset({"query_workflow", "do_update", "notify_has_patch", "remove_from_cache"})
 
 
 class Begun:
-    """What one run has seen of its tasks, to tell a task's events from events that still wait for theirs."""
+    """What one run has seen of its tasks, to tell a task's events from events that came with a query."""
 
     def __init__(self) -> None:
         self._length = 0
         self._start = (0, 0, 0)
+        self._local: set[int] = set()
 
     def has(self, act: WorkflowActivation) -> bool:
         """Whether a task has begun with what this brings. The run's activations are shown here, each once and in order.
 
         The start of a task is an event with a time of its own and the history's size. New events that change neither
-        came without one.
+        came without one. A start may have come with the query, too, from a task that another worker has, or had: then
+        the run is asked while its local activities still run, and no task of its own waits for them.
         """
+        for job in act.jobs:
+            if job.HasField("resolve_activity") and job.resolve_activity.is_local:
+                self._local.discard(job.resolve_activity.seq)
         length, start = act.history_length, (act.timestamp.seconds, act.timestamp.nanos, act.history_size_bytes)
         waits = length > self._length and start == self._start and any(map(_is_event, act.jobs))
         self._length, self._start = length, start
+        if self._local and any(job.query_workflow.query_id == _ALONE for job in act.jobs):
+            return False
         return act.is_replaying or not waits
+
+    def note(self, completion: WorkflowActivationCompletion) -> None:
+        """Note the local activities that an activation began; after the run's end nothing waits for one."""
+        for command in completion.successful.commands:
+            if command.HasField("schedule_local_activity"):
+                self._local.add(command.schedule_local_activity.seq)
+            elif command.WhichOneof("variant") in _ENDS:
+                self._local.clear()
 
 
 def asked_too_early(act: WorkflowActivation) -> WorkflowActivationCompletion:

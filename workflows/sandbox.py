@@ -134,7 +134,9 @@ class _Bundling(WorkflowInstance):
     def activate(self, act: Any) -> Any:
         if not self._begun.has(act):
             return asked_too_early(act)
-        return self._sandboxed.activate(bundled(act))
+        completion = self._sandboxed.activate(bundled(act))
+        self._begun.note(completion)
+        return completion
 
     def get_serialization_context(self, command_info: Any) -> SerializationContext | None:
         return self._sandboxed.get_serialization_context(command_info)
