@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import gateway
-from commands.console import Failed, JsonFlag, command, error_view, language_of, print_answer, wants_json
+from commands.console import (
+    Failed,
+    JsonFlag,
+    command,
+    error_view,
+    language_of,
+    print_answer,
+    speaking_screen,
+    wants_json,
+)
 from commands.headings import print_in
 from commands.link import books
 from commands.reading import actor_of, id_of, read_message
@@ -21,7 +30,7 @@ from core.money import format_minor, parse_amount
 from core.order.dividing import ChargedOrder, reports_of
 from core.reasons import SENTENCES, Refusal
 from inbound.chargebacks import OrderAnswer, Reports, send_reports
-from screens import Listing, screen, table
+from screens import Listing, table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -88,7 +97,7 @@ async def _send_one(order_id: str, report: ReportChargeback) -> None:
 
 async def _send_several(report: ReportChargeback, reports: Reports, currency: str, *, dry_run: bool) -> None:
     if not wants_json():
-        screen().print(_division(report.case_reference, currency, reports))
+        speaking_screen().print(_division(report.case_reference, currency, reports))
     parts = {order_id: _part(order_id, one) for order_id, one in reports}
     answers = [] if dry_run else await _send_all(reports)
     for one in answers:

@@ -144,14 +144,14 @@ def print_error(error: DakuanError, about: str = "", **more: Any) -> None:
     where = f"{about}: " if about else ""
     if isinstance(error, Malformed):
         said = REASONS[error.code]
-        print_line(f"{view['code']}: {where}{said.zh if _in_chinese.get() else said.en}")
+        _write_line(f"{view['code']}: {where}{said.zh if _in_chinese.get() else said.en}")
         for reason in error.reasons:
             said_of_it = detail_zh(reason["message"]) if _in_chinese.get() else reason["message"]
-            print_line(f"  {reason['field']}: {said_of_it}")
+            _write_line(f"  {reason['field']}: {said_of_it}")
     else:
         field = f" ({view['field']})" if view["field"] else ""
         said = (view.get("message_zh") if _in_chinese.get() else None) or view["message"]
-        print_line(f"{view['code']}{field}: {where}{said}")
+        _write_line(f"{view['code']}{field}: {where}{said}")
 
 
 def _snake(name: str) -> str:
@@ -159,7 +159,15 @@ def _snake(name: str) -> str:
 
 
 def print_line(line: str) -> None:
-    """Print one line on stderr."""
+    """Print one line on stderr, in the language of this run where it is a sentence of ours."""
+    if speaks_chinese():
+        from commands.said_in_chinese import sentence_zh  # only here: most runs are in English
+
+        line = sentence_zh(line)
+    _write_line(line)
+
+
+def _write_line(line: str) -> None:
     print(clean(hide_passwords(line)), file=sys.stderr, flush=True)
 
 
@@ -207,10 +215,11 @@ def print_answer(value: Any, show: Callable[[Console], None]) -> None:
     if _as_json.get():
         print_json(value)
     else:
-        show(_screen())
+        show(speaking_screen())
 
 
-def _screen() -> Console:
+def speaking_screen() -> Console:
+    """Where people read, in the language of this run."""
     if not speaks_chinese():
         return screen()
     from commands.headings import speaking_chinese  # only here: most runs are in English

@@ -13,7 +13,7 @@ from core.texts import clock
 from screens import counted, table
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d\S*")
-COLUMNS = ("no", "at", "to", "about", "notice", "facts")
+COLUMNS = ("no", "at", "recipient", "about", "notice", "facts")
 
 
 @command

@@ -6,11 +6,40 @@ import re
 from collections.abc import Callable, Mapping
 from functools import partial
 
+from commands.doctor_in_chinese import found_zh, helps_zh, looked_at_zh
 from core.chart import IN_CHINESE as MOVEMENTS
 from core.forms import Forms
-from core.names import name_of, names
+from core.names import actor_name, name_of, names
 from core.reason_details import detail_zh
+from core.reconciliation.texts import HELPS_IN_CHINESE
 
+_WHAT: Mapping[str, str] = {
+    **{code: said["zh"] for code, said in names()["break_kind"].items()},
+    # what was changed of a merchant
+    "frozen": "冻结",
+    "suspended": "暂停",
+    "leaving": "清退",
+    "settlement_delay": "结算周期",
+    "commission_bps": "佣金",
+    "auto_withdraw": "自动提现",
+    # what was changed of a payout account
+    "named": "登记户名",
+    "bound": "绑定",
+    "replaced": "更换",
+    "made_default": "设为默认",
+    "no_longer_default": "取消默认",
+    "resumed": "恢复使用",
+    "verified": "已验证",
+    "resealed": "更换加密密钥",
+    "dropped": "已打验证款",
+    "told_wrong": "验证金额不符",
+    "cooling_shortened": "缩短冷静期",
+    # what runs
+    "order": "订单",
+    "withdrawal": "提现",
+    "account drop": "打款验证",
+    "payment return": "余款退回",
+}
 DEADLINES: Mapping[str, str] = {code: said["zh"] for code, said in names()["deadline"].items()}
 
 _SENTENCES: Mapping[str, str] = {
@@ -66,6 +95,31 @@ _SENTENCES: Mapping[str, str] = {
     "{} of {} orders as expected, {} orders/s": "{1} 个订单中 {0} 个符合预期，每秒 {2} 个订单",
     "While the demo runs (--keep leaves it up):": "演示运行期间可访问（--keep 使其保持运行）：",
     "  {}: {}": "  {}：{}",
+    "{}: it is {}; {}": "{}：当前时间 {}；{}",
+    "{}: it is {}; {}, waits for {}": "{}：当前时间 {}；{}，等待{}",
+    "Interrupted.": "已中断。",
+    "This command was carried out before; nothing was changed.": "该命令此前已执行，未作更改。",
+    "Withdrawals that wait for it ({}) could not be reached; they find out by themselves: {}": (
+        "未能通知等待该账户的提现（{} 笔），其会自行发现：{}"
+    ),
+    "Withdrawals ({}) could not be reached; they find out by themselves: {}": (
+        "未能通知提现（{} 笔），其会自行发现：{}"
+    ),
+    "The merchant's orders ({}) could not be reached; run this again: {}": (
+        "未能通知商家的订单（{} 个），请再次执行：{}"
+    ),
+    "Whether each open order has its workflow was not looked at: {}": "未检查各未结订单是否有工作流：{}",
+    "Read: what is open, and what moved since seal {}, up to which all was proven {}. --all reads everything.": (
+        "已校验：未结的，以及封存 {} 以来有变动的；此前的已于 {} 校验。--all 校验全部。"
+    ),
+    "{}/{}: no statement: {}": "{}/{}：没有账单：{}",
+    "rescued {} of {}": "已恢复 {} / {}",
+    "Nothing was booked since the last seal.": "上次封存以来没有新的入账。",
+    "Ending. The orders stay where they are: `up` goes on with them.": "正在结束。订单保持原状，`up` 会继续处理。",
+    "seal {}: {} movements read": "封存 {}：已读取 {} 笔资金变动",
+    "Seal {} is not the one whose head was kept: the chain was written anew, or ends before it.": (
+        "封存 {} 与所存链首不符：封存链被重写，或在此之前结束。"
+    ),
     # operating
     "{}: nothing was missing": "{}：没有缺失",
     "{}: {} of closed days written": "{}：已写入 {}",
@@ -121,7 +175,8 @@ _PART_FORMS = Forms(
 
 def _part(part: str) -> str:
     """What stands within a sentence: a count of things, a place of money, or what happened to something."""
-    return _PARTS.get(part) or counted_zh(part) or _PART_FORMS.said(part) or _moneys(part) or part
+    said = _PARTS.get(part) or counted_zh(part) or _PART_FORMS.said(part) or _moneys(part)
+    return said or _coded("phase", part) or _coded("deadline", part) or detail_zh(part)
 
 
 def _moneys(text: str) -> str | None:
@@ -317,6 +372,9 @@ _OUTCOMES = {
     "allow": "放行",
     "hold": "待人工",
     "refuse": "拒绝",
+    "possible": "可能",
+    "impossible": "不可能",
+    "unknown": "未知",
     "a day is left, so a part of the move stays": "须留足一天，部分顺延保留",
 }
 _STATES = {
@@ -394,8 +452,8 @@ def _reason(code: str) -> str | None:
 
 
 def _actor(who: str) -> str | None:
-    role, space, rest = who.partition(" ")
-    return f"{name_of('role', role, 'zh')}{space}{rest}" if role in names()["role"] else None
+    role = who.replace(":", " ").partition(" ")[0]
+    return actor_name(who, "zh") if role in names()["role"] else None
 
 
 CELLS: Mapping[str, Callable[[str], str | None]] = {
@@ -424,7 +482,11 @@ CELLS: Mapping[str, Callable[[str], str | None]] = {
     "left today": counted_zh,
     "activity": _activity,
     "reason": _reason,
-    "what": partial(_coded, "break_kind"),
+    "what": lambda text: _WHAT.get(text) or looked_at_zh(text),
+    "found": found_zh,
+    "what to do": lambda text: helps_zh(text) or HELPS_IN_CHINESE.get(text),
+    "recipient": lambda text: name_of("role", text, "zh"),
+    "value": lambda text: _YES.get(text) if text in {"yes", "no", "none"} else None,
     "what is wrong": detail_zh,
     "last failure": detail_zh,
     **dict.fromkeys(("holds", "default", "as sealed", "verified", "ended", "done", "repeated"), _in(_YES)),

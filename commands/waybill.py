@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
 
-from commands.console import JsonFlag, command, print_json, wants_json
+from commands.console import JsonFlag, command, print_json, speaking_screen, speaks_chinese, wants_json
 from commands.reading import read_text
 from core.audit.waybills import candidates, judge, suggest
 from core.audit.waybills import carrier as carrier_of
 from core.errors import BadInput
+from core.texts import Help
 from inbound.tables import BadFile, BadRow, cells_of, damage, delimiter_of
-from screens import screen as console
 from screens import table
 
 USUAL_COLUMNS = (
     *("waybill", "waybill number", "tracking number", "tracking_number", "tracking code", "tracking no", "tracking"),
     *("运单号", "运单号码", "快递单号", "物流单号", "快递号", "单号"),
 )
+NO_HINT = Help("", "")
 
 
 @command
@@ -49,8 +51,12 @@ async def waybill(
         for answer in answers:
             print_json(answer)
         return
-    rows = [(a["input"], a["normalised"], ", ".join(a["carriers"]), a["answer"], a["reason"]) for a in answers]
-    console().print(table("Waybills", ("input", "normalised", "could be", "answer", "why"), rows))
+    rows = [(a["input"], a["normalised"], ", ".join(a["carriers"]), a["answer"], _why(a)) for a in answers]
+    speaking_screen().print(table("Waybills", ("input", "normalised", "could be", "answer", "why"), rows))
+
+
+def _why(answer: Mapping[str, Any]) -> str:
+    return str(answer["reason_zh" if speaks_chinese() else "reason"])
 
 
 def _numbers(file: str, column: str | None) -> list[str]:
@@ -91,6 +97,7 @@ def _answer(number: str, carrier: str | None) -> dict[str, Any]:
     """One line: input, normalised, candidates, answer, reason."""
     said = judge(carrier, number)
     found = candidates(said.normalised)
+    hint = _lost_zeros(said.normalised, carrier) if said.answer != "possible" else NO_HINT
     return {
         "input": number,
         "normalised": said.normalised,
@@ -98,16 +105,20 @@ def _answer(number: str, carrier: str | None) -> dict[str, Any]:
         "candidates": [candidate.model_dump(mode="json") for candidate in found],
         "carriers": list(dict.fromkeys(candidate.carrier for candidate in found)),
         "answer": said.answer,
-        "reason": said.reason + _lost_zeros(said.normalised, carrier) * (said.answer != "possible"),
+        "reason": said.reason + hint.en,
+        "reason_zh": said.reason_zh + hint.zh,
     }
 
 
-def _lost_zeros(number: str, carrier: str | None) -> str:
+def _lost_zeros(number: str, carrier: str | None) -> Help:
     """A hint for a number that would be possible with the leading zeros that spreadsheets remove."""
     for zeros in ("0", "00", "000") if number.isdecimal() else ():
         judged = judge(carrier, zeros + number)
         sure = any(one.certainty == "check_digit" for one in candidates(judged.normalised))
         if judged.answer == "possible" and sure:
             before = "a zero" if zeros == "0" else f"{len(zeros)} zeros"
-            return f" With {before} before it, which a spreadsheet takes away, it would be possible."
-    return ""
+            return Help(
+                f" With {before} before it, which a spreadsheet takes away, it would be possible.",
+                f"在前面补 {len(zeros)} 个 0（电子表格会去掉）则有可能。",
+            )
+    return NO_HINT

@@ -105,9 +105,11 @@ OF_THE_BOOKS = Help(
     "the register and the ledger are written together: this is a defect or a hand at the database",
     "登记与账本同时写入：这是系统缺陷，或有人直接改动了数据库",
 )
-_IN_CHINESE: Mapping[str, str] = {said.en: said.zh for said in (*HELPS.values(), *HELPS_BY_KIND.values(), OF_THE_BOOKS)}
+HELPS_IN_CHINESE: Mapping[str, str] = {
+    said.en: said.zh for said in (*HELPS.values(), *HELPS_BY_KIND.values(), OF_THE_BOOKS)
+}
 
 
 def helps(found: Break, language: Language = "en") -> str:
     """What to do about a break that was found. One of an earlier version keeps the English words it was found with."""
-    return found.helps if language == "en" else _IN_CHINESE.get(found.helps, found.helps)
+    return found.helps if language == "en" else HELPS_IN_CHINESE.get(found.helps, found.helps)
