@@ -155,6 +155,8 @@ def type_of(transfer: MerchantTransfer) -> RowType:
     """What a transfer means to its merchant: by its movement, and if that has several legs, by where the money goes."""
     noun, _, rest = transfer.reference.partition("/")
     verb = rest.partition("/")[2].partition("/")[0]
+    if noun == "order" and rest.endswith("/covered"):
+        return "adjustment"  # a refund that it gave stays given; what comes back is what a chargeback took
     if noun == "order":
         return _OF_ORDERS.get(verb, "adjustment")
     if noun == "correction":

@@ -176,7 +176,8 @@ REASONS: Mapping[str, Help] = {
     ),
     "above_receivable": Help("This is more than the merchant owes.", "超过商家所欠金额。"),
     "debt_disputed": Help(
-        "A channel may still give back what this debt came from.", "支付渠道仍可能退还这笔欠款所涉的款项。"
+        "What this debt came from may still come back: the channel may give it back, or refuse a refund of the order.",
+        "这笔欠款所涉的款项仍可能退回：支付渠道可能退还，或拒绝该订单的退款。",
     ),
     "receipt_exists_with_different_content": Help(
         "This id stands for another amount or merchant already.", "该编号已用于其他金额或商家。"

@@ -50,19 +50,30 @@ DISPUTED_DEBT_WRITTEN_OFF = """
         FROM transfers t WHERE w.account_id IN (t.debit_account, t.credit_account) AND t.movement_id < w.id
     ) AS b
     CROSS JOIN LATERAL (
-        SELECT coalesce(sum(t.amount_minor), 0)::BIGINT AS disputed_minor
+        SELECT coalesce(sum(CASE WHEN l.is_lost THEN least(t.amount_minor, r.covered_minor) ELSE t.amount_minor END), 0)
+                   ::BIGINT AS disputed_minor
         FROM transfers t JOIN movements c ON c.id = t.movement_id
         LEFT JOIN orders o ON o.order_id = split_part(c.reference, '/', 2)
+        CROSS JOIN LATERAL (
+            SELECT EXISTS (SELECT FROM jsonb_path_query(o.state, '$.cases[*]') AS k (body)
+                           WHERE k.body ->> 'case_id' = split_part(c.reference, '/', 4)
+                             AND k.body ->> 'stage' = 'lost') AS is_lost
+        ) AS l
+        CROSS JOIN LATERAL (
+            SELECT coalesce(sum(x.amount_minor), 0) AS covered_minor
+            FROM movements v JOIN transfers x ON x.movement_id = v.id
+            WHERE v.reference >= 'order/' || split_part(c.reference, '/', 2) || '/refund/'
+              AND v.reference < 'order/' || split_part(c.reference, '/', 2) || '/refund0'
+              AND v.reference LIKE '%/covered' AND v.id > w.id AND split_part(c.reference, '/', 5) = 'above'
+        ) AS r
         WHERE t.debit_account = w.account_id AND c.id < w.id
           AND c.reference LIKE 'order/%/chargeback/%' AND split_part(c.reference, '/', 5) <> 'fee'
           AND NOT EXISTS (SELECT FROM movements v WHERE v.reference = c.reference || '/won' AND v.id < w.id)
-          AND NOT EXISTS (SELECT FROM jsonb_path_query(o.state, '$.cases[*]') AS k (body)
-                          WHERE k.body ->> 'case_id' = split_part(c.reference, '/', 4) AND k.body ->> 'stage' = 'lost')
     ) AS d
     WHERE w.amount_minor > b.owed_minor - d.disputed_minor
     ORDER BY w.reference
 """
-"""One that was lost since counts as lost: the books do not say when."""
+"""One that was lost since counts as lost, apart from refunds that it paid since: the books do not say when."""
 
 AVAILABLE_BEFORE_THE_DEPOSIT = """
     SELECT s.merchant_id, s.currency, s.reference, s.required_minor, s.held_minor

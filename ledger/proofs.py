@@ -297,7 +297,7 @@ CLAIMS = (
     ),
     ProofClaim(
         "written_off",
-        "No debt was written off that a channel could still give back.",
+        "No debt was written off that a channel, or a refund that it refused, could still give back.",
         DISPUTED_DEBT_WRITTEN_OFF,
         reads="all",
         why_all="debts are written off by two people, so such movements are few",

@@ -2241,16 +2241,22 @@ CREATE FUNCTION disputed_debt(p_merchant text, p_currency text)
  STABLE
  SET search_path TO 'pg_catalog', 'dakuan', 'pg_temp'
 AS $function$
-    SELECT coalesce(sum(t.amount_minor), 0)::BIGINT
+    SELECT coalesce(sum(CASE WHEN coalesce(o.state -> 'cases', '[]') @> jsonb_build_array(jsonb_build_object(
+                                -- A cast of another word would stop every write-off of this merchant.
+                                'case_id', CASE WHEN split_part(m.reference, '/', 4) ~ '^[0-9]{1,9}$'
+                                                THEN split_part(m.reference, '/', 4)::INT END, 'stage', 'lost'))
+                             THEN least(t.amount_minor, r.owed_minor) ELSE t.amount_minor END), 0)::BIGINT
     FROM accounts a JOIN transfers t ON t.debit_account = a.id JOIN movements m ON m.id = t.movement_id
     LEFT JOIN orders o ON o.order_id = split_part(m.reference, '/', 2)
+    CROSS JOIN LATERAL (
+        SELECT coalesce(sum(p.balance_minor), 0) AS owed_minor FROM accounts p
+        WHERE p.path >= 'order/' || split_part(m.reference, '/', 2) || '/refund_payable/'
+          AND p.path < 'order/' || split_part(m.reference, '/', 2) || '/refund_payable0'
+          AND split_part(m.reference, '/', 5) = 'above'
+    ) AS r
     WHERE a.path = 'merchant/' || p_merchant || '/receivable' AND a.currency = p_currency
       AND m.reference LIKE 'order/%/chargeback/%' AND split_part(m.reference, '/', 5) <> 'fee'
       AND NOT EXISTS (SELECT FROM movements w WHERE w.reference = m.reference || '/won')
-      AND NOT coalesce(o.state -> 'cases', '[]') @> jsonb_build_array(jsonb_build_object(
-              -- A cast of another word would stop every write-off of this merchant.
-              'case_id', CASE WHEN split_part(m.reference, '/', 4) ~ '^[0-9]{1,9}$'
-                              THEN split_part(m.reference, '/', 4)::INT END, 'stage', 'lost'))
 $function$;
 
 CREATE FUNCTION earlier_parcel(p_parcels jsonb, p_parcel jsonb)

@@ -13,12 +13,13 @@ from order_samples import DAY, WAYBILLS, an_order
 from core.answers import Answer
 from core.order.bookings import CHARGEBACKS, unknown_bookings
 from core.order.claiming import claimable_minor
-from core.order.recovering import recover
+from core.order.recovering import follow, recover
 from core.order.refunding import end_if_nothing_left
 from core.order.shares import nothing_left
 from core.order.steps import OrderStep
 from core.order.views import holds_of
 from core.reasons import Refusal
+from core.records import LedgerFacts
 
 FEE = 150
 
@@ -489,6 +490,25 @@ def test_a_chargeback_covers_refunds_up_to_what_it_took_above_and_no_one_who_vot
         end(voted, "lost")
     assert -voted.books.of("goodwill") == 4000, "the buyer has both"
     voted.check()
+
+
+def test_an_order_that_was_set_back_behind_the_end_of_the_dispute_asks_the_register() -> None:
+    """Its older state does not know that the dispute is lost: going on from it would forget that."""
+    driver = asked_back("settled", 4000)
+    driver.channel_says("refused")
+    before = driver.state
+    charge(driver, TOTAL)
+    disputed = driver.state
+    end(driver, "lost")
+    assert [reference for reference in driver.books.movements if reference.endswith("/covered")]
+    assert driver.record is not None
+    standing = LedgerFacts(kept=False, revision=driver.record.revision, references=tuple(driver.books.movements))
+    assert [follow(state, standing, driver.now) for state in (before, disputed)] == [None, None]
+    assert follow(driver.state, standing, driver.now) is not None
+    recovered = recover(driver.order, before.policy, driver.record.state, standing.references, driver.now)
+    assert [(refund.status, refund.covered_by) for refund in recovered.refunds if refund.chargeback is None] == [
+        ("arrived", 1)
+    ]
 
 
 @pytest.mark.parametrize("kind", ["chargeback", "chargeback_won", "chargeback_fee"])

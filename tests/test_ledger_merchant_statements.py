@@ -225,3 +225,10 @@ def test_any_transfers_add_up_row_by_row(
         whole = whole.plus(one)
         assert type_of(one)
     assert whole == found.closing
+
+
+def test_what_a_refused_refund_gives_back_of_a_chargeback_is_no_refund() -> None:
+    moved = {"movement_id": 1, "occurred_at": NOW, "currency": "CNY", "debit": "x", "credit": "merchant/m-1/available"}
+    references = ("order/A1/refund/cancel", "order/A1/chargeback/1/above", "order/A1/refund/cancel/covered")
+    found = [type_of(MerchantTransfer.model_validate({**moved, "reference": one})) for one in references]
+    assert found == ["refund", "adjustment", "adjustment"]

@@ -8,13 +8,28 @@ from typing import Any
 import asyncpg
 import pytest
 from databases import Database
-from ledger_samples import AT, DAY, NOW, OWES, a_record, credit, funded, settle
+from ledger_samples import ALL_TAKEN, AT, DAY, HAS, NOW, OWES, a_record, credit, funded, refund, settle, settled_order
 
 from core.messages import Order
-from core.movements import Leg, Taken, adjustment, chargeback, chargeback_won, paid_in
+from core.movements import (
+    Leg,
+    Taken,
+    adjustment,
+    chargeback,
+    chargeback_above,
+    chargeback_won,
+    paid_in,
+    refund_covered,
+)
 from ledger.book import Book
 from ledger.proofs import prove
 from ledger.register import Register
+
+WRITTEN_OFF = (
+    "SELECT * FROM post('{merchant/m-1/write_off/R9}', '{CNY}', ARRAY[now()], ARRAY[NULL::TEXT],"
+    " ARRAY[NULL::TEXT], '{1}', '{expense/goodwill}', '{merchant/m-1/receivable}', '{1}')"
+)
+"""By a hand at the database."""
 
 
 async def _owes(database: Database, amount: int, days_ago: int = 0, number: int = 1) -> None:
@@ -185,6 +200,48 @@ async def test_what_a_channel_may_still_give_back_is_not_written_off(
     assert await database.balance("expense/goodwill") == 200
 
 
+async def _owed_still(register: Register, book: Book) -> None:
+    """A settled order all of which is owed to the buyer, and whose merchant owes what a channel took above that."""
+    order = await settled_order(register, book)
+    await refund(book, order, "case-1", taken=ALL_TAKEN)
+    names: dict[str, Any] = {"k": 1, "channel": "wechat", "merchant_id": "m-1", "merchant_minor": 1000, **AT}
+    assert (await book.post(chargeback_above("A1", **names))).moved
+
+
+async def test_a_debt_that_a_refused_refund_may_still_pay_is_not_written_off(
+    database: Database, register: Register, book: Book
+) -> None:
+    """The dispute is lost, and it is not known yet whether the refund arrived."""
+    await _owed_still(register, book)
+    await register.orders.record(a_record("A1", **_case("lost")))
+    await _owes(database, 200)
+    assert await _give_up(register, "ann", 201) == "disputed"
+    assert [await _give_up(register, person, 200) for person in ("ann", "bob")] == ["asked", "written_off"]
+    assert (await book.post(refund_covered("A1", cause="case-1", merchant_id="m-1", merchant_minor=1000, **AT))).moved
+    assert [await database.balance(path) for path in (OWES, HAS)] == [0, 0]
+    assert await database.balance("expense/goodwill") == 200
+
+
+async def test_a_debt_that_was_written_off_and_then_paid_by_a_refused_refund_is_found(
+    database: Database, register: Register, book: Book
+) -> None:
+    await _owed_still(register, book)
+    await register.orders.record(a_record("A1", **_case("lost")))
+    async with database.owner.acquire() as owner:
+        planting = owner.transaction()
+        await planting.start()
+        await owner.fetch(WRITTEN_OFF)
+        before = {proof.name for proof in await prove(owner) if not proof.holds}
+        await owner.fetch(
+            "SELECT * FROM post('{order/A1/refund/case-1/covered}', '{CNY}', ARRAY[now()], ARRAY[NULL::TEXT],"
+            " ARRAY[NULL::TEXT], '{1}', '{order/A1/refund_payable/case-1}', '{merchant/m-1/available}', '{1000}')"
+        )
+        failing = {proof.name: str(proof.evidence) for proof in await prove(owner) if not proof.holds}
+        await planting.rollback()
+    assert "written_off" not in before
+    assert "write_off/R9" in failing["written_off"]
+
+
 async def test_a_debt_that_was_asked_about_before_the_dispute_waits_for_its_end(
     database: Database, register: Register, book: Book
 ) -> None:
@@ -203,10 +260,7 @@ async def test_a_disputed_debt_written_off_is_found(database: Database, register
     async with database.owner.acquire() as owner:
         planting = owner.transaction()
         await planting.start()
-        await owner.fetch(
-            "SELECT * FROM post('{merchant/m-1/write_off/R9}', '{CNY}', ARRAY[now()], ARRAY[NULL::TEXT],"
-            " ARRAY[NULL::TEXT], '{1}', '{expense/goodwill}', '{merchant/m-1/receivable}', '{1}')"
-        )
+        await owner.fetch(WRITTEN_OFF)
         failing = {proof.name: str(proof.evidence) for proof in await prove(owner) if not proof.holds}
         await planting.rollback()
     assert "write_off/R9" in failing["written_off"]

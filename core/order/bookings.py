@@ -57,12 +57,12 @@ def refund_due(state: OrderState) -> Booking | None:
             return Booking("refund" if refund.chargeback is None else "chargeback", refund.cause)
         if refund.status == "confirmed":
             return Booking("refund_arrived", refund.cause)
-        if refund.status == "failed" and not refund.votes and _is_covered(state, refund):
+        if refund.status == "failed" and not refund.votes and is_covered(state, refund):
             return Booking("refund_covered", refund.cause)
     return next((_of_dispute(case) for case in state.unbooked_disputes), None) or _claim_due(state)
 
 
-def _is_covered(state: OrderState, refund: Refund) -> bool:
+def is_covered(state: OrderState, refund: Refund) -> bool:
     """Whether the buyer has it by a chargeback. Until that is lost, its money may come back, and the refund is owed."""
     case = state.covering(refund)
     return case is not None and case.stage == "lost"

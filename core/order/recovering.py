@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from core.messages import Order
-from core.order.bookings import Booking, unknown_bookings
+from core.order.bookings import Booking, is_covered, unknown_bookings
 from core.order.calling import let_go_with_merchant
 from core.order.freezing import next_number
 from core.order.moving_on import before_refunds, refused_freeze, stand
@@ -93,7 +93,8 @@ def _could_have_decided(state: OrderState, unknown: Sequence[Booking], reference
         return False
     if any(_number(reference, "freeze") > next_number(state) for reference in references):
         return False
-    if not all(_knows_chargeback(state, reference) and _knows_claim(state, reference) for reference in references):
+    known = (_knows_chargeback, _knows_claim, _knows_cover)
+    if not all(knows(state, reference) for reference in references for knows in known):
         return False
     kinds, before = {booking.kind for booking in unknown}, before_refunds(state)
     ready = before.phase == "shipped" and before.fully_shipped and before.receipt.status == "confirmed"
@@ -112,6 +113,13 @@ def _knows_claim(state: OrderState, reference: str) -> bool:
     number = _number(reference, "claim_back")
     case = state.case(f"case-{number}") if number else None
     return not number or (case is not None and case.stage in {"charging", "paid_back"})
+
+
+def _knows_cover(state: OrderState, reference: str) -> bool:
+    """Whether the state knows that the chargeback is lost by which the buyer has this movement's refund."""
+    parts = reference.split("/")
+    refund = state.refund(parts[3]) if parts[2] == "refund" and parts[-1] == "covered" else None
+    return refund is None or refund.status == "arrived" or is_covered(state, refund)
 
 
 def _number(reference: str, kind: str) -> int:

@@ -44,20 +44,27 @@ BEGIN
     RETURN NEXT;
 END $$;
 
--- What a merchant owes for chargebacks that their channels may still give back. Where the register does not say that one
--- is lost, it may come back.
+-- What a merchant owes for chargebacks that may still come back: from their channels, where the register does not say that
+-- one is lost; and, of what one took above what was left, from the refunds of its order that are owed still. A channel may
+-- refuse those, and the buyer then has them by the chargeback.
 CREATE FUNCTION disputed_debt(p_merchant TEXT, p_currency TEXT) RETURNS BIGINT
 LANGUAGE sql STABLE SET search_path = pg_catalog, dakuan, pg_temp AS $$
-    SELECT coalesce(sum(t.amount_minor), 0)::BIGINT
+    SELECT coalesce(sum(CASE WHEN coalesce(o.state -> 'cases', '[]') @> jsonb_build_array(jsonb_build_object(
+                                -- A cast of another word would stop every write-off of this merchant.
+                                'case_id', CASE WHEN split_part(m.reference, '/', 4) ~ '^[0-9]{1,9}$'
+                                                THEN split_part(m.reference, '/', 4)::INT END, 'stage', 'lost'))
+                             THEN least(t.amount_minor, r.owed_minor) ELSE t.amount_minor END), 0)::BIGINT
     FROM accounts a JOIN transfers t ON t.debit_account = a.id JOIN movements m ON m.id = t.movement_id
     LEFT JOIN orders o ON o.order_id = split_part(m.reference, '/', 2)
+    CROSS JOIN LATERAL (
+        SELECT coalesce(sum(p.balance_minor), 0) AS owed_minor FROM accounts p
+        WHERE p.path >= 'order/' || split_part(m.reference, '/', 2) || '/refund_payable/'
+          AND p.path < 'order/' || split_part(m.reference, '/', 2) || '/refund_payable0'
+          AND split_part(m.reference, '/', 5) = 'above'
+    ) AS r
     WHERE a.path = 'merchant/' || p_merchant || '/receivable' AND a.currency = p_currency
       AND m.reference LIKE 'order/%/chargeback/%' AND split_part(m.reference, '/', 5) <> 'fee'
       AND NOT EXISTS (SELECT FROM movements w WHERE w.reference = m.reference || '/won')
-      AND NOT coalesce(o.state -> 'cases', '[]') @> jsonb_build_array(jsonb_build_object(
-              -- A cast of another word would stop every write-off of this merchant.
-              'case_id', CASE WHEN split_part(m.reference, '/', 4) ~ '^[0-9]{1,9}$'
-                              THEN split_part(m.reference, '/', 4)::INT END, 'stage', 'lost'))
 $$;
 
 -- Give a debt up. Answers `asked`, `written_off`, `same_person`, `already`, `different` (the request stands for another
