@@ -518,10 +518,12 @@ BEGIN
         outcome := 'claimed_otherwise';
     ELSE
         outcome := open_order(p_order, p_content_hash, p_opened_by, p_paid_minor, p_policy_hash, p_now);
-        -- Until this transaction ends no one has read the name.
-        DELETE FROM payment_numbers n
-        WHERE n.channel = v_channel AND n.number = p_number
-          AND NOT EXISTS (SELECT FROM orders o WHERE o.channel = v_channel AND o.payment = v_payment);
+        IF p_number IS NOT NULL AND outcome <> 'registered' THEN -- few are refused
+            -- Until this transaction ends no one has read the name.
+            DELETE FROM payment_numbers n
+            WHERE n.channel = v_channel AND n.number = p_number
+              AND NOT EXISTS (SELECT FROM orders o WHERE o.channel = v_channel AND o.payment = v_payment);
+        END IF;
     END IF;
     IF outcome = 'registered' AND p_reference IS NOT NULL THEN
         PERFORM post_for_order(p_reference, p_currency, p_occurred_at, p_emptied, p_debits, p_credits, p_amounts,
