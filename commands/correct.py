@@ -31,7 +31,7 @@ _CODES = {
 }
 _INSTEAD = {
     "order": "refund_order gives a buyer money back; a hold stops what is still to move.",
-    "correction": "A correction of a correction is final: book what is right by an adjustment.",
+    "correction": "A correction of a correction is final.",
     "withdrawal": "A payout is put right by what its rail reports, or by resolve_unknown.",
 }
 

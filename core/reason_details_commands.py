@@ -29,9 +29,7 @@ COMMAND_DETAILS: dict[str, str] = {
     "refund_order gives a buyer money back; a hold stops what is still to move.": (
         "退款请用 refund_order；扣留可阻止尚未转移的款项。"
     ),
-    "A correction of a correction is final: book what is right by an adjustment.": (
-        "对更正的更正为最终结果：请以调整入账。"
-    ),
+    "A correction of a correction is final.": "对更正的更正为最终结果。",
     "A payout is put right by what its rail reports, or by resolve_unknown.": (
         "出款以通道上报结果或 resolve_unknown 更正。"
     ),

@@ -64,11 +64,13 @@ class Corrections(RegisterPart):
         return await self._all(CorrectableLeg, "SELECT * FROM correctable_legs($1)", reference)
 
     async def of(self, reference: str) -> list[Correction]:
-        """The corrections of a movement, the earliest first."""
+        """The corrections of a movement, and of those, the earliest first."""
         columns = ", ".join(Correction.model_fields)
         return await self._all(
             Correction,
-            f"SELECT {columns} FROM corrections WHERE reference = $1 ORDER BY asked_at, request_id",
+            f"SELECT {columns} FROM corrections k WHERE k.reference = $1 OR k.reference IN"
+            " (SELECT 'correction/' || c.request_id FROM corrections c WHERE c.reference = $1)"
+            " ORDER BY k.asked_at, k.request_id",
             reference,
         )
 

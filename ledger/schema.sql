@@ -7717,6 +7717,11 @@ CREATE VIEW booked_settlements AS
         UNION ALL
          SELECT k.id
            FROM movements k
+          WHERE k.linked_to = m.reference::text
+        UNION ALL
+         SELECT l.id
+           FROM movements k
+             JOIN movements l ON l.linked_to = k.reference::text
           WHERE k.linked_to = m.reference::text) x(id)
      JOIN transfers t ON t.movement_id = x.id
      JOIN accounts d ON d.id = t.debit_account

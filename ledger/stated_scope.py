@@ -59,7 +59,7 @@ _NAMED = f"""named AS MATERIALIZED (
 
 
 def settlements(channels: str, more: str = "") -> str:
-    """Settlements that moved, were corrected, or are named.
+    """Settlements that moved, were corrected, also where that was corrected again, or are named.
 
     Args:
         channels: a query of the names of the channels that they may be of.
@@ -69,6 +69,8 @@ def settlements(channels: str, more: str = "") -> str:
     SELECT b.* FROM {SCHEMA}.settlements_of(ARRAY(
         SELECT reference COLLATE "default" FROM moved WHERE reference >= 'psp/' AND reference < 'psp0'
         UNION SELECT linked_to COLLATE "default" FROM moved WHERE linked_to >= 'psp/' AND linked_to < 'psp0'
+        UNION SELECT c.linked_to COLLATE "default" FROM moved v JOIN {SCHEMA}.movements c ON c.reference = v.linked_to
+        WHERE v.linked_to LIKE 'correction/%' AND c.linked_to >= 'psp/' AND c.linked_to < 'psp0'
         UNION SELECT 'psp/' || c.channel || '/settlement/' || n.key COLLATE "default"
         FROM named n CROSS JOIN ({channels}) AS c (channel)
         {more})) AS b

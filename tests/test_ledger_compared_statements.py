@@ -15,6 +15,7 @@ from statement_lines import LATER, line
 
 from bench.settled import SINCE, add_settled_orders
 from core.messages import Actor
+from core.movements import Leg, adjustment, psp_settlement
 from core.reconciliation.breaks import breaks
 from core.reconciliation.lines import Break, Covered, Scope, Statement, TheirLine
 from ledger import stated_scope
@@ -70,6 +71,29 @@ async def test_it_finds_what_one_from_the_beginning_finds(
     difference, went_on = await _first_difference(scope, seed, database, register, book)
     assert difference is None
     assert went_on > STEPS / 3
+
+
+async def test_a_settlement_that_is_put_back_is_missed_by_one_that_goes_on(
+    database: Database, register: Register, book: Book
+) -> None:
+    """Taken back, it was no difference, and only the correction of the correction has moved since."""
+    movement = psp_settlement(
+        "wechat", "S1", rail="sandbox", net_minor=990, fee_minor=10, currency="CNY", occurred_at=NOW
+    )
+    held = [Leg("psp/wechat", "suspense", 1_000)]
+    await Book(database.owner).post_all([adjustment("adjust/1", "CNY", NOW, held)])
+    assert (await book.post(movement)).moved
+    covered = Covered(since=NOW - timedelta(days=4000), until=LATER)
+    await register.statements.load("channel", "wechat", Statement(lines=(), covered=covered), NOW)
+    reference = movement.reference
+    for request, missed in (("K1", []), ("K2", ["missing"])):
+        for person in ("ann", "bob"):
+            await register.corrections.correct(request, reference, person=person, reason="wrong", now=NOW)
+        reference = f"correction/{request}"
+        await register.seals.seal()
+        _, found, whole = await _compared(register, "channel", LATER)
+        assert [one.reason for one in found] == [one.reason for one in whole] == missed
+    database.broken = True  # the proof of the statements says so, too
 
 
 TOUCHED_BY: dict[str, tuple[Scope, int, str, str]] = {

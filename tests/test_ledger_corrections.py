@@ -141,6 +141,9 @@ async def test_a_correction_may_be_corrected_and_the_first_stays_used_up(
             last = await said(register, person, reference, request)
         assert last == "corrected"
     assert await database.balance("rail/sandbox/cash") == 990
+    (booked,) = await database.pool.fetch("SELECT gross_minor, net_minor FROM booked_settlements")
+    assert tuple(booked) == (1_000, 990), "the comparisons see it again"
+    assert [one.request_id for one in await register.corrections.of(SETTLED)] == ["K1", "K2"]
     assert await said(register, "ann", SETTLED, "K3") == "above_movement"
     assert await said(register, "ann", "correction/K2", "K3") == "not_correctable", "that is final"
 

@@ -182,7 +182,11 @@ SELECT m.id, m.reference, m.currency, m.occurred_at, split_part(m.reference, '/'
        coalesce(sum(CASE WHEN d.path LIKE 'rail/%' THEN t.amount_minor WHEN c.path LIKE 'rail/%' THEN -t.amount_minor END),
                 0)::BIGINT AS net_minor
 FROM movements m
-CROSS JOIN LATERAL (SELECT m.id UNION ALL SELECT k.id FROM movements k WHERE k.linked_to = m.reference) AS x (id)
+CROSS JOIN LATERAL (
+    SELECT m.id UNION ALL SELECT k.id FROM movements k WHERE k.linked_to = m.reference
+    -- What corrects a correction puts it back; that is final.
+    UNION ALL SELECT l.id FROM movements k JOIN movements l ON l.linked_to = k.reference WHERE k.linked_to = m.reference
+) AS x (id)
 JOIN transfers t ON t.movement_id = x.id
 JOIN accounts d ON d.id = t.debit_account JOIN accounts c ON c.id = t.credit_account
 WHERE m.reference > 'psp/' AND m.reference < 'psp0' AND m.reference LIKE 'psp/%/settlement/%'
