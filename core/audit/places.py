@@ -33,6 +33,11 @@ from core.messages import Address
 
 Level = Literal["country", "province", "city", "district"]
 
+REMEMBERED = 8_192
+"""Answers that each function here keeps. Carriers write the names of all their stations, and any text: with eight times
+as many, a worker grows by 93 MB more. An answer that is not remembered takes microseconds.
+"""
+
 _CHINESE = re.compile(r"[\u4e00-\u9fff]")
 _NOT_CHINESE_NAME = re.compile(r"[^\u4e00-\u9fff]+")
 _PROVINCE_TAIL = re.compile(r"(壮族自治区|维吾尔自治区|回族自治区|自治区|特别行政区|省)")
@@ -111,7 +116,7 @@ def fold(text: str) -> str:
     return " ".join("".join(c if c.isalnum() else " " for c in plain.replace("'", "")).split())
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=REMEMBERED)
 def parse_place(text: str) -> ParsedPlace:
     """What is certain about a place as a carrier writes it. Total and pure; answers are remembered."""
     text = unicodedata.normalize("NFKC", text)
@@ -196,7 +201,7 @@ def _district(text: str) -> str | None:
     return match[1]
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=REMEMBERED)
 def _address_place(province: str | None, city: str | None, district: str | None) -> ParsedPlace:
     """An order's address, read like a carrier's place, each field on its own."""
     whole = parse_place(city) if city else ParsedPlace(True)
@@ -221,7 +226,7 @@ def agreement(address: Address, place: str) -> Agreement:
     return _agreement(address.country, address.province, address.city, address.district, place)
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=REMEMBERED)
 def _agreement(country: str, province: str | None, city: str | None, district: str | None, place: str) -> Agreement:
     here = parse_place(place)
     there = _address_place(province, city, district)
@@ -290,7 +295,7 @@ def _states_differ(country: str, province: str, here: ParsedPlace) -> bool:
     return len(province) == 2 and bool(states) and province not in here.segments
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=REMEMBERED)
 def _canonical(name: str) -> str:
     """A folded name without abbreviations and digraphs, and by the name that stands for all of the city's."""
     words = " ".join(LATIN_WORDS.get(word, word) for word in name.split())
@@ -299,7 +304,7 @@ def _canonical(name: str) -> str:
     return LATIN_NAMES.get(plain, plain)
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=REMEMBERED)
 def _same_name(one: str, other: str) -> bool:
     """The same name but for spelling: one holds the other as whole words, or they differ in a letter or two."""
     one, other = _canonical(one), _canonical(other)
@@ -315,7 +320,7 @@ def same_province(address: Address, place: str) -> bool | None:
     return _same_province(address.country, address.province, address.city, place)
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=REMEMBERED)
 def _same_province(country: str, province: str | None, city: str | None, place: str) -> bool | None:
     here, there = parse_place(place), _address_place(province, city, None)
     if here.chinese != there.chinese:
@@ -348,7 +353,7 @@ def addresses_apart(one: Address, other: Address) -> bool:
     return _apart(one.province, one.city, other.province, other.city)
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=REMEMBERED)
 def _apart(one_province: str | None, one_city: str | None, province: str | None, city: str | None) -> bool:
     if not one_city or not city:
         return False
@@ -357,7 +362,7 @@ def _apart(one_province: str | None, one_city: str | None, province: str | None,
     return _agreement("XX", province, city, None, place).agrees is False
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=REMEMBERED)
 def different_cities(one: str, other: str) -> bool | None:
     """Whether two places are certainly in different cities (True), in the same (False), or it is not known (None)."""
     a, b = parse_place(one), parse_place(other)
@@ -369,7 +374,7 @@ def different_cities(one: str, other: str) -> bool | None:
     return not (first == second if a.chinese else _same_name(first, second) or _same_name(second, first))
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=REMEMBERED)
 def least_distance_km(one: str, other: str, country: str | None = None) -> float | None:
     """How far apart two places are at least, in km; None where their positions are not known.
 

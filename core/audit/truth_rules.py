@@ -17,6 +17,7 @@ from core.audit.contests import may_still_decide, whose_parcel
 from core.audit.facts import NoTrace, remember
 from core.audit.findings import PASS, UNKNOWN, Cause, Finding
 from core.audit.places import (
+    REMEMBERED,
     Agreement,
     Level,
     addresses_apart,
@@ -241,7 +242,7 @@ def _door_to_door(case: Case, first: Scan, end: Scan) -> Finding | None:
     return _too_fast("strong", first, end, took, least) if took < least else None
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=REMEMBERED)
 def _flight(one: str, other: str, country: str | None, speed_kmh: int) -> timedelta:
     distance = least_distance_km(one, other, country)
     return timedelta() if distance is None else timedelta(hours=distance / speed_kmh)
@@ -271,7 +272,7 @@ def destination_matches(case: Case) -> Finding:
     return _elsewhere(found, signed, evidence)
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=REMEMBERED)
 def _here(rule: TruthRule, place: str, level: Level | None) -> Finding:
     """A place that agrees. Cached, since the same cities come again and again."""
     return Finding(rule, "pass", evidence={"place": place, "level": level})
