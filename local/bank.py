@@ -129,7 +129,7 @@ class BankDesk:
     """Executes payouts; every effect is journaled in the transaction that makes it."""
 
     def __init__(self, folder: Path, faults: Faults) -> None:
-        schema = (_PAYOUTS, _PLANS, _KEYS, _WINDOW, _RETURNS, _EVENTS, CALLBACKS)
+        schema = (_PAYOUTS, _PLANS, _KEYS, _WINDOW, _RETURNS, _EVENTS, *CALLBACKS)
         self._store = JournaledStore(folder / "bank.db", *schema)
         self.callbacks = CallbackOutbox(self._store, faults)
 

@@ -13,12 +13,16 @@ from core.fields import Message
 from local.faults import Faults
 from local.journal import Store
 
-CALLBACKS = """
+_CALLBACKS = """
 CREATE TABLE IF NOT EXISTS callbacks (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, event_id TEXT NOT NULL, key TEXT NOT NULL, outcome TEXT NOT NULL,
     amount_minor INTEGER NOT NULL, currency TEXT NOT NULL, code TEXT, due_at REAL NOT NULL, taken INTEGER NOT NULL
 )
 """
+_OF_A_KEY = "CREATE INDEX IF NOT EXISTS callbacks_of_a_key ON callbacks (key)"
+_WAITING = "CREATE INDEX IF NOT EXISTS callbacks_waiting ON callbacks (due_at, seq) WHERE NOT taken"
+CALLBACKS = (_CALLBACKS, _OF_A_KEY, _WAITING)
+"""The outbox's table. What was delivered stays, so both ways to read it have an index."""
 _AT_ONCE = 500
 
 
