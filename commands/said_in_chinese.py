@@ -281,7 +281,9 @@ PROOFS: Mapping[str, str] = {
     "What goes back of a payment is two people's, stands in the books, and is owed until it is closed.": (
         "余款退回须经两人，已入账，了结前为应退。"
     ),
-    "No debt was written off that a channel could still give back.": "未核销支付渠道仍可能返还的欠款。",
+    "No debt was written off that a channel, or a refund that it refused, could still give back.": (
+        "未核销支付渠道或其拒绝的退款仍可能返还的欠款。"
+    ),
     "Each correction is two people's, is linked to a movement, and takes back no more than that moved; that of a"
     " correction is final.": "每笔更正须经两人、关联一笔资金变动且不超过其金额；更正的更正为终局。",
     "Each policy's name points to the text that it was last moved to, and no move is missing.": (
