@@ -20,6 +20,12 @@ RowType = Literal[
     "credit",
     "settle",
     "refund",
+    "chargeback",
+    "chargeback_fee",
+    "chargeback_given_back",
+    "claim_back",
+    "freeze",
+    "release",
     "reserve",
     "payout",
     "fee",
@@ -28,11 +34,16 @@ RowType = Literal[
     "return",
     "fee_back",
     "made_good",
+    "paid_in",
+    "write_off",
+    "deposit_back",
     "correction",
     "adjustment",
 ]
 """`given_back`: a reservation that was not paid. `suspense`: not known yet whether it was. `made_good`: what the
-bank kept of a return and the platform bears. `correction`: two people took a movement back."""
+bank kept of a return and the platform bears. `chargeback_given_back`: what of a chargeback was won, or was the money
+of a refund that the channel had refused. `correction`: two people took a movement back. `adjustment`: people moved it
+by hand."""
 
 PARTS = ("pending", "available", "deposit", "reserved", "owed")
 CSV_COLUMNS = ("currency", "at", "type", "about", "reference", "amount", "balance", *PARTS)
@@ -155,10 +166,12 @@ def type_of(transfer: MerchantTransfer) -> RowType:
     """What a transfer means to its merchant: by its movement, and if that has several legs, by where the money goes."""
     noun, _, rest = transfer.reference.partition("/")
     verb = rest.partition("/")[2].partition("/")[0]
-    if noun == "order" and rest.endswith("/covered"):
-        return "adjustment"  # a refund that it gave stays given; what comes back is what a chargeback took
     if noun == "order":
-        return _OF_ORDERS.get(verb, "adjustment")
+        of_order = _OF_ORDERS.get(verb, "adjustment")
+        beside = rest.split("/")[3:]
+        return _OF_DISPUTES.get(beside[-1], of_order) if beside else of_order
+    if noun == "merchant":
+        return _OF_MERCHANTS.get(verb, "adjustment")
     if noun == "correction":
         return "correction"
     if noun != "withdrawal":
@@ -172,7 +185,22 @@ def type_of(transfer: MerchantTransfer) -> RowType:
     return _OF_WITHDRAWALS.get(verb, "adjustment")
 
 
-_OF_ORDERS: dict[str, RowType] = {"credit": "credit", "settle": "settle", "refund": "refund"}
+_OF_ORDERS: dict[str, RowType] = {
+    "credit": "credit",
+    "settle": "settle",
+    "refund": "refund",
+    "chargeback": "chargeback",
+    "claim_back": "claim_back",
+    "freeze": "freeze",
+    "release": "release",
+}
+_OF_DISPUTES: dict[str, RowType] = {
+    "fee": "chargeback_fee",
+    "won": "chargeback_given_back",
+    "covered": "chargeback_given_back",  # the refund that it gave stays given
+}
+"""By the end of a reference: what stands beside a chargeback."""
+_OF_MERCHANTS: dict[str, RowType] = {"paid_in": "paid_in", "write_off": "write_off", "deposit_back": "deposit_back"}
 _OF_WITHDRAWALS: dict[str, RowType] = {"reserve": "reserve", "suspense": "suspense"}
 _OF_RETURNS: dict[str, RowType] = {"income/withdrawal_fee": "fee_back", "expense/rail_fee": "made_good"}
 

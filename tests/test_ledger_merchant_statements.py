@@ -23,6 +23,7 @@ from ledger_samples import (
 )
 
 from core import movements
+from core.chart import KINDS
 from core.merchant_statement import (
     Held,
     MerchantStatement,
@@ -227,8 +228,37 @@ def test_any_transfers_add_up_row_by_row(
     assert whole == found.closing
 
 
-def test_what_a_refused_refund_gives_back_of_a_chargeback_is_no_refund() -> None:
+@pytest.mark.parametrize(
+    ("reference", "row"),
+    [
+        ("order/A1/refund/cancel", "refund"),
+        ("order/A1/chargeback/1", "chargeback"),
+        ("order/A1/chargeback/1/above", "chargeback"),
+        ("order/A1/chargeback/1/fee", "chargeback_fee"),
+        ("order/A1/chargeback/1/won", "chargeback_given_back"),
+        ("order/A1/chargeback/1/above/won", "chargeback_given_back"),
+        ("order/A1/refund/cancel/covered", "chargeback_given_back"),
+        ("order/fee/refund/won", "refund"),
+        ("order/A1/claim_back/1", "claim_back"),
+        ("order/A1/freeze/1", "freeze"),
+        ("order/A1/release/1", "release"),
+        ("merchant/m-1/paid_in/R1", "paid_in"),
+        ("merchant/m-1/write_off/W1", "write_off"),
+        ("merchant/m-1/deposit_back/1", "deposit_back"),
+        ("adjust/1", "adjustment"),
+    ],
+)
+def test_a_row_says_what_happened_to_the_merchant(reference: str, row: str) -> None:
     moved = {"movement_id": 1, "occurred_at": NOW, "currency": "CNY", "debit": "x", "credit": "merchant/m-1/available"}
-    references = ("order/A1/refund/cancel", "order/A1/chargeback/1/above", "order/A1/refund/cancel/covered")
-    found = [type_of(MerchantTransfer.model_validate({**moved, "reference": one})) for one in references]
-    assert found == ["refund", "adjustment", "adjustment"]
+    assert type_of(MerchantTransfer.model_validate({**moved, "reference": reference})) == row
+
+
+def test_every_movement_of_a_merchants_money_has_a_row_of_its_own_but_those_by_people() -> None:
+    """A chargeback, its fee and a debt that was paid were adjustments."""
+    moved = {"movement_id": 1, "occurred_at": NOW, "currency": "CNY", "debit": "x", "credit": "merchant/m-1/available"}
+    names = dict.fromkeys(("order", "withdrawal", "merchant", "cause", "k", "receipt", "request"), "1")
+    of_merchants = [kind for kind in KINDS if any("merchant" in path for leg in kind.legs for path in leg)]
+    assert len(of_merchants) > 12
+    for kind in of_merchants:
+        row = MerchantTransfer.model_validate({**moved, "reference": kind.reference.format(**names)})
+        assert (type_of(row) == "adjustment") == (kind.name == "adjustment"), kind.name
