@@ -15,9 +15,9 @@ from rich.console import Console
 
 from commands.doctor_in_chinese import FOUND, HELPS, found_zh, helps_zh, looked_at_zh
 from commands.headings import CHINESE, in_chinese, print_in
+from commands.proofs_in_chinese import PROOFS as CHINESE_PROOFS
 from commands.prove import ALL_RUN, NONE_STUCK, proofs_table
 from commands.reading import Subject
-from commands.said_in_chinese import PROOFS as CHINESE_PROOFS
 from commands.said_in_chinese import sentence_zh
 from commands.show import _warnings
 from commands.traces import trace_table
@@ -32,8 +32,10 @@ from commands.views import (
     withdrawal_facts,
 )
 from core.texts import Language
+from ledger.endpoints import StoredEndpoint
 from ledger.proofs import CLAIMS, Proof
 from screens import Shown, facts, table
+from storefront.api.endpoints import _OURS as OURS
 
 COMMANDS = Path(__file__).parents[1] / "commands"
 INPUT = {"waybill.py": "columns of a file that people have, in which it looks for numbers"}
@@ -68,6 +70,34 @@ def _texts(node: ast.AST | None) -> Iterator[str]:
         yield "".join(map(str, parts))
 
 
+FOR_PROGRAMS = {
+    *("asked_as", "changes", "correction", "corrections", "debts", "deposits", "different", "dropped", "dry_run"),
+    *("endpoints", "fee_minor", "hint", "history", "keys", "legal_name", "legs", "line_id", "made", "merchant_frozen"),
+    *("needs_other_person", "not_reached", "on", "people", "problems", "quantity", "reached", "replaces", "returns"),
+    *("same_person", "sealing", "sent", "signature", "stop", "too_early", "verify_with"),
+}
+"""Keys of answers in JSON, and of refusals, that no table shows."""
+
+
+def _facts() -> Iterator[str]:
+    """Every name that may stand before a fact: the keys of all answers of the commands that show some."""
+    for file in sorted(COMMANDS.glob("*.py")):
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        called = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+        if "facts" in called and file.name not in {"views.py", "show.py"}:  # whose names are said in both languages
+            for node in ast.walk(tree):
+                for key in node.keys if isinstance(node, ast.Dict) else ():
+                    yield from _texts(key)
+    yield from (name for name in StoredEndpoint.model_fields if name not in OURS)
+
+
+def test_every_name_of_a_fact_has_a_chinese_one() -> None:
+    found = set(_facts()) - FOR_PROGRAMS
+    assert len(found) > 80
+    names = {name for name in found if re.fullmatch("[a-z_ ]{2,}", name)}
+    assert {name for name in names if name not in CHINESE} == set()
+
+
 def test_every_heading_of_a_command_has_a_chinese_one() -> None:
     """Those that are made while a command runs are looked at by the screen of the tests: `command_line`."""
     found = {heading for heading in _headings() if re.search("[A-Za-z]", heading)}
@@ -78,7 +108,7 @@ def test_every_heading_of_a_command_has_a_chinese_one() -> None:
 
 def test_what_prove_proves_is_said_in_chinese() -> None:
     proven = {claim.sentence for claim in CLAIMS} | {ALL_RUN, NONE_STUCK}
-    assert set(CHINESE_PROOFS) == proven, "said_in_chinese.py has other sentences"
+    assert set(CHINESE_PROOFS) == proven, "proofs_in_chinese.py has other sentences"
     shown = proofs_table([Proof(name="1", sentence=one, holds=True) for one in sorted(proven)])
     assert english_in("\n".join(_shown(shown, "zh", 400))) == []
 
