@@ -9,7 +9,7 @@ from temporalio.bridge.proto.workflow_activation import WorkflowActivation, Work
 from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
 
 from core.ids import ASKED_TOO_EARLY
-from workflows.begun import Begun, asked_too_early
+from workflows.begun import Begun, asked_too_early, left_unanswered
 
 
 def act(length: int, task: int, *jobs: str, replaying: bool = False, local: bool = False) -> WorkflowActivation:
@@ -112,9 +112,12 @@ def test_a_query_of_its_own_does_not_come_while_local_activities_run() -> None:
     assert run.has(act(7, 2, "signal_workflow"))
     run.note(commands("start_timer", "schedule_local_activity"))
     assert run.has(asked(WITH_ITS_TASK))
+    assert run.asks_amid(asked(WITH_ITS_TASK))
+    assert not run.asks_amid(act(9, 2, "query_workflow", "signal_workflow"))
     assert not run.has(asked(ALONE))
     assert run.has(act(7, 2, "resolve_activity", local=True))
     assert run.has(asked(ALONE))
+    assert not run.asks_amid(asked(WITH_ITS_TASK))
 
 
 @pytest.mark.parametrize("end", ["complete", "fail", "cancel", "continue_as_new"])
@@ -130,3 +133,9 @@ def test_the_refusal_fails_the_query_in_words_that_a_client_knows() -> None:
     assert completion.run_id == "r"
     assert completion.failed.failure.message == ASKED_TOO_EARLY
     assert not completion.HasField("successful")
+
+
+def test_a_query_amid_a_task_gets_no_answer_and_fails_nothing() -> None:
+    completion = left_unanswered(asked(WITH_ITS_TASK))
+    assert (completion.run_id, completion.WhichOneof("status")) == ("r", "successful")
+    assert not completion.successful.commands

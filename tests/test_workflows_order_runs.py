@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from failed_tasks import failed_tasks
 from order_crash_stage import QUICK, CrashStage, approved, strict_runner, travelled, until
+from slow_worker import MEANWHILE, SlowWorker
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import ResetReapplyExcludeType
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
@@ -377,6 +378,32 @@ async def test_a_query_that_waited_for_a_worker_decides_nothing(
     assert early == [(await order.handle.describe()).run_id]
     assert failed_tasks(await order.handle.fetch_history()) == []
     assert set((await stage.references()).values()) == {1}
+
+
+async def test_a_query_amid_a_task_is_answered_after_it_and_the_order_replays(
+    stage: CrashStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The credit runs while it is asked, and a hold arrives. Were it answered at once, the credit's end would come with
+    the hold in memory, and before it in a replay.
+    """
+    order = stage.order("amid")
+    async with stage.worker():
+        await approved(order)
+        slow = SlowWorker(monkeypatch)
+        await order.handle.signal("confirm_reciept", {})
+        await slow.at(1)
+        asked = asyncio.create_task(order.state())
+        await asyncio.sleep(MEANWHILE / 3)
+        await gateway.signal(stage.client, order.handle.id, "confirm_receipt", order.command("buyer"))
+        await slow.at(0)
+        place = order.command("operator", name="risk", scope="payout", reason="unusual")
+        await gateway.send(stage.client, order.handle.id, "place_hold", place)
+        assert (await asked)["phase"] == "credited"
+        await order.send("lift_hold", "operator", name="risk", reason="checked")
+        assert (await order.handle.result())["phase"] == "settled"
+    history = await order.handle.fetch_history()
+    assert failed_tasks(history) == []
+    await Replayer(workflows=[], plugins=[plugin()]).replay_workflow(history)
 
 
 # --- an outage -------------------------------------------------------------------------------------------

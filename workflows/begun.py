@@ -1,11 +1,15 @@
-"""Events that reach a workflow before a workflow task has begun with them.
+"""What queries may not do: bring events before a workflow task has begun with them, or end a task that is under way.
 
 A query that comes to a worker without the workflow in its memory brings the whole history. The events at its end may be
 newer than the last workflow task; their own task still waits. The SDK hands them to the workflow all the same, as if
 that task had begun, and then asks the query. The workflow would decide on them: a local activity of it would move
 money for the sake of a query, and the waiting task would go on from there. A command that comes in between is then
-decided after them, but in each replay together with them. Such a workflow may never be replayed again; an example
-stands in `docs/decisions/0027`.
+decided after them, but in each replay together with them. Such a workflow may never be replayed again.
+
+A query that comes with a task is asked while local activities of the task run, and its answer ends the task. What they
+answer is then decided with the next task's commands, and in a replay before them, with the same end.
+
+`docs/decisions/0027` has examples of both.
 """
 
 from __future__ import annotations
@@ -53,6 +57,10 @@ class Begun:
             return False
         return act.is_replaying or not waits
 
+    def asks_amid(self, act: WorkflowActivation) -> bool:
+        """Whether this only asks, while local activities of the task run."""
+        return bool(self._local) and all(job.HasField("query_workflow") for job in act.jobs)
+
     def note(self, completion: WorkflowActivationCompletion) -> None:
         """Note the local activities that an activation began; after the run's end nothing waits for one."""
         for command in completion.successful.commands:
@@ -67,6 +75,13 @@ def asked_too_early(act: WorkflowActivation) -> WorkflowActivationCompletion:
     completion = WorkflowActivationCompletion(run_id=act.run_id)
     completion.failed.failure.message = ASKED_TOO_EARLY
     completion.failed.failure.application_failure_info.SetInParent()
+    return completion
+
+
+def left_unanswered(act: WorkflowActivation) -> WorkflowActivationCompletion:
+    """No answer to a task's queries. The task goes on, and the server asks them again after it."""
+    completion = WorkflowActivationCompletion(run_id=act.run_id)
+    completion.successful.SetInParent()
     return completion
 
 

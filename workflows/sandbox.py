@@ -28,7 +28,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from temporalio.worker.workflow_sandbox._runner import _Instance
 from temporalio.workflow import Info
 
-from workflows.begun import Begun, asked_too_early
+from workflows.begun import Begun, asked_too_early, left_unanswered
 from workflows.burst import bundled
 
 
@@ -134,6 +134,8 @@ class _Bundling(WorkflowInstance):
     def activate(self, act: Any) -> Any:
         if not self._begun.has(act):
             return asked_too_early(act)
+        if self._begun.asks_amid(act):
+            return left_unanswered(act)
         completion = self._sandboxed.activate(bundled(act))
         self._begun.note(completion)
         return completion
