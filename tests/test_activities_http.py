@@ -13,7 +13,6 @@ from pydantic import BaseModel
 
 from activities.http import LARGEST_ANSWER, HttpClient
 from core.errors import Unavailable, UnreadableAnswer
-from local.service import free_port
 
 SHORT = timedelta(milliseconds=300)
 
@@ -33,7 +32,7 @@ async def test_a_byte_order_mark_is_read_over() -> None:
 
 
 async def test_a_refused_connection_is_unavailable_and_names_the_address() -> None:
-    url = f"http://127.0.0.1:{free_port()}"
+    url = "http://127.0.0.1:1"
     async with HttpClient(url, name="harbor") as client:
         with pytest.raises(Unavailable, match=f"harbor at {url}"):
             await client.get("thing")
@@ -74,8 +73,8 @@ async def test_a_redirect_is_not_followed() -> None:
 
 
 async def test_proxies_of_the_machine_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{free_port()}")
-    monkeypatch.setenv("ALL_PROXY", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")
     async with answering(http(b'{"n": 7}')) as url, HttpClient(url, name="harbor") as client:
         assert (await client.get("thing")).status == 200
 

@@ -32,7 +32,6 @@ from core.withdrawal.policy import WithdrawalPolicy
 from core.withdrawal.steps import Pay
 from ledger.book import Book
 from ledger.register import Register
-from local.service import free_port
 
 KEY = "key1"
 
@@ -55,7 +54,7 @@ def no_tls() -> Iterator[str]:
 
 
 async def test_a_refused_connection_was_not_sent() -> None:
-    async with HttpClient(f"http://127.0.0.1:{free_port()}", name="bank") as client:
+    async with HttpClient("http://127.0.0.1:1", name="bank") as client:
         with pytest.raises(NotSent, match="cannot be reached"):
             await client.post("payouts", {})
 
@@ -124,9 +123,8 @@ async def _state(register: Register) -> str:
 
 async def test_a_bank_that_is_away_is_paid_over_soon_and_once(opened: Register, book: Book) -> None:
     """The same try twice while the bank is away, and once when it is back."""
-    port = free_port()
     paid = b'{"key": "key1", "state": "paid", "amount_minor": 500, "currency": "CNY", "reference": "r"}'
-    async with HttpClient(f"http://127.0.0.1:{port}", name="bank") as client:
+    async with HttpClient("http://127.0.0.1:1", name="bank") as client:
         activities = WithdrawalActivities(opened, ByName(stand_in=lambda _: SandboxRail(client)))
         for _ in range(2):
             with pytest.raises(NotSent):
@@ -139,7 +137,7 @@ async def test_a_bank_that_is_away_is_paid_over_soon_and_once(opened: Register, 
 
 
 async def test_killed_before_the_row_is_given_back_it_counts_as_perhaps_sent(opened: Register, book: Book) -> None:
-    async with HttpClient(f"http://127.0.0.1:{free_port()}", name="bank") as client:
+    async with HttpClient("http://127.0.0.1:1", name="bank") as client:
         activities = WithdrawalActivities(opened, ByName(stand_in=lambda _: SandboxRail(client)))
         await opened.payouts.update(KEY, "sending", when=["open"], lease_until=None, now=NOW)
         assert (await ActivityEnvironment().run(activities.pay, _pay())).outcome == "unknown"
@@ -148,7 +146,7 @@ async def test_killed_before_the_row_is_given_back_it_counts_as_perhaps_sent(ope
 
 async def test_a_second_sending_that_did_not_leave_leaves_the_first_in_doubt(opened: Register, book: Book) -> None:
     await opened.payouts.update(KEY, "unknown", when=["open"], lease_until=None, now=NOW)
-    async with HttpClient(f"http://127.0.0.1:{free_port()}", name="bank") as client:
+    async with HttpClient("http://127.0.0.1:1", name="bank") as client:
         activities = WithdrawalActivities(opened, ByName(stand_in=lambda _: SandboxRail(client)))
         assert (await ActivityEnvironment().run(activities.pay, _pay(resend=True))).outcome == "not_sent"
     assert await _state(opened) == "unknown"
@@ -189,7 +187,7 @@ async def test_a_refund_that_did_not_leave_is_tried_again_soon(book: Book) -> No
         currency="CNY",
         reason="x",
     )
-    async with HttpClient(f"http://127.0.0.1:{free_port()}", name="channel") as client:
+    async with HttpClient("http://127.0.0.1:1", name="channel") as client:
         activities = MoneyActivities(book, ByName(stand_in=lambda _: SandboxChannel(client, "wechat")))
         environment = ActivityEnvironment()
         environment.info = replace(environment.info, attempt=9)

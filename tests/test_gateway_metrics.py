@@ -70,7 +70,7 @@ async def test_a_reading_that_fails_is_written_and_the_next_one_is_shown(
 
     monkeypatch.setattr(watching, "measure", fails_once)
     monkeypatch.setattr(watching, "EVERY", 0.01)
-    client = await Client.connect(a_free_address(), data_converter=gateway.DATA_CONVERTER, lazy=True)
+    client = await Client.connect("127.0.0.1:1", data_converter=gateway.DATA_CONVERTER, lazy=True)
     async with watched(Settings(metrics=address), register.pool, client):
         await asyncio.wait_for(again.wait(), WITHIN)
         lines = lines_at(address)
@@ -92,7 +92,7 @@ def test_an_address_that_is_taken_or_is_none_is_named() -> None:
 
 
 async def test_a_source_that_is_away_is_shown_as_down(register: Register, database: Database) -> None:
-    client = await Client.connect(a_free_address(), data_converter=gateway.DATA_CONVERTER, lazy=True)
+    client = await Client.connect("127.0.0.1:1", data_converter=gateway.DATA_CONVERTER, lazy=True)
     measured = await measure(register, client)
     assert ("up", {"what": "postgresql"}, 1.0) in measured
     assert ("up", {"what": "temporal"}, 0.0) in measured

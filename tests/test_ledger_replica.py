@@ -32,7 +32,7 @@ from ledger.pool import Pool, open_pool, translate_errors
 from ledger.register import Register
 from ledger.replica import Followed, ReadPool, compare_replica, follow
 from ledger.safeguarding import safeguards
-from local.service import LOOPBACK, free_port
+from local.service import LOOPBACK
 from wiring.watching import measure
 
 
@@ -253,7 +253,7 @@ async def test_the_doctor_names_what_is_no_replica(primary: Archived, database: 
     assert (same.ok, "takes writes, not to a replica" in same.found) == (False, True)
     other = await _found(primary.worker_dsn, database.worker_dsn)
     assert (other.ok, "another cluster" in other.found) == (False, True)
-    away = await _found(primary.worker_dsn, f"postgresql://x@{LOOPBACK}:{free_port()}/x")
+    away = await _found(primary.worker_dsn, f"postgresql://x@{LOOPBACK}:1/x")
     assert (away.ok, away.required, "does not answer" in away.found) == (False, False, True)
 
 

@@ -24,27 +24,27 @@ import gateway
 from ledger.book import Book
 from ledger.register import Register
 from local.client import WorldClient
-from local.service import LOOPBACK, free_port
+from local.service import LOOPBACK
 from local.temporal import Temporal
 from local.world import application
 from starter import app
+from storefront.serving import listen
 
 
 @pytest_asyncio.fixture
 async def own_world(tmp_path: Path, rails_folder: Path) -> AsyncIterator[WorldClient]:
     """Stand-ins without other tests' payouts, served from a thread, which starts sooner than a process."""
     shutil.copytree(rails_folder, tmp_path / "world" / "wechatpay")
-    config = uvicorn.Config(
-        lambda: application(tmp_path / "world"), factory=True, host=LOOPBACK, port=free_port(), log_level="critical"
-    )
+    config = uvicorn.Config(lambda: application(tmp_path / "world"), factory=True, log_level="critical")
     server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    await until(lambda: asyncio.sleep(0, server.started))
-    async with WorldClient(f"http://{LOOPBACK}:{config.port}") as client:
-        yield client
-    server.should_exit = True
-    await asyncio.to_thread(thread.join)
+    with listen(LOOPBACK, 0) as listener:
+        thread = threading.Thread(target=server.run, args=([listener],))
+        thread.start()
+        await until(lambda: asyncio.sleep(0, server.started))
+        async with WorldClient(f"http://{LOOPBACK}:{listener.getsockname()[1]}") as client:
+            yield client
+        server.should_exit = True
+        await asyncio.to_thread(thread.join)
 
 
 @pytest_asyncio.fixture
