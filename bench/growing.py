@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from bench.settled import add_settled_orders
+from bench.settled import add_settled_orders, vacuum
 from ledger.pool import Connected
 from local.postgres import OWNER, Postgres
 
@@ -143,4 +143,4 @@ async def grow(
     await asyncio.gather(*(add(session, begins) for session in sessions))
     for session in sessions:
         await session.execute("RESET session_replication_role")
-    await owner.execute("VACUUM ANALYZE")
+    await vacuum(owner)

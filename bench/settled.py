@@ -131,6 +131,7 @@ _TRANSFERS = """
     ORDER BY m.id, l.leg;
 """
 _DONE = "DROP TABLE plan, wanted, legs, paddings"
+_TABLES = "SELECT string_agg(format('%I.%I', schemaname, tablename), ', ') FROM pg_tables WHERE schemaname = 'dakuan'"
 
 
 async def add_settled_orders(
@@ -164,4 +165,11 @@ async def add_settled_orders(
         for script in (*beside, _DONE):
             await owner.execute(script)
     if analyze:
-        await owner.execute("VACUUM ANALYZE")
+        await vacuum(owner)
+
+
+async def vacuum(owner: Connected) -> None:
+    """Give each of our tables fresh statistics. The catalogue's, which nothing here changes, take twice as long."""
+    assert not isinstance(owner, asyncpg.Pool)
+    tables = await owner.fetchval(_TABLES)
+    await owner.execute(f"VACUUM ANALYZE {tables}")

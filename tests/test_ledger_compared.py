@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-import pytest
 import pytest_asyncio
 from databases import Database
 from ledger_samples import a_record, funded, refund
@@ -64,14 +63,14 @@ async def _order(register: Register, book: Book, order_id: str = "A1", **state: 
     await register.orders.record(a_record(order_id, state={"funded": True, **state}))
 
 
-@pytest.mark.parametrize("scope", OURS)
-async def test_what_agreed_and_is_closed_is_not_read_again(scope: Scope, long_books: Register) -> None:
-    whole = await differing(long_books.pool, scope, "books", LATER)
-    found, sides = await _compared(long_books, scope)
-    still_open = ORDERS * 3 // 100 if scope == "orders" else 0
-    assert sides.since is not None
-    assert sides.their_count == still_open < whole.their_count
-    assert found == await _from_the_beginning(long_books, scope)
+async def test_what_agreed_and_is_closed_is_not_read_again(long_books: Register) -> None:
+    for scope in OURS:
+        whole = await differing(long_books.pool, scope, "books", LATER)
+        found, sides = await _compared(long_books, scope)
+        still_open = ORDERS * 3 // 100 if scope == "orders" else 0
+        assert sides.since is not None
+        assert sides.their_count == still_open < whole.their_count
+        assert found == await _from_the_beginning(long_books, scope)
 
 
 async def test_the_rows_that_it_reads_depend_on_what_is_new_and_not_on_how_long_the_books_are(
