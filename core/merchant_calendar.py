@@ -12,16 +12,16 @@ from core.order.state import OrderState
 
 
 class Coming(Message):
-    """The proceeds of one credited order.
+    """The proceeds of credited orders of one currency: all that become available on one day, all that are held, or one.
 
-    `holds`: why a person must act first. `settle_at`: when they become available, where that is the order's next
-    deadline; elsewhere `body` and `state` say it.
+    `held`: a person must act first. `settle_at`: a time of the day, UTC, where it is the next deadline of the orders;
+    elsewhere `body` and `state` of the one order say it.
     """
 
-    order_id: str
     currency: str
     amount_minor: int
-    holds: tuple[str, ...] = ()
+    orders: int = 1
+    held: bool = False
     settle_at: Time | None = None
     body: dict[str, Any] | None = None
     state: dict[str, Any] | None = None
@@ -38,18 +38,23 @@ class ComingDay(Message):
 
 def calendar(coming: Iterable[Coming]) -> tuple[ComingDay, ...]:
     """Sums by day and currency, the earliest first; what has no day comes last."""
-    sums: dict[tuple[date | None, str], list[int]] = {}
+    found: dict[tuple[date | None, str], list[Coming]] = {}
     for one in coming:
-        sums.setdefault((_day(one), one.currency), []).append(one.amount_minor)
+        found.setdefault((_day(one), one.currency), []).append(one)
     days = [
-        ComingDay(day=day, currency=currency, amount_minor=sum(amounts), orders=len(amounts))
-        for (day, currency), amounts in sums.items()
+        ComingDay(
+            day=day,
+            currency=currency,
+            amount_minor=sum(one.amount_minor for one in same),
+            orders=sum(one.orders for one in same),
+        )
+        for (day, currency), same in found.items()
     ]
     return tuple(sorted(days, key=lambda one: (one.day is None, one.day or date.max, one.currency)))
 
 
 def _day(one: Coming) -> date | None:
-    if one.holds:
+    if one.held:
         return None
     if one.settle_at is not None:
         return one.settle_at.date()

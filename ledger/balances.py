@@ -92,16 +92,21 @@ class Balances(RegisterPart):
         return await self._all(Balance, _OF_MERCHANT, merchant_id)
 
     async def coming(self, merchant_id: str) -> list[Coming]:
-        """A merchant's credited money that is not available yet, by order."""
+        """A merchant's credited money that is not available yet: summed up by day where the orders' rows say it."""
         return await self._all(
             Coming,
-            "SELECT o.order_id, a.currency, a.balance_minor AS amount_minor, o.holds,"
-            " CASE WHEN o.next_deadline_name = 'settle_at' THEN o.next_deadline_at END AS settle_at,"
+            "SELECT a.currency, sum(a.balance_minor)::BIGINT AS amount_minor, count(*)::INT AS orders, k.held,"
+            " min(o.next_deadline_at) FILTER (WHERE k.day IS NOT NULL) AS settle_at,"
             # A whole state is long, and seldom needed.
-            " CASE WHEN o.next_deadline_name IS DISTINCT FROM 'settle_at' AND o.holds = '{}' THEN o.body END AS body,"
-            " CASE WHEN o.next_deadline_name IS DISTINCT FROM 'settle_at' AND o.holds = '{}' THEN o.state END AS state"
+            " (array_agg(o.body) FILTER (WHERE k.alone IS NOT NULL))[1] AS body,"
+            " (array_agg(o.state) FILTER (WHERE k.alone IS NOT NULL))[1] AS state"
             " FROM orders o JOIN accounts a ON a.path = 'order/' || o.order_id || '/proceeds'"
-            " WHERE o.merchant_id = $1 AND NOT o.closed AND o.phase = 'credited' AND a.balance_minor > 0",
+            " CROSS JOIN LATERAL (SELECT o.holds <> '{}' AS held, CASE WHEN o.holds = '{}'"
+            "   AND o.next_deadline_name = 'settle_at' THEN utc_day(o.next_deadline_at) END AS day) AS d"
+            " CROSS JOIN LATERAL (SELECT d.held, d.day, CASE WHEN NOT d.held AND d.day IS NULL THEN o.order_id END"
+            "   AS alone) AS k"
+            " WHERE o.merchant_id = $1 AND NOT o.closed AND o.phase = 'credited' AND a.balance_minor > 0"
+            " GROUP BY a.currency, k.held, k.day, k.alone",
             merchant_id,
         )
 
