@@ -102,8 +102,8 @@ class Breaks(RegisterPart):
         return await self._all(Run, "SELECT * FROM reconciliation_runs ORDER BY scope, name")
 
     async def comparisons(self) -> list[tuple[Scope, str]]:
-        """What can be compared: our books, each rail that has payouts or a statement, and each channel that has
-        payments or one.
+        """What can be compared: our books, each rail that has payouts, penny drops, money of ours or a statement, and
+        each channel that has payments or one.
         """
         rows = await self._records(
             # Payments, payouts and lines are many, and their names few: ask an index for the next name instead of
@@ -114,11 +114,16 @@ class Breaks(RegisterPart):
             " rails AS ((SELECT rail FROM payout_attempts ORDER BY rail LIMIT 1) UNION ALL"
             " SELECT (SELECT a.rail FROM payout_attempts a WHERE a.rail > r.rail ORDER BY a.rail LIMIT 1)"
             " FROM rails r WHERE r.rail IS NOT NULL),"
+            " drops AS ((SELECT rail FROM account_drops ORDER BY rail LIMIT 1) UNION ALL"
+            " SELECT (SELECT d.rail FROM account_drops d WHERE d.rail > r.rail ORDER BY d.rail LIMIT 1)"
+            " FROM drops r WHERE r.rail IS NOT NULL),"
             " lines AS ((SELECT scope, name FROM statement_lines ORDER BY scope, name LIMIT 1) UNION ALL"
             " SELECT n.scope, n.name FROM lines l CROSS JOIN LATERAL (SELECT s.scope, s.name FROM statement_lines s"
             " WHERE (s.scope, s.name) > (l.scope, l.name) ORDER BY s.scope, s.name LIMIT 1) AS n)"
             " SELECT 'withdrawals' AS scope, 'books' AS name UNION SELECT 'orders', 'books'"
             " UNION SELECT 'rail', rail FROM rails WHERE rail IS NOT NULL"
+            " UNION SELECT 'rail', rail FROM drops WHERE rail IS NOT NULL"
+            " UNION SELECT 'rail', split_part(path, '/', 2) FROM accounts WHERE path >= 'rail/' AND path < 'rail0'"
             " UNION SELECT 'channel', channel FROM channels WHERE channel IS NOT NULL"
             " UNION SELECT scope, name FROM lines UNION SELECT scope, name FROM statement_periods"
             " ORDER BY scope, name"

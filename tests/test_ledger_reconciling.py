@@ -39,6 +39,7 @@ from core.movements import (
     chargeback_fee,
     chargeback_won,
     claim_back,
+    psp_settlement,
 )
 from core.reconciliation.lines import Statement, TheirLine
 from core.withdrawal.payouts import RailTerms
@@ -330,6 +331,23 @@ async def test_a_withdrawal_that_was_changed_by_hand_is_found(
 
 
 # --- what is compared -------------------------------------------------------------------------------------
+
+
+async def test_a_rail_that_only_drops_or_settlements_came_to_is_compared(
+    database: Database, book: Book, register: Register
+) -> None:
+    await earned(register, book, 5000)
+    await database.owner.execute(
+        "INSERT INTO account_drops (key, account_id, version, drop_no, amount_minor, currency, rail, tries_left,"
+        " valid_until, created_at, updated_at, state) VALUES ('d1', 'acc-m-1', 1, 1, 7, 'CNY', 'drops', 0, $1, $1, $1,"
+        " 'unknown')",
+        NOW,
+    )
+    held = [Leg("psp/card", "suspense", 100)]
+    await Book(database.owner).post_all([adjustment("adjust/1", "CNY", NOW, held)])
+    settled = psp_settlement("card", "S1", rail="far", net_minor=99, fee_minor=1, currency="CNY", occurred_at=NOW)
+    assert (await book.post(settled)).moved
+    assert [name for scope, name in await register.breaks.comparisons() if scope == "rail"] == ["drops", "far"]
 
 
 async def test_what_there_is_to_compare_is_known(database: Database, book: Book, register: Register) -> None:
