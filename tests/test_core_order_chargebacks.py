@@ -492,6 +492,50 @@ def test_a_chargeback_covers_refunds_up_to_what_it_took_above_and_no_one_who_vot
     voted.check()
 
 
+def test_two_refunds_are_covered_by_one_chargeback_up_to_what_it_took_above() -> None:
+    driver = asked_back("settled", 3000)
+    for person in ("ann", "bob"):
+        actor = {"role": "operator", "id": person}
+        driver.send("refund_order", "operator", actor=actor, amount_minor=2000, reason="kinder")
+    while driver.channel_says("refused"):
+        pass
+    charge(driver, TOTAL - 1000)
+    end(driver, "lost")
+    assert (driver.books.payable(), driver.refund_status()[:2]) == (2000, ["arrived", "failed"])
+    driver.check()
+
+
+def test_who_lifts_the_hold_of_a_refund_that_the_bank_took_instead_asks_no_channel_again() -> None:
+    """One person's word stood when the dispute was lost; what the channel never got would be sent as well."""
+    driver = asked_back("settled", 4000)
+    driver.channel_says("refused")
+    charge(driver, TOTAL)
+    (cause,) = [refund.cause for refund in driver.state.refunds if refund.chargeback is None]
+    driver.send("resolve_refund", "operator", cause=cause, outcome="failed", reference="r-1", reason="never sent")
+    end(driver, "lost")
+    assert driver.refund_status()[0] == "failed"
+    driver.lift("refund_stuck")
+    assert (driver.refund_status()[0], driver.books.payable()) == ("arrived", 0)
+    driver.check()
+
+
+def test_what_a_covered_refund_gives_back_of_a_kept_order_is_kept_again() -> None:
+    """The platform bears the refund and the merchant the chargeback; a hold keeps the merchant's money of the order."""
+    driver = settled(chargeback_after_refund_borne_by="merchant")
+    driver.hold(scope="payout")
+    for person in ("ann", "bob"):
+        actor = {"role": "operator", "id": person}
+        driver.send("refund_order", "operator", actor=actor, amount_minor=4000, reason="kind", bearer="platform")
+    driver.channel_says("refused")
+    charge(driver, TOTAL)
+    end(driver, "lost")
+    assert driver.refund_status()[0] == "arrived"
+    assert (driver.books.of("frozen"), driver.books.of("available")) == (3799, 0), "what the sale of 40.00 brought in"
+    driver.lift()
+    assert (driver.books.of("frozen"), driver.state.closed) == (0, True)
+    driver.check()
+
+
 def test_an_order_that_was_set_back_behind_the_end_of_the_dispute_asks_the_register() -> None:
     """Its older state does not know that the dispute is lost: going on from it would forget that."""
     driver = asked_back("settled", 4000)

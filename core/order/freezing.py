@@ -99,6 +99,16 @@ def note_given_back(state: OrderState, amount_minor: int) -> OrderState:
     return state.changed(freeze=state.freeze.changed(again_minor=min(again, state.freeze.asked_minor)))
 
 
+def note_covered(state: OrderState, amount_minor: int) -> OrderState:
+    """As `note_given_back`, where the rest of what the channel took stays away: what was frozen beyond what is kept now
+    went with it. Where nothing is kept, what is frozen yet must be released.
+    """
+    kept = disputed_minor(state)
+    if state.freeze is not None and kept:
+        state = state.changed(freeze=state.freeze.changed(asked_minor=min(state.freeze.asked_minor, kept)))
+    return note_given_back(state, amount_minor)
+
+
 def note_released(state: OrderState) -> OrderState:
     """The order once nothing is frozen for it."""
     released = {"asked_minor": 0, "claimed_minor": 0, "again_minor": 0}

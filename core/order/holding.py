@@ -7,6 +7,7 @@ from datetime import datetime
 from core.command import same_person
 from core.merchants import MERCHANT_FROZEN
 from core.messages import AppealScreening, DecideScreening, LiftHold, PlaceHold, ResolveRefund
+from core.order.bookings import is_covered
 from core.order.calling import hold_money, hold_refund
 from core.order.cases import decide_again
 from core.order.claiming import resolve_claim, stuck_claim, voted
@@ -99,9 +100,14 @@ def _review_again(state: OrderState, parcels: set[str], now: datetime) -> OrderS
 
 
 def _refund_again(state: OrderState, causes: set[str], now: datetime) -> OrderState:
-    """The channel is asked again, under the same key, and sent what it never got."""
+    """The channel is asked again, under the same key, and sent what it never got.
+
+    What the buyer has by a lost chargeback must not be sent: no one's word about it stands any more.
+    """
     for refund in state.refunds:
-        if refund.cause in causes and refund.status in {"stuck", "failed"}:
+        if refund.cause in causes and refund.status == "failed" and is_covered(state, refund):
+            state = state.with_refund(refund.changed(votes=()))
+        elif refund.cause in causes and refund.status in {"stuck", "failed"}:
             state = state.with_refund(refund.changed(status="booked", since=now, votes=()))
     return state
 
