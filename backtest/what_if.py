@@ -183,9 +183,9 @@ def show_comparison(console: Console, found: WhatIf) -> None:
         console.print(table(title, ("order", "old", "new", "by the record"), rows))
     console.print(f"{found.orders_per_second:,.0f} lives a second; {found.unusable} rows could not be used.")
     console.print(
-        "A reviewer is taken to need the whole review_sla (of a case decide_within), and to decide as the record"
+        "A reviewer is taken to need the whole review_sla (of a case decide_within), and to decide as the record says."
+        " The channel is taken to refund at once."
     )
-    console.print("says. The channel is taken to refund at once.")
 
 
 def _sides(found: WhatIf) -> tuple[tuple[str, Side], tuple[str, Side]]:

@@ -92,6 +92,13 @@ _SENTENCES: Mapping[str, str] = {
         "  {} {} 付出比收入多 {}：请补足资金，或补记入账"
     ),
     "  {} {}: {} apart from its statements; `reconcile` says why": "  {} {}：与账单相差 {}；原因见 `reconcile`",
+    # back-tests
+    "{} orders, {} surprises, {} bad rows, {} orders/s": "{} 个订单，{} 个意外，{} 行错误，每秒 {} 个订单",
+    "{} lives a second; {} rows could not be used.": "每秒 {} 个订单；{} 行无法使用。",
+    "A reviewer is taken to need the whole review_sla (of a case decide_within), and to decide as the record says. The"
+    " channel is taken to refund at once.": (
+        "假定审核人员用满 review_sla（售后为 decide_within），并按记录裁定；支付渠道即时退款。"
+    ),
     # the demo
     "{} of {} orders as expected, {} orders/s": "{1} 个订单中 {0} 个符合预期，每秒 {2} 个订单",
     "While the demo runs (--keep leaves it up):": "演示运行期间可访问（--keep 使其保持运行）：",
@@ -330,6 +337,25 @@ _ASIDE = Forms(
     lambda part: _PARTS.get(part, part),
 )
 """What stands in a column without a heading."""
+_FIGURES: Mapping[str, str] = {
+    "orders": "订单",
+    "credited": "已入商家账",
+    "cancelled": "已取消",
+    "refunded": "已退款",
+    "still waiting": "仍在等待",
+    "confirmed by timeout": "逾期自动确认",
+    "a person looked": "人工审核",
+    "false holds": "误扣",
+    "false refunds": "误退",
+    "after-sale cases": "售后",
+    "days waited for a refund, median": "退款等待天数（中位数）",
+    "days waited for a refund, 90 %": "退款等待天数（九成）",
+    "days held, mean": "托管天数（平均）",
+    "days held, median": "托管天数（中位数）",
+    "days held, 90 %": "托管天数（九成）",
+    "days held, 99 %": "托管天数（99%）",
+}
+"""What a comparison of two policies counts."""
 _TYPES = {**MOVEMENTS, "opening": "期初", "closing": "期末"}
 
 
@@ -393,6 +419,7 @@ CELLS: Mapping[str, Callable[[str], str | None]] = {
     "done by": _in(_WAITS),
     "": lambda text: _YES.get(text) or _ASIDE.said(text),
     "changed": _moneys,
+    "figure": _in(_FIGURES),
     "type": lambda text: _TYPES.get(text),
     "left today": counted_zh,
     "activity": _activity,

@@ -38,13 +38,14 @@ from screens import Shown, facts, table
 from storefront.api.endpoints import _OURS as OURS
 
 COMMANDS = Path(__file__).parents[1] / "commands"
+FILES = sorted([*COMMANDS.glob("*.py"), *(COMMANDS.parent / "backtest").glob("*.py")])
 INPUT = {"waybill.py": "columns of a file that people have, in which it looks for numbers"}
 """Files whose COLUMNS are no headings, with what they are."""
 
 
 def _headings() -> Iterator[str]:
     """Every text that stands as a title, a column or the name of a fact in a command."""
-    for file in sorted(COMMANDS.glob("*.py")):
+    for file in FILES:
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in {"table", "facts"}:
                 yield from _texts(node.args[0])
@@ -115,7 +116,7 @@ def test_what_prove_proves_is_said_in_chinese() -> None:
 
 def _printed() -> Iterator[str]:
     """Every sentence that a command prints by itself, each part that only the case knows as `{}`."""
-    for file in sorted(COMMANDS.glob("*.py")):
+    for file in FILES:
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and ast.unparse(node.func) in {"console.print", "print_line"}:
                 for shown in node.args[:1]:
