@@ -35,7 +35,7 @@ class Case:
     those of the run with the parcel in the carrier's hands. `own` are the physical ones that can be this order's:
     not from long before the payment, not from the future. What follows is about those: `placed` are their places and
     times; `attempt`, `locker` and `delivered` the first of their kind; `back` where it turned around, which may be the
-    start of a second `journey` under the same number.
+    start of a second `journey` under the same number; `returned` whether any says that it is back.
     """
 
     order: OrderFacts
@@ -59,6 +59,7 @@ class Case:
     delivered: Scan | None = None
     back: Scan | None = None
     back_unclear: bool = False
+    returned: bool = False
     journey: SecondJourney | None = None
 
     @property
@@ -219,12 +220,13 @@ def _note(case: Case, scan: Scan, stage: str) -> None:
     else:
         case.back = case.back if case.back is not None and case.back.stage != "refused" else scan
         case.back_unclear = False
+        case.returned = case.returned or stage == "returned"
 
 
 def _note_delivery(case: Case, scan: Scan) -> None:
     if case.back is None:
         case.delivered = case.delivered or scan
-    elif not any(other.stage == "returned" for other in case.own):
+    elif not case.returned:
         # Signed after it turned around: by the buyer after all, or by the sender? Only a place decides.
         to = agreement(case.order.ship_to, scan.city or "")
         origin = agreement(case.order.ship_from, scan.city or "")

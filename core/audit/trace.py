@@ -84,15 +84,18 @@ def merge(traces: Iterable[Trace]) -> list[Scan]:
         if all(map(lt, times, times[1:])):
             return list(traces[0].scans)
     kept: dict[tuple[datetime, str], list[Scan]] = {}
-    for trace in traces:
-        for scan in trace.scans:
-            alike = kept.setdefault((scan.at, scan.stage), [])
-            for index, known in enumerate(alike):
-                if not known.text or not scan.text or known.text == scan.text:
-                    alike[index] = _fuller(known, scan)
-                    break
-            else:
-                alike.append(scan)
+    # Where a further text of the same time and stage stands: a trace may have thousands of one moment.
+    places: dict[tuple[datetime, str, str], int] = {}
+    for scan in (scan for trace in traces for scan in trace.scans):
+        alike = kept.setdefault((scan.at, scan.stage), [])
+        if not alike:
+            alike.append(scan)
+        elif not scan.text or not alike[0].text or alike[0].text == scan.text:
+            alike[0] = _fuller(alike[0], scan)
+        elif (place := places.setdefault((scan.at, scan.stage, scan.text), len(alike))) < len(alike):
+            alike[place] = _fuller(alike[place], scan)
+        else:
+            alike.append(scan)
     merged = [scan for alike in kept.values() for scan in alike]
     merged.sort(key=_moment)
     return merged
@@ -109,8 +112,8 @@ def moves_on(known: Iterable[Scan], fresh: Iterable[Scan]) -> bool:
         return True
     if not any(scan.stage in PHYSICAL_STAGES for scan in known):
         return any(scan.stage in PHYSICAL_STAGES for scan in fresh)
-    ended = [scan.at for scan in known if scan.stage == "delivered"]
-    return any(scan.at > min(ended) for scan in fresh) if ended else False
+    ended = min((scan.at for scan in known if scan.stage == "delivered"), default=None)
+    return ended is not None and any(scan.at > ended for scan in fresh)
 
 
 def _moment(scan: Scan) -> datetime:
