@@ -45,7 +45,11 @@ HELPS_BY_KIND: Mapping[tuple[Reason, Kind], Help] = {
         "买家已付款但没有订单对应：请创建订单，或退还该笔付款",
     ),
     ("extra", "settlement"): Help("book it: starter.py settlement", "请以 starter.py settlement 入账"),
-    ("extra", "funding"): Help("find out whose money it is, and book it", "查明款项归属后入账"),
+    ("extra", "funding"): Help(
+        "find out whose money it is: starter.py settlement books a channel's, starter.py receivable --paid-in what a"
+        " merchant paid",
+        "查明款项归属：渠道结算款以 starter.py settlement 入账，商家补缴款以 starter.py receivable --paid-in 入账",
+    ),
     ("missing", "settlement"): Help(
         "the channel does not know this settlement: ask before it is relied on",
         "支付渠道没有这笔结算：核实之前请勿作为依据",
