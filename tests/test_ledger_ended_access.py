@@ -9,12 +9,21 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from databases import Database
-from ledger_samples import NOW, OWES, funded
+from ledger_samples import NOW, OWES, a_withdrawal, bound, earned, funded
 from statement_lines import line, loaded
+from temporalio.testing import ActivityEnvironment
 
+from activities.by_name import ByName
+from activities.withdrawal import WithdrawalActivities
 from core.errors import Refused
-from core.messages import Actor
+from core.messages import Actor, ApproveWithdrawal
 from core.movements import Leg, adjustment
+from core.withdrawal.opening import begin
+from core.withdrawal.policy import WithdrawalPolicy
+from core.withdrawal.recovering import ask_register
+from core.withdrawal.state import Approval
+from core.withdrawal.views import record_of
+from core.withdrawal.voting import voters_of
 from ledger.book import Book
 from ledger.register import Register
 
@@ -51,18 +60,22 @@ DECISIONS: dict[str, tuple[Say, str]] = {
 }
 
 
+async def _with_ann(database: Database) -> Register:
+    owners = Register(database.owner)
+    given: dict[str, Any] = {"merchant_id": None, "issuer": "https://id.example", "by": "owner", "now": NOW}
+    assert await owners.people.add("ann", "Ann", "operator", subject="ann", **given)
+    return owners
+
+
 @pytest_asyncio.fixture(loop_scope="session")
 async def people(database: Database, register: Register, book: Book) -> Register:
     """What the decisions are about; ann, who may decide, and the owner's register, which ends access."""
     legs = [Leg(OWES, "suspense", 500)]
-    owners = Register(database.owner)
     await Book(database.owner).post_all([adjustment("adjust/1", "CNY", NOW, legs)])
     await Book(database.owner).post_all([adjustment("adjust/2", "CNY", NOW, legs)])
     await funded(register, book, "A1", 1000, paid=3000, payment="pay-1")
     await loaded(register, "channel", "wechat", line("payment", "k1", 3000))
-    given: dict[str, Any] = {"merchant_id": None, "issuer": "https://id.example", "by": "owner", "now": NOW}
-    assert await owners.people.add("ann", "Ann", "operator", subject="ann", **given)
-    return owners
+    return await _with_ann(database)
 
 
 @pytest.mark.parametrize("what", DECISIONS)
@@ -93,3 +106,24 @@ async def test_what_was_carried_out_stays(register: Register, people: Register, 
     assert [await say(register, who) for who in ("ann", "bob")] == ["asked", done]
     await people.people.end("ann", NOW, "owner")
     assert await say(register, "cleo") == "already"
+
+
+async def test_whose_words_only_the_register_has_are_asked_about_too(
+    database: Database, register: Register, book: Book
+) -> None:
+    """A withdrawal that was set back: its own state has no approval, and the register's has ann's."""
+    await earned(register, book, 1000)
+    await bound(register)
+    asked = begin(a_withdrawal(), WithdrawalPolicy(), NOW)
+    approved = Approval(actor=Actor(role="operator", id="ann"), at=NOW)
+    ahead = asked.changed(phase="in_approval", approvals=(approved,), revision=5)
+    kept = await register.withdrawals.reserve(a_withdrawal(), WithdrawalPolicy(), now=NOW, record=record_of(ahead, NOW))
+    assert kept.outcome == "reserved"
+    owners = await _with_ann(database)
+    await owners.people.end("ann", NOW, "owner")
+    bob = ApproveWithdrawal(command_id="c1", actor=Actor(role="operator", id="bob"))
+    activities = WithdrawalActivities(register, ByName({}))
+    question = ask_register(asked, voters=voters_of(asked, bob))
+    answer = await ActivityEnvironment().run(activities.follow_withdrawal, question)
+    assert answer.overtaken is not None
+    assert answer.left == ("ann",)

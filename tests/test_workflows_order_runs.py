@@ -26,7 +26,9 @@ from waiting import WITHIN
 import gateway
 from core.errors import Refused
 from core.ids import ORDER_WORKFLOW, TASK_QUEUE, refund_key
+from core.votes import Voters
 from demo.stage import StagedOrder
+from ledger.people import People
 from local.temporal import Temporal
 from worker import plugin
 from workflows import sandbox
@@ -71,7 +73,23 @@ async def runs(order: StagedOrder) -> int:
 # --- continued as new ------------------------------------------------------------------------------------
 
 
-async def test_an_order_goes_on_in_new_runs_with_all_that_it_knows(stage: CrashStage) -> None:
+async def refused_to_ann(order: StagedOrder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The order asks the register whose word counts; ann's access has ended."""
+
+    async def left(people: People, voters: Voters) -> list[str]:
+        return [one for one in voters.people if one == "ann"]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(People, "left", left)
+        body = {"command_id": f"{order.name}-ann", "actor": {"role": "operator", "id": "ann"}, "reason": "kind"}
+        with pytest.raises(Refused) as refused:
+            await gateway.refund_order(order.stage.client, order.order, {**body, "amount_minor": 1})
+    assert refused.value.code == "wrong_actor"
+
+
+async def test_an_order_goes_on_in_new_runs_with_all_that_it_knows(
+    stage: CrashStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     order = stage.order("long")
     async with stage.worker():
         await order.start()
@@ -88,6 +106,7 @@ async def test_an_order_goes_on_in_new_runs_with_all_that_it_knows(stage: CrashS
         assert verbs[0] == ("place_hold", "accepted")
         assert verbs[-1] == ("place_hold", "duplicate")
         assert len(verbs) == 26
+        await refused_to_ann(order, monkeypatch)
         await travelled(order)
         await order.ship()
         await until(order.state, lambda state: state["audit"] == "approved")
@@ -204,7 +223,9 @@ WAITS: dict[Callable[[StagedOrder], Awaitable[None]], str] = {
 
 
 @pytest.mark.parametrize("wait", WAITS, ids=lambda wait: wait.__name__)
-async def test_a_terminated_order_is_rescued_where_it_was(wait: Any, stage: CrashStage) -> None:
+async def test_a_terminated_order_is_rescued_where_it_was(
+    wait: Any, stage: CrashStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     order = stage.order("lost")
     async with stage.worker():
         await wait(order)
@@ -217,6 +238,8 @@ async def test_a_terminated_order_is_rescued_where_it_was(wait: Any, stage: Cras
         after = await order.state()
         for region in ("phase", "audit", "holds", "refunds", "credited_minor"):
             assert after[region] == before[region]
+        if WAITS[wait] == "settled":
+            await refused_to_ann(order, monkeypatch)
         assert await _to_the_end(order) == WAITS[wait]
     assert set((await stage.references()).values()) == {1}
     expected = 1 if WAITS[wait] == "cancelled" else 0
