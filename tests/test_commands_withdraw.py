@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -282,7 +282,8 @@ def test_every_table_can_be_read_at_80_columns(
     wrong = tmp_path / "wrong-0001.toml"
     wrong.write_text('name = "wrong"\n[order]\nship_wthin = "3d"\nrefund_stuck_after = "soon"\n[rules]\n')
     run("grades", "give", merchant, "gold-2026", *BY)
-    run("licences", "note", merchant, "food-licence-01", "--number", "JY13101050012345", "--until", "2028-01-31", *BY)
+    in_a_year = f"{datetime.now(UTC) + timedelta(days=365):%Y-%m-%d}"
+    run("licences", "note", merchant, "food-licence-01", "--number", "JY13101050012345", "--until", in_a_year, *BY)
     run("accounts", "resume", account, *BY)  # money that came back in an earlier test has suspended it
     subject = f"W{merchant}"
     run("accounts", "resume", account, *BY)  # a bank return suspends it, where another test had one
