@@ -62,8 +62,12 @@ def _one_pause_at_the_end() -> None:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--cached-workflows 0` lets every worker forget a workflow after each task, and replay it for the next one."""
+    """`--cached-workflows 0` lets every worker forget a workflow after each task, and replay it for the next one;
+    `--stall 2` stops each test's event loop once for two seconds.
+    """
     parser.addoption("--cached-workflows", type=int, default=None, help="How many workflows each worker remembers.")
+    parser.addoption("--stall", type=float, default=None, help="Seconds that the loop of each test stands still, once.")
+    parser.addoption("--stall-seed", type=int, default=1, help="Chooses when.")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -80,11 +84,12 @@ def _only_divides(config: pytest.Config) -> bool:
 
 
 def _load_for_tests(config: pytest.Config) -> None:
-    """The plugins; how much is tried at random; and for every worker that a test builds as many workflows as the option
-    says, also where the test says another number.
+    """The plugins; how much is tried at random; for every worker that a test builds as many workflows as the option
+    says, also where the test says another number; and the stalls that an option asks for.
     """
     from cached_workflows import remember_only
     from sizes import load_profile
+    from stalls import Stalls
 
     for name in OF_TESTS:
         config.pluginmanager.import_plugin(name)
@@ -92,6 +97,11 @@ def _load_for_tests(config: pytest.Config) -> None:
     cached = config.getoption("--cached-workflows")
     if cached is not None:
         remember_only(cached)
+    seconds = config.getoption("--stall")
+    if seconds is not None:
+        stalls = Stalls(seconds, config.getoption("--stall-seed"))
+        stalls.watch()
+        config.pluginmanager.register(stalls)
 
 
 def _hear_ctrl_c() -> None:
