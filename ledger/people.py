@@ -173,16 +173,18 @@ class People(RegisterPart):
         signed_in_at: datetime,
         ends_at: datetime,
         now: datetime,
+        by: tuple[str, str] | None = None,
     ) -> bool:
         """Open a session in place of the one that the browser had. False: the person may not sign in.
 
         Args:
+            by: the issuer and the subject that signed them in, which must still be theirs.
             signed_in_at: when the person proved who they are: earlier than now where a provider remembered them.
         """
         return bool(
             await self._call(
-                "SELECT open_session($1, $2, $3, $4, $5, $6)",
-                *(digest, replaces, person_id, signed_in_at, ends_at, now),
+                "SELECT open_session($1, $2, $3, $4, $5, $6, $7, $8)",
+                *(digest, replaces, person_id, signed_in_at, ends_at, now, *(by or (None, None))),
             )
         )
 

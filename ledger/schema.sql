@@ -4297,7 +4297,9 @@ CREATE FUNCTION open_session(
     p_person_id text,
     p_signed_in_at timestamp with time zone,
     p_ends_at timestamp with time zone,
-    p_now timestamp with time zone
+    p_now timestamp with time zone,
+    p_issuer text,
+    p_subject text
 )
  RETURNS boolean
  LANGUAGE plpgsql
@@ -4308,7 +4310,11 @@ BEGIN
     DELETE FROM sessions WHERE digest = p_replaces OR ends_at < p_now;
     INSERT INTO sessions (digest, person_id, signed_in_at, seen_at, ends_at)
     SELECT p_digest, p.person_id, p_signed_in_at, p_now, p_ends_at
-    FROM people p WHERE p.person_id = p_person_id AND p.ended_at IS NULL;
+    FROM people p WHERE p.person_id = p_person_id AND p.ended_at IS NULL
+      AND (p_subject IS NULL OR EXISTS (SELECT FROM subjects s WHERE s.person_id = p_person_id AND s.issuer = p_issuer
+                                        AND s.subject = p_subject AND s.ended_at IS NULL))
+    -- Who ends the access or replaces the subject waits, and then finds this session.
+    FOR SHARE OF p;
     RETURN FOUND;
 END $function$;
 

@@ -133,6 +133,16 @@ async def test_one_subject_signs_in_unless_two_are_asked_for_and_sessions_end_wi
     assert [await _signs_in(database, subject) for subject in ("ann@id", "ann@three")] == ["ann", None]
 
 
+async def test_a_subject_that_is_replaced_during_a_sign_in_opens_no_session(database: Database) -> None:
+    people = Register(database.owner).people
+    await people.add("ann", "Ann", "operator", **ANN, now=NOW)
+    opened: dict[str, Any] = {"replaces": None, "signed_in_at": NOW, "ends_at": LATER, "now": NOW}
+    assert await people.open_session(b"a" * 32, "ann", **opened, by=(ANN["issuer"], "ann@id"))
+    await _link(database, "ann", "ann@new")
+    assert not await people.open_session(b"b" * 32, "ann", **opened, by=(ANN["issuer"], "ann@id"))
+    assert await people.open_session(b"c" * 32, "ann", **opened, by=(ANN["issuer"], "ann@new"))
+
+
 async def test_a_subject_is_one_persons_for_ever_and_linking_changes_no_side(database: Database) -> None:
     people = Register(database.owner).people
     await people.add("ann", "Ann", "operator", **ANN, now=NOW)

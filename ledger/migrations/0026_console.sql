@@ -198,16 +198,21 @@ BEGIN
     RETURN FOUND;
 END $$;
 
--- Open a session in place of another one, and forget those that have ended. False: the person may not sign in.
+-- Open a session in place of another one, and forget those that have ended. False: the person may not sign in, or the subject
+-- that signed them in (null: none is named) was replaced meanwhile.
 CREATE FUNCTION open_session(
     p_digest BYTEA, p_replaces BYTEA, p_person_id TEXT, p_signed_in_at TIMESTAMPTZ, p_ends_at TIMESTAMPTZ,
-    p_now TIMESTAMPTZ
+    p_now TIMESTAMPTZ, p_issuer TEXT, p_subject TEXT
 ) RETURNS BOOLEAN LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, dakuan, pg_temp AS $$
 BEGIN
     DELETE FROM sessions WHERE digest = p_replaces OR ends_at < p_now;
     INSERT INTO sessions (digest, person_id, signed_in_at, seen_at, ends_at)
     SELECT p_digest, p.person_id, p_signed_in_at, p_now, p_ends_at
-    FROM people p WHERE p.person_id = p_person_id AND p.ended_at IS NULL;
+    FROM people p WHERE p.person_id = p_person_id AND p.ended_at IS NULL
+      AND (p_subject IS NULL OR EXISTS (SELECT FROM subjects s WHERE s.person_id = p_person_id AND s.issuer = p_issuer
+                                        AND s.subject = p_subject AND s.ended_at IS NULL))
+    -- Who ends the access or replaces the subject waits, and then finds this session.
+    FOR SHARE OF p;
     RETURN FOUND;
 END $$;
 

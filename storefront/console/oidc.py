@@ -156,7 +156,8 @@ async def done(visit: Visit) -> Response:
     signed_in_at = _proved_at(claims, kept, visit.now)
     response = go(kept["next"])
     visit.jar.drop(response, cookies.SIGNING_IN)
-    await open_session(visit, known.person_id, response, signed_in_at)
+    signed_in_by = (desk.settings.issuer, claims["sub"])
+    await open_session(visit, known.person_id, response, signed_in_at, by=signed_in_by)
     return response
 
 

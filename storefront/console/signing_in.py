@@ -46,15 +46,18 @@ async def sign_in_made_up(visit: Visit) -> Response:
     zone = str(form.get("zone", ""))
     if zone in ZONES and visit.jar.get(visit.request, cookies.ZONE) is None:
         visit.jar.put(response, cookies.ZONE, zone, max_age=cookies.A_YEAR)
-    await open_session(visit, known.person_id, response)
+    await open_session(visit, known.person_id, response, by=(LOCAL_ISSUER, str(form.get("subject", ""))))
     return response
 
 
-async def open_session(visit: Visit, person_id: str, response: Response, signed_in_at: datetime | None = None) -> None:
+async def open_session(
+    visit: Visit, person_id: str, response: Response, signed_in_at: datetime | None = None, *, by: tuple[str, str]
+) -> None:
     """A new session under a new id: who knew the browser's old id knows nothing.
 
     Args:
         signed_in_at: when the person proved who they are; now unless given.
+        by: the issuer and the subject that signed them in.
 
     Raises:
         ProblemError: `unauthorized`: the person's access has ended.
@@ -67,6 +70,7 @@ async def open_session(visit: Visit, person_id: str, response: Response, signed_
         signed_in_at=signed_in_at or visit.now,
         ends_at=visit.now + LASTS,
         now=visit.now,
+        by=by,
     )
     if not opened:
         raise ProblemError("unauthorized", "This person's access has ended.")
