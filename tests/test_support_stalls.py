@@ -6,7 +6,7 @@ import asyncio
 from asyncio.base_events import BaseEventLoop
 
 import pytest
-from stalls import USUAL_TURN, Stalls
+from stalls import LAST_TURN, Stalls
 
 
 def test_a_loop_stands_still_once_in_a_test_and_never_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -17,7 +17,7 @@ def test_a_loop_stands_still_once_in_a_test_and_never_beside_it(monkeypatch: pyt
     stalled.watch()
 
     async def turns() -> None:
-        for _ in range(20 * USUAL_TURN):
+        for _ in range(2 * LAST_TURN):
             await asyncio.sleep(0)
 
     asyncio.run(turns())
