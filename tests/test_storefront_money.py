@@ -47,6 +47,9 @@ def test_a_merchant_withdraws_over_http(http_client: httpx2.Client) -> None:
     body = {"amount_minor": 5_000, "currency": "CNY", "account_id": f"acc-{name}"}
     estimate = merchant.post("/v1/withdrawals/estimate", body)
     assert (estimate.status, estimate.body["amount_minor"], estimate.body["against"]) == (200, 5_000, [])
+    too_much = merchant.post("/v1/withdrawals/estimate", body | {"amount_minor": 1_000_000})
+    (against,) = too_much.body["against"]
+    assert (against["code"], against["message_zh"][:9]) == ("insufficient_funds", "可用余额不足。尚差")
     first, again = (merchant.post("/v1/withdrawals", body, key) for _ in range(2))
     assert (first.status, again.status, again.body) == (201, 201, first.body)
     named = first.body["withdrawal_id"]

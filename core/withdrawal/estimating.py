@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 from core.fields import Message, Time
 from core.messages import Withdrawal
 from core.money import format_minor
-from core.reasons import Refusal, refuse
+from core.reasons import Refusal, in_chinese, refuse
 from core.texts import clock
 from core.withdrawal.calendar import after_working_days, next_day_starts
 from core.withdrawal.opening import check_request
@@ -39,6 +39,12 @@ class Standing(Message):
     """The reason code for which the merchant gets no payout."""
 
 
+class Objection(Refusal):
+    """What stands against a request, for its sender to read in either language."""
+
+    message_zh: str
+
+
 class Estimate(Message):
     """The expected result of a request.
 
@@ -56,7 +62,7 @@ class Estimate(Message):
     count_left_today: int
     sum_left_today_minor: int
     limits_turn_over_at: Time
-    against: tuple[Refusal, ...]
+    against: tuple[Objection, ...]
 
 
 def estimate(
@@ -75,7 +81,7 @@ def estimate(
     """
     amount = withdrawal.amount_minor
     fee, approval = policy.fee(amount), policy.needs_approval(amount)
-    against = tuple(_against(withdrawal, policy, standing, terms, now))
+    against = tuple(_objection(one) for one in _against(withdrawal, policy, standing, terms, now))
     known = terms is not None and standing.account_found and not approval
     days = terms.arrival_working_days if terms is not None else 0
     return Estimate(
@@ -91,6 +97,10 @@ def estimate(
         limits_turn_over_at=next_day_starts(now, policy.day_offset),
         against=against,
     )
+
+
+def _objection(refusal: Refusal) -> Objection:
+    return Objection(**refusal.model_dump(), message_zh=in_chinese(refusal.code, refusal.message) or refusal.message)
 
 
 def _against(
