@@ -418,10 +418,15 @@ def _without(case: dict[str, Any]) -> dict[str, Any]:
 def asked_back(place: str, amount: int, **limits: Any) -> OrderDriver:
     """An order whose refund is on its way."""
     driver = PLACES[place](**limits)
+    refund_of(driver, amount)
+    return driver
+
+
+def refund_of(driver: OrderDriver, amount: int, **fields: Any) -> None:
+    """Two people give so much back."""
     for person in ("ann", "bob"):
         actor = {"role": "operator", "id": person}
-        driver.send("refund_order", "operator", actor=actor, amount_minor=amount, reason="kind")
-    return driver
+        driver.send("refund_order", "operator", actor=actor, amount_minor=amount, reason="kind", **fields)
 
 
 @pytest.mark.parametrize("bearer", ["platform", "merchant"])
@@ -494,9 +499,7 @@ def test_a_chargeback_covers_refunds_up_to_what_it_took_above_and_no_one_who_vot
 
 def test_two_refunds_are_covered_by_one_chargeback_up_to_what_it_took_above() -> None:
     driver = asked_back("settled", 3000)
-    for person in ("ann", "bob"):
-        actor = {"role": "operator", "id": person}
-        driver.send("refund_order", "operator", actor=actor, amount_minor=2000, reason="kinder")
+    refund_of(driver, 2000)
     while driver.channel_says("refused"):
         pass
     charge(driver, TOTAL - 1000)
@@ -519,13 +522,33 @@ def test_who_lifts_the_hold_of_a_refund_that_the_bank_took_instead_asks_no_chann
     driver.check()
 
 
+@pytest.mark.parametrize("before", ["a refund", "a lost chargeback"])
+def test_what_is_won_of_a_kept_order_of_which_some_went_before_is_kept_again(before: str) -> None:
+    driver = settled()
+    driver.hold(scope="payout")
+    if before == "a refund":
+        refund_of(driver, 5000)
+        driver.channel_says("arrived")
+    else:
+        charge(driver, 5000)
+        end(driver, "lost")
+    kept = driver.books.of("frozen")
+    assert kept == 8190
+    for number in (2, 3):
+        charge(driver, 4000, f"wx-d-{number}")
+        assert driver.books.of("frozen") == 4390
+        end(driver, "won", f"wx-d-{number}")
+        assert (driver.books.of("frozen"), driver.books.of("available")) == (kept, 0)
+    driver.lift()
+    assert (driver.books.of("frozen"), driver.books.of("available")) == (0, kept)
+    driver.check()
+
+
 def test_what_a_covered_refund_gives_back_of_a_kept_order_is_kept_again() -> None:
     """The platform bears the refund and the merchant the chargeback; a hold keeps the merchant's money of the order."""
     driver = settled(chargeback_after_refund_borne_by="merchant")
     driver.hold(scope="payout")
-    for person in ("ann", "bob"):
-        actor = {"role": "operator", "id": person}
-        driver.send("refund_order", "operator", actor=actor, amount_minor=4000, reason="kind", bearer="platform")
+    refund_of(driver, 4000, bearer="platform")
     driver.channel_says("refused")
     charge(driver, TOTAL)
     end(driver, "lost")

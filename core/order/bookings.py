@@ -18,7 +18,6 @@ from core.movements import Movement, Taken
 from core.order.freezing import (
     next_number,
     note_claimed,
-    note_covered,
     note_frozen,
     note_given_back,
     note_released,
@@ -336,7 +335,7 @@ def _apply_covered(state: OrderState, refund: Refund) -> OrderState:
     assert case.dispute is not None
     arrived = refund.changed(status="arrived", reference=case.dispute.reference, covered_by=case.case_id, votes=())
     state = state.with_refund(arrived).without_hold(REFUND_STUCK, refund.cause)
-    return note_covered(state, refund.amount_minor) if _borne_by_merchant(case) else state
+    return note_given_back(state, refund.amount_minor) if _borne_by_merchant(case) else state
 
 
 def _apply_chargeback(state: OrderState, movement: Movement) -> OrderState:

@@ -90,23 +90,17 @@ def note_claimed(state: OrderState, amount_minor: int) -> OrderState:
 
 
 def note_given_back(state: OrderState, amount_minor: int) -> OrderState:
-    """The order once a channel gave this much of the merchant's back: it is available, and is frozen again if it is
-    kept still. What was frozen meanwhile is frozen yet: it must be released once nothing is kept.
+    """The order once this much of what a channel took is the merchant's again: it is available, and is frozen again if
+    it is kept still.
+
+    What was asked for beyond what is kept now left with refunds and chargebacks, and is frozen no more. Where nothing
+    is kept, what may be frozen yet must be released.
     """
     if state.freeze is None:
         return state
-    again = state.freeze.again_minor + amount_minor
-    return state.changed(freeze=state.freeze.changed(again_minor=min(again, state.freeze.asked_minor)))
-
-
-def note_covered(state: OrderState, amount_minor: int) -> OrderState:
-    """As `note_given_back`, where the rest of what the channel took stays away: what was frozen beyond what is kept now
-    went with it. Where nothing is kept, what is frozen yet must be released.
-    """
-    kept = disputed_minor(state)
-    if state.freeze is not None and kept:
-        state = state.changed(freeze=state.freeze.changed(asked_minor=min(state.freeze.asked_minor, kept)))
-    return note_given_back(state, amount_minor)
+    asked = min(state.freeze.asked_minor, disputed_minor(state) or state.freeze.asked_minor)
+    again = min(state.freeze.again_minor + amount_minor, asked)
+    return state.changed(freeze=state.freeze.changed(asked_minor=asked, again_minor=again))
 
 
 def note_released(state: OrderState) -> OrderState:
