@@ -508,6 +508,21 @@ def test_two_refunds_are_covered_by_one_chargeback_up_to_what_it_took_above() ->
     driver.check()
 
 
+def test_a_refund_is_covered_by_what_two_chargebacks_took_together() -> None:
+    driver = asked_back("settled", 4000)
+    driver.channel_says("refused")
+    charge(driver, TOTAL - 1)
+    end(driver, "lost")
+    charge(driver, 1, "wx-d-2")
+    assert driver.books.payable() == 4000, "the second may be won"
+    end(driver, "lost", "wx-d-2")
+    plain = settled()
+    charge(plain, TOTAL)
+    end(plain, "lost")
+    assert (driver.refund_status()[0], has(driver)) == ("arrived", has(plain))
+    driver.check()
+
+
 def test_who_lifts_the_hold_of_a_refund_that_the_bank_took_instead_asks_no_channel_again() -> None:
     """One person's word stood when the dispute was lost; what the channel never got would be sent as well."""
     driver = asked_back("settled", 4000)

@@ -102,6 +102,18 @@ def above_due(case: AfterSaleCase) -> Literal["chargeback_above", "chargeback_ab
     return "chargeback_above_won" if above.status == "booked" and case.stage == "won" else None
 
 
+def _above_of(case: AfterSaleCase) -> int:
+    """What a chargeback of the order's payment took above what was left, and has not given back."""
+    dispute = case.dispute
+    if dispute is None or dispute.claim is not None or dispute.above is None or dispute.above.status != "booked":
+        return 0
+    return dispute.above.amount_minor
+
+
+def _bearer_of(case: AfterSaleCase) -> str | None:
+    return case.dispute.above.bearer if case.dispute is not None and case.dispute.above is not None else None
+
+
 class Move(Part):
     """An operator's move of a deadline to later: the id of its command, and the deadline's name."""
 
@@ -349,15 +361,19 @@ class OrderState(State):
         return self.with_case(case.with_parcel(changed))
 
     def covering(self, refund: Refund) -> AfterSaleCase | None:
-        """The chargeback above what was left of the order that has room for a refund which did not arrive."""
-        disputes = (case for case in self.cases if case.dispute is not None and case.dispute.claim is None)
-        return next((case for case in disputes if refund.amount_minor <= self._uncovered_minor(case)), None)
+        """The chargeback that, with those before it, took enough above what was left of the order for a refund which
+        did not arrive.
+        """
+        return next((case for case in self.cases if _above_of(case) and refund.amount_minor <= self._room(case)), None)
 
-    def _uncovered_minor(self, case: AfterSaleCase) -> int:
-        above = case.dispute.above if case.dispute is not None else None
-        if above is None or above.status != "booked":
-            return 0
-        return above.amount_minor - sum(one.amount_minor for one in self.refunds if one.covered_by == case.case_id)
+    def _room(self, case: AfterSaleCase) -> int:
+        """What this chargeback, and lost ones before it, took above of the same side, less what they cover already."""
+        same = [one for one in self.cases if _bearer_of(one) == _bearer_of(case)]
+        took = sum(
+            _above_of(one) for one in same if one is case or (one.case_id < case.case_id and one.stage == "lost")
+        )
+        ids = {one.case_id for one in same}
+        return took - sum(refund.amount_minor for refund in self.refunds if refund.covered_by in ids)
 
     def with_refund(self, changed: Refund) -> OrderState:
         return self.changed(refunds=tuple(changed if r.cause == changed.cause else r for r in self.refunds))
