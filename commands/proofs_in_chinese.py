@@ -47,7 +47,8 @@ PROOFS: Mapping[str, str] = {
     "What was won back is the reverse of the chargeback that it is linked to, place by place.": (
         "拒付胜诉的返还是所关联拒付的逐笔冲回。"
     ),
-    "Channels keep no more of an order by chargebacks than was paid for it.": "渠道因拒付扣留的款项不超过订单实付。",
+    "Channels keep no more of an order by chargebacks than was paid for it, and cover no more refunds than they"
+    " took above what was left.": "渠道因拒付扣留的款项不超过订单实付，由此抵付的退款不超过其超出余额扣走的部分。",
     "Buyers paid again what the register says, and no more of an order than had gone back to them.": (
         "买家补付之额与登记簿一致，且不超过曾退还之额。"
     ),

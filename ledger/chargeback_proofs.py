@@ -18,10 +18,16 @@ OTHERWISE_THAN_TAKEN = """
 """
 
 CHARGED_MORE_THAN_PAID = """
-    SELECT c.order_id, c.charged_minor, o.total_minor, k.claimed_minor
+    SELECT c.order_id, c.charged_minor, o.total_minor, k.claimed_minor, c.above_minor, c.covered_minor
     FROM (
-        SELECT split_part(reference, '/', 2) AS order_id, -sum(delta_minor)::BIGINT AS charged_minor FROM entries
-        WHERE path LIKE 'psp/%' AND reference LIKE 'order/%/chargeback/%' AND split_part(reference, '/', 5) <> 'fee'
+        SELECT split_part(reference, '/', 2) AS order_id,
+               coalesce(-sum(delta_minor) FILTER (WHERE path LIKE 'psp/%'), 0)::BIGINT AS charged_minor,
+               coalesce(-sum(delta_minor) FILTER (
+                   WHERE path LIKE 'psp/%' AND split_part(reference, '/', 5) = 'above'), 0)::BIGINT AS above_minor,
+               coalesce(-sum(delta_minor) FILTER (WHERE path LIKE 'order/%'), 0)::BIGINT AS covered_minor
+        FROM entries
+        WHERE (path LIKE 'psp/%' AND reference LIKE 'order/%/chargeback/%' AND split_part(reference, '/', 5) <> 'fee')
+           OR (path LIKE 'order/%/refund_payable/%' AND reference LIKE 'order/%/refund/%/covered')
         GROUP BY 1
     ) AS c
     LEFT JOIN orders o ON o.order_id = c.order_id
@@ -31,6 +37,7 @@ CHARGED_MORE_THAN_PAID = """
           AND e.reference < 'order/' || c.order_id || '/claim_back0'
     ) AS k ON TRUE
     WHERE c.charged_minor > coalesce(o.total_minor, 0) + k.claimed_minor OR c.charged_minor < 0
+       OR c.covered_minor > c.above_minor
     ORDER BY c.order_id
 """
 """Also what they took above what was left of it, which the refunds of the order do not count."""

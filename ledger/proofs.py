@@ -263,7 +263,8 @@ CLAIMS = (
     ),
     ProofClaim(
         "charged_back",
-        "Channels keep no more of an order by chargebacks than was paid for it.",
+        "Channels keep no more of an order by chargebacks than was paid for it, and cover no more refunds than they"
+        " took above what was left.",
         CHARGED_MORE_THAN_PAID,
     ),
     ProofClaim(

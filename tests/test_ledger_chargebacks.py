@@ -26,6 +26,7 @@ from core.messages import Order
 from core.movements import LinePart, Taken
 from core.reconciliation.lines import Statement
 from ledger.book import Book
+from ledger.proofs import prove
 from ledger.register import Register
 
 
@@ -151,6 +152,25 @@ async def test_no_more_refunds_are_covered_than_was_taken_above_and_none_in_part
         await book.post(_covered("two"))
     with pytest.raises(asyncpg.InsufficientPrivilegeError, match="more refunds are covered"):
         await book.post(movements.chargeback_above_won("A1", k=1, **AT))
+
+
+async def test_more_refunds_covered_than_was_taken_above_are_found(
+    database: Database, book: Book, register: Register
+) -> None:
+    await _refused(register, book, 999)
+    assert (await book.post(_covered("one"))).moved
+    async with database.owner.acquire() as owner:
+        planting = owner.transaction()
+        await planting.start()
+        before = {proof.name for proof in await prove(owner) if not proof.holds}
+        await owner.fetch(
+            "SELECT * FROM post('{order/A1/refund/two/covered}', '{CNY}', ARRAY[now()], ARRAY[NULL::TEXT],"
+            " ARRAY[NULL::TEXT], '{1}', '{order/A1/refund_payable/two}', '{merchant/m-1/available}', '{500}')"
+        )
+        failing = {proof.name: str(proof.evidence) for proof in await prove(owner) if not proof.holds}
+        await planting.rollback()
+    assert "charged_back" not in before
+    assert "'covered_minor': 1000" in failing["charged_back"]
 
 
 async def test_a_refund_that_one_person_calls_arrived_is_not_covered(book: Book, register: Register) -> None:
