@@ -23,7 +23,7 @@ from storefront.console.cookies import Jar
 
 WORDS = re.compile(r"[A-Za-z]{2,}[ ,:;]+[A-Za-z]{2,}")
 """A run of Latin words is a sentence that was not translated; one alone may be a name, a currency or a unit."""
-COMMANDS = ("starter.py chargeback", "starter.py settlement", "starter.py rescue")
+COMMANDS = ("starter.py chargeback", "starter.py settlement", "starter.py rescue", "starter.py receivable --paid-in")
 SAID = ("It is a toy", "It is ours", "It was whole", "looks odd", *COMMANDS)
 NAMES = re.compile("|".join(map(re.escape, (*SAID, *(one.name_zh for one in CARRIERS.carriers)))))
 TOKEN = Jar(secure=True, pepper=SETTINGS.pepper_needed).form_token(SESSION)
