@@ -90,7 +90,8 @@ def shown(served: Served, path: str, *, sent: bool = False, status: int = 200) -
 
 
 def focused(page: Visitor) -> str:
-    """The element that has the focus, by its tag and class or id."""
+    """The element that has the focus, by its tag and class or id. A page gives it when it is first drawn."""
+    page.page.wait_for_function("document.activeElement !== document.body")
     found = page.page.evaluate("(one => `${one.tagName}.${one.className || one.id}`)(document.activeElement)")
     return str(found)
 
