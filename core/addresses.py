@@ -30,6 +30,8 @@ _DRIVERS = frozenset(
 """Parameters that the driver understands itself."""
 _PARTS = frozenset({"host", "port", "user", "password", "dbname", "database"})
 """Parts of the address that may be written as parameters."""
+_TLS_MODES = frozenset({"require", "verify-ca", "verify-full"})
+"""Values of `sslmode=` that take no session without TLS."""
 _SERVER_KINDS = ("any", "primary", "standby", "read-write", "read-only", "prefer-standby")
 _SERVERS = frozenset({"application_name", "options", "statement_timeout", "lock_timeout", "work_mem"})
 """Settings that the server takes when a session begins."""
@@ -83,6 +85,11 @@ class DatabaseAddress(BaseModel):
         named = zip(self.hosts, self.ports, strict=True)
         where = ",".join(f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in named)
         return f"{where or 'the usual place'}/{self.database or ''}"
+
+    @property
+    def wants_tls(self) -> bool:
+        """Whether it takes no session without TLS."""
+        return self.driver.get("sslmode") in _TLS_MODES
 
 
 def parse_database_address(text: str, variable: str = "DATABASE_URL") -> DatabaseAddress:

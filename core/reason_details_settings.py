@@ -157,6 +157,7 @@ SETTING_DETAILS: dict[str, str] = {
     ),
     "{} did not start: {}": "{} 未能启动：{}",
     "{} was not started": "{} 尚未启动",
+    "no port from {} to {} is free": "{} 至 {} 之间没有空闲端口",
     "PostgreSQL's {} failed: {}": "PostgreSQL 的 {} 失败：{}",
     "the stand-ins do not answer at {}: {}": "沙箱在 {} 没有应答：{}",
     "the local PostgreSQL is not installed: install dakuan with its extra `local`": (

@@ -48,7 +48,7 @@ _REFUSED = (
 """Errors that a retry cannot mend: the address or a setting is wrong."""
 
 _NO_TLS = "rejected SSL upgrade"
-"""The driver's words for a server without TLS, as an error of a connection."""
+"""The driver's words for a server without TLS, and for one that is no PostgreSQL."""
 
 _NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
@@ -184,14 +184,20 @@ def _translate_first_errors(address: DatabaseAddress, *, shared: bool) -> Iterat
             "or name all servers in the address: postgresql://user@a,b/dakuan"
         ) from None
     except (*_REFUSED, ValueError) as error:
-        raise Misconfigured(f"PostgreSQL at {address.shown} refuses the connection: {_message_of(error)}") from None
+        raise Misconfigured(_refuses(address, error)) from None
     except (*TROUBLE, asyncpg.PostgresError) as error:
-        if _NO_TLS in str(error):
+        if isinstance(error.__cause__, _REFUSED):  # the first of two tries, where the address leaves TLS open
+            raise Misconfigured(_refuses(address, error.__cause__)) from None
+        if address.wants_tls and _NO_TLS in str(error):
             raise Misconfigured(
                 f"PostgreSQL at {address.shown} does not speak TLS, and the address wants it: "
                 "set its sslmode= to prefer, or let the server have a certificate"
             ) from None
         raise Unavailable(f"PostgreSQL does not answer at {address.shown}: {_message_of(error)}") from None
+
+
+def _refuses(address: DatabaseAddress, error: BaseException) -> str:
+    return f"PostgreSQL at {address.shown} refuses the connection: {_message_of(error)}"
 
 
 def _pooler_refuses(address: DatabaseAddress, error: Exception) -> str:
@@ -201,7 +207,7 @@ def _pooler_refuses(address: DatabaseAddress, error: Exception) -> str:
     )
 
 
-def _message_of(error: Exception) -> str:
+def _message_of(error: BaseException) -> str:
     return hide_passwords(str(error) or type(error).__name__)
 
 

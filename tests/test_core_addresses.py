@@ -57,6 +57,17 @@ def test_its_parts_are_what_was_written() -> None:
     assert parse_database_address("postgresql://h/d?user=u&password=a+b%2Fc").password == "a b/c"
 
 
+@pytest.mark.parametrize(
+    ("query", "wanted"),
+    [
+        *[("", False), ("?sslmode=prefer", False), ("?sslmode=allow", False), ("?sslmode=disable", False)],
+        *[("?sslmode=require", True), ("?sslmode=verify-ca", True), ("?sslmode=verify-full", True)],
+    ],
+)
+def test_an_address_says_whether_it_takes_a_session_without_tls(query: str, wanted: bool) -> None:
+    assert parse_database_address(f"postgresql://u:p@a/d{query}").wants_tls is wanted
+
+
 def test_a_parameter_replaces_what_stands_before_it_as_in_postgresqls_own_tools() -> None:
     address = parse_database_address("postgresql://u:p@h/d?user=other&password=word")
     assert (address.user, address.password) == ("other", "word")

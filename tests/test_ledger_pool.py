@@ -176,6 +176,7 @@ async def test_what_the_server_refuses_is_misconfigured_and_shows_no_password(da
         database.worker_dsn.replace(str(where.password), "unmistakable"),
         database.worker_dsn.replace(str(where.username), "no_such_role"),
         f"{database.worker_dsn}_missing",
+        f"{database.worker_dsn}?sslmode=allow".replace(str(where.password), "unmistakable"),
         f"{database.worker_dsn}?sslmode=perhaps",
         f"{database.worker_dsn}?sslmode=require",
         f"{database.worker_dsn}?sslmode=verify-full&sslrootcert=system",
@@ -189,6 +190,21 @@ async def test_what_the_server_refuses_is_misconfigured_and_shows_no_password(da
         assert isinstance(caught.value, Misconfigured), dsn
         assert "unmistakable" not in str(caught.value)
         assert str(where.password) not in str(caught.value)
+
+
+async def test_another_program_at_its_port_is_waited_for_as_no_answer_is() -> None:
+    """A port that a restarting server leaves is another's for a moment; a worker that gave up would stay away."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(8)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as other:
+        port = other.sockets[0].getsockname()[1]
+        for query in ("", "?sslmode=prefer", "?sslmode=allow", "?sslmode=disable"):
+            with pytest.raises(Unavailable, match=f"does not answer at 127.0.0.1:{port}"):
+                await open_pool(f"postgresql://u:p@127.0.0.1:{port}/d{query}")
 
 
 @pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])

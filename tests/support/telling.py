@@ -1,0 +1,16 @@
+"""Whether bytes that leave the system tell a word."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+
+def told(words: Iterable[str], said: bytes) -> list[str]:
+    """Those of the words that are in it. Digits have to stand by themselves: a few stand in an id now and then."""
+    return [word for word in words if re.search(_pattern(word), said)]
+
+
+def _pattern(word: str) -> bytes:
+    plain = re.escape(word.encode())
+    return rb"(?<![0-9A-Za-z-])%b(?![0-9A-Za-z-])" % plain if word.isdecimal() else plain
