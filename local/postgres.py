@@ -26,7 +26,8 @@ from pydantic import BaseModel, ConfigDict
 
 from core.errors import Misconfigured, Unavailable
 from local import pids
-from local.service import LOOPBACK, ServerProcess, accepts, open_private
+from local.ports import LOOPBACK, accepts
+from local.service import ServerProcess, open_private
 
 DATABASE = "dakuan"
 OWNER = "dakuan_owner"

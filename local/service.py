@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import random
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -14,51 +12,13 @@ from typing import Any, BinaryIO, ClassVar
 
 from core.errors import Unavailable
 from local import pids
+from local.ports import accepts, give_back, hold, kept_or_free
 
-LOOPBACK = "127.0.0.1"
 STARTS_WITHIN = 60.0
 """Seconds. On a busy machine a start takes many times its usual second."""
-_OURS = range(20_000, 32_000)
-"""Below the ports that systems give to connections: from 32,768 on Linux, from 49,152 elsewhere."""
 _TRIES = 4
 _TRY_AGAIN_AFTER = 0.5
 _LOOK_EVERY = 0.02
-
-
-def free_port() -> int:
-    """A port that is free at this moment, and that the system gives to no one who asks for any.
-
-    A server that is killed and started again would find a port of the system's own choice taken by another program,
-    and its clients would talk to that one.
-
-    Raises:
-        Unavailable: all are taken. A retry may help.
-    """
-    for port in random.SystemRandom().sample(_OURS, len(_OURS)):
-        if is_free(port):
-            return port
-    raise Unavailable(f"no port from {_OURS.start} to {_OURS.stop - 1} is free")
-
-
-def accepts(port: int) -> bool:
-    """Whether something on this machine accepts connections at the port."""
-    try:
-        with socket.create_connection((LOOPBACK, port), timeout=1.0):
-            return True
-    except OSError:
-        return False
-
-
-def is_free(port: int) -> bool:
-    """Whether a server may listen at the port."""
-    with socket.socket() as probe:
-        # As the servers do, so that a port with lingering connections counts as free.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((LOOPBACK, port))
-        except OSError:
-            return False
-        return True
 
 
 def open_private(file: Path) -> BinaryIO:
@@ -171,6 +131,8 @@ class ServerProcess:
     def remove(self) -> None:
         """End it and delete its files. An orderly end may take more than a second, and saves only what is deleted."""
         self.kill()
+        for port in self._footprint.ports.values() if self._footprint else ():
+            give_back(port)
         for file in self.home.glob(f"{self.name}.*"):
             file.unlink(missing_ok=True)
 
@@ -188,6 +150,8 @@ class ServerProcess:
             return False
         self._footprint = left
         if left.command == tuple(self.command(left.ports)) and self._answers_within(5.0):
+            for port in left.ports.values():
+                hold(port)
             return True
         self.stop()
         return False
@@ -196,7 +160,7 @@ class ServerProcess:
         """The ports of the last run, so that bookmarks and settings stay valid; a new one if one is taken."""
         last = pids.read(self.footprint_file)
         kept = last.ports if last else self.usual_ports if self._usual else {}
-        return {name: kept[name] if name in kept and is_free(kept[name]) else free_port() for name in self.port_names}
+        return {name: kept_or_free(kept.get(name)) for name in self.port_names}
 
     def _launch(self, ports: dict[str, int]) -> None:
         command = list(self.command(ports))

@@ -36,8 +36,9 @@ from config.gateway import LOCAL_EVENTS, parse_peppers, read_payment_events
 from core.errors import Misconfigured
 from local import pids
 from local.client import WorldClient
+from local.ports import kept_or_free
 from local.postgres import Postgres
-from local.service import ServerProcess, free_port, is_free
+from local.service import ServerProcess
 from local.standins import StandIns
 from local.temporal import Temporal
 
@@ -98,7 +99,7 @@ class LocalStack:
         """A port for a further server of this program: that of the last run or the usual one where it is free."""
         file = self.home / f"{name}.port"
         last = int(file.read_text()) if file.is_file() else usual
-        found = last if is_free(last) else free_port()
+        found = kept_or_free(last)
         pids.write(file, str(found))
         return found
 

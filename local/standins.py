@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from local import pids
-from local.service import LOOPBACK, ServerProcess
+from local.ports import LOOPBACK
+from local.service import ServerProcess
 from local.wechatpay_keys import RAILS_FILE
 
 _PROJECT = Path(__file__).resolve().parent.parent

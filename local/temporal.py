@@ -19,7 +19,8 @@ from typing import Any, ClassVar
 from core.budgets import UPDATES_WEIGH
 from core.errors import Misconfigured, Unavailable
 from core.search_attributes import SEARCH_ATTRIBUTES
-from local.service import LOOPBACK, ServerProcess, accepts
+from local.ports import LOOPBACK, accepts
+from local.service import ServerProcess
 
 NAMESPACE = "default"
 RETENTION = timedelta(days=30)

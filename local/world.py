@@ -90,8 +90,8 @@ from local.http import (
     raw_body,
     spoiled,
 )
+from local.ports import LOOPBACK
 from local.registering import Registering
-from local.service import LOOPBACK
 from local.statements import StatementQuestion
 from local.taking import ChargePlan, NewChargeback
 from local.wechatpay import WechatPay

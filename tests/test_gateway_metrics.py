@@ -17,14 +17,13 @@ from config import Settings
 from core.errors import Misconfigured
 from gateway.metrics import GaugeBoard, Measured, runtime_of
 from ledger.register import Register
+from local.ports import LOOPBACK, free_port
 from wiring import watching
 from wiring.watching import measure, watched
 
 
 def a_free_address() -> str:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{free.getsockname()[1]}"
+    return f"{LOOPBACK}:{free_port()}"
 
 
 def test_what_is_not_measured_any_more_falls_to_0() -> None:

@@ -25,8 +25,8 @@ from ledger.inspecting import inspect_database
 from ledger.migrate import migrate
 from ledger.pool import Pool, connect, open_pool, translate_errors
 from ledger.register import Register
+from local.ports import accepts, free_port
 from local.postgres import Postgres
-from local.service import accepts, free_port
 
 PGBOUNCER = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
 

@@ -32,7 +32,7 @@ from ledger.pool import Pool, open_pool, translate_errors
 from ledger.register import Register
 from ledger.replica import Followed, ReadPool, compare_replica, follow
 from ledger.safeguarding import safeguards
-from local.service import LOOPBACK
+from local.ports import LOOPBACK
 from wiring.watching import measure
 
 

@@ -25,7 +25,7 @@ from config.account_keys import ACCOUNT_KEYS_FILE
 from core.errors import Misconfigured, Unavailable
 from core.search_attributes import SEARCH_ATTRIBUTES
 from local import pids
-from local.service import accepts
+from local.ports import accepts
 from local.stack import LocalStack, running
 from local.temporal import RETENTION
 

@@ -276,11 +276,10 @@ async def test_an_answer_is_shown_without_control_characters() -> None:
 
 
 async def test_nothing_listens() -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    async with Poster(LOCAL) as poster:
-        answer = await poster.post(f"http://127.0.0.1:{port}/", BODY, {})
+    with socket.socket() as deaf:  # it keeps its port, which another program would get
+        deaf.bind(("127.0.0.1", 0))
+        async with Poster(LOCAL) as poster:
+            answer = await poster.post(f"http://127.0.0.1:{deaf.getsockname()[1]}/", BODY, {})
     assert (answer.status, answer.error.partition(":")[0]) == (None, "ConnectError")
 
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from core.errors import Unavailable
+from local.ports import LOOPBACK
 from local.postgres import OWNER, Postgres
-from local.service import LOOPBACK
 
 
 class Archived(Postgres):

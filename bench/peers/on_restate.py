@@ -30,7 +30,7 @@ from config import Settings, load
 from core.errors import Unavailable
 from ending import end_with
 from local import pids
-from local.service import LOOPBACK, accepts
+from local.ports import LOOPBACK, accepts
 
 FLOW = "order_flow"
 TRIES = 10

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from core.errors import Misconfigured
-from local.service import LOOPBACK, ServerProcess, accepts
+from local.ports import LOOPBACK, accepts
+from local.service import ServerProcess
 
 PROGRAM = "restate-server"
 

@@ -24,7 +24,7 @@ import gateway
 from ledger.book import Book
 from ledger.register import Register
 from local.client import WorldClient
-from local.service import LOOPBACK
+from local.ports import LOOPBACK
 from local.temporal import Temporal
 from local.world import application
 from starter import app

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.drills.archived import Archived
+from local.ports import LOOPBACK, accepts
 from local.postgres import OWNER, Postgres
-from local.service import LOOPBACK, accepts
 
 
 class Standby(Postgres):
