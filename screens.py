@@ -26,11 +26,11 @@ NARROWEST_TEXT = 20
 _GAP = 2
 
 
-def screen() -> Console:
+def screen(kind: type[Console] | None = None) -> Console:
     """Where people read. Data is data: no markup, emoji or highlighting in what orders and carriers say."""
     from rich.console import Console  # loaded when something is shown: no help text needs it
 
-    return Console(markup=False, emoji=False, highlight=False, width=_width())
+    return (kind or Console)(markup=False, emoji=False, highlight=False, width=_width())
 
 
 def _width() -> int:

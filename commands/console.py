@@ -222,6 +222,6 @@ def speaking_screen() -> Console:
     """Where people read, in the language of this run."""
     if not speaks_chinese():
         return screen()
-    from commands.headings import speaking_chinese  # only here: most runs are in English
+    from commands.chinese_screen import ChineseScreen  # only here: most runs are in English
 
-    return speaking_chinese(screen())
+    return screen(ChineseScreen)

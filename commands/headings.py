@@ -1,11 +1,11 @@
-"""The headings of tables in Chinese: titles, columns and notes; and the screen that shows them so."""
+"""The headings of tables in Chinese: titles, columns and notes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from commands.said_in_chinese import CELLS, DEADLINES, counted_zh, sentence_zh
+from commands.said_in_chinese import CELLS, DEADLINES, counted_zh
 from core.forms import Forms
 from core.names import name_of, names
 from core.texts import Language
@@ -398,7 +398,12 @@ _TITLES = Forms(
 
 def print_in(console: Console, shown: Shown, language: Language) -> None:
     """Print a table with its headings in this language."""
-    console.print(shown.in_words(_WORDS) if language == "zh" else shown)
+    console.print(in_words_of(language, shown))
+
+
+def in_words_of(language: Language, shown: Shown) -> Shown:
+    """A table with its headings in this language."""
+    return shown.in_words(_WORDS) if language == "zh" else shown
 
 
 def in_chinese(heading: str) -> str:
@@ -420,21 +425,6 @@ def _cell(column: str, text: str) -> str:
     """A cell in Chinese, where its column has codes and sentences of ours. What people wrote stays."""
     known = CELLS.get(column)
     return text if known is None else known(text) or text
-
-
-def speaking_chinese(console: Console) -> Console:
-    """A screen on which all tables have Chinese headings, and sentences of ours are Chinese."""
-    plain = console.print
-
-    def said(*shown: object, **more: Any) -> None:
-        plain(*(one.in_words(_WORDS) if isinstance(one, Shown) else _sentence(one) for one in shown), **more)
-
-    console.print = said  # type: ignore[method-assign]  # one screen, for one command
-    return console
-
-
-def _sentence(shown: object) -> object:
-    return sentence_zh(shown) if isinstance(shown, str) else shown
 
 
 _WORDS = Words(in_chinese, "无", "{width} 列内未显示：{columns}。", "、", "：", _cell)

@@ -27,9 +27,9 @@ WIDE = {"COLUMNS": "240"}
 """A screen on which every table has room for all of its columns."""
 
 
-def _checked_screen() -> Console:
+def _checked_screen(kind: type[Console] | None = None) -> Console:
     """A screen that shows no heading without a Chinese one, in any language that is asked for: none is forgotten."""
-    console = screen()
+    console = screen(kind)
     plain = console.print
 
     def shown(*things: Any, **more: Any) -> None:
