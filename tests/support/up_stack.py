@@ -180,6 +180,15 @@ def shown(subject: str, phase: str) -> dict[str, Any]:
     return until_so(lambda: ask("show", subject), lambda view: view["state"]["phase"] == phase)
 
 
+def books_have(subject: str, *steps: str) -> None:
+    """Wait until a withdrawal is booked so far. Its phase says what is decided; it is booked a moment later."""
+    references = [f"withdrawal/{subject.removeprefix('withdrawal-')}/{step}" for step in steps]
+    until_so(
+        lambda: [row["reference"] for row in ask("show", subject)["money"]["transfers"]],
+        lambda booked: booked == references,
+    )
+
+
 def settled(**changes: Any) -> dict[str, Any]:
     """An order that went through to its settlement."""
     order, waybill = started(**changes), fresh_waybill()
