@@ -60,7 +60,9 @@ async def proven(stage: WithdrawalStage) -> dict[str, Any]:
     async with Worker(stage.client, task_queue=TASK_QUEUE, plugins=[plugin(activities.all, runner=STRICT)]):
         label = f"restored-{next(_numbers)}"
         handle = await gateway.start_reconciliation(stage.client, "orders", "books", datetime.now(UTC), label=label)
-        return dict((await handle.result())["proofs"])
+        said = dict((await handle.result())["proofs"])
+    await until(lambda: sightings.last_proof(stage.client), lambda listed: listed == said)
+    return said
 
 
 async def listed(stage: WithdrawalStage, workflow_id: str, phase: str) -> None:
@@ -180,8 +182,9 @@ async def test_a_temporal_that_lost_a_workflow_is_named_with_what_to_do(stage: W
         handle = await stage.start(LARGE)
         await stage.phase(handle, "in_approval")
     await handle.terminate()
-    row = (await found(stage))["restored sides"]
-    assert (row.ok, row.required) == (False, True)
+    rows = await until(lambda: found(stage), lambda rows: not rows["restored sides"].ok)
+    row = rows["restored sides"]
+    assert row.required
     assert f"Temporal is behind the database, for {handle.id}" in row.found
     assert "rescue --all" in row.helps
 

@@ -175,12 +175,22 @@ async def stage(money_temporal: Temporal, world: WorldClient, database: Database
         for order in stage.named.values():
             with suppress(RPCError):
                 await order.handle.terminate()
+        await until(lambda: _refusal(_with(stage, None)), lambda said: said is None)
 
 
 def _with(stage: CrashStage, keys: CodecKeys | None) -> Client:
     config = stage.client.config()
     config["data_converter"] = gateway.converter_of(keys)
     return Client(**config)
+
+
+async def _refusal(client: Client) -> str | None:
+    """Why a worker does not start; None: it does."""
+    try:
+        await gateway.refuse_sealed(client)
+    except Misconfigured as error:
+        return str(error)
+    return None
 
 
 async def _bytes(order: StagedOrder) -> bytes:
@@ -266,17 +276,10 @@ async def test_a_worker_without_any_key_does_not_start_where_payloads_are_sealed
     """It cannot tell them from forged ones: it would refuse the order for good."""
     keyless, order = _with(stage, None), stage.order("keyless")
 
-    async def refusal(client: Client) -> str | None:
-        try:
-            await gateway.refuse_sealed(client)
-        except Misconfigured as error:
-            return str(error)
-        return None
-
     handle = await gateway.start_order(_with(stage, OLD), order.order)
-    said = await until(lambda: refusal(keyless), lambda said: said is not None and handle.id in said)
+    said = await until(lambda: _refusal(keyless), lambda said: said is not None and handle.id in said)
     assert "DAKUAN_CODEC_KEYS is not set" in str(said)
-    assert await refusal(_with(stage, OLD)) is None
+    assert await _refusal(_with(stage, OLD)) is None
 
 
 async def test_a_payload_that_was_moved_is_refused_and_the_order_goes_on(stage: CrashStage) -> None:

@@ -40,7 +40,7 @@ def test_what_is_not_measured_any_more_falls_to_0() -> None:
 
 
 def lines_at(address: str) -> set[str]:
-    shown = httpx2.get(f"http://{address}/metrics").text.splitlines()
+    shown = httpx2.get(f"http://{address}/metrics", timeout=WITHIN).text.splitlines()
     return {re.sub(r',?service_name="[^"]*",?', "", line) for line in shown}
 
 

@@ -17,7 +17,6 @@ from chromium import Visitor, apart, visitor
 from command_line import ask
 from playwright.sync_api import Browser, Page
 from up_stack import fresh_waybill, play, scan, settled, ship, shown, started
-from waiting import WITHIN
 
 from core.messages import Scan
 
@@ -140,19 +139,20 @@ def test_an_open_page_shows_what_others_do_by_itself(ann: Visitor, order: dict[s
     ann.page.wait_for_selector(".is-live")
     hold = {"name": "looked_at", "scope": "credit", "reason": "Bob looks at it, too"}
     apart(ask, "send", "place_hold", order["order_id"], "--as", "operator:bob", "--body", json.dumps(hold))
-    ann.page.wait_for_selector("text=Bob looks at it, too", timeout=WITHIN * 1000)
+    ann.page.wait_for_selector("text=Bob looks at it, too")
 
 
 def test_everything_is_reached_by_keys(ann: Visitor, order: dict[str, Any]) -> None:
     ann.go("/console/")
     ann.page.keyboard.press("Tab")
-    assert ann.page.evaluate("document.activeElement.className") == "skip"
+    ann.until("document.activeElement.className === 'skip'")
     ann.page.keyboard.press("Enter")
-    assert ann.page.evaluate("document.activeElement.id") == "main"
+    ann.until("document.activeElement.id === 'main'")
     ann.page.keyboard.press("/")
+    ann.until("document.activeElement.matches('#find, #q')")
     ann.page.keyboard.type(order["order_id"])
     ann.page.keyboard.press("Enter")
-    ann.page.wait_for_url("**/orders/*")
+    ann.page.wait_for_url(f"**/orders/{order['order_id']}")
     assert order["order_id"] in ann.says()
     ann.page.focus(".person summary")
     ann.page.keyboard.press("Enter")

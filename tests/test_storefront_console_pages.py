@@ -91,7 +91,7 @@ def shown(served: Served, path: str, *, sent: bool = False, status: int = 200) -
 
 def focused(page: Visitor) -> str:
     """The element that has the focus, by its tag and class or id. A page gives it when it is first drawn."""
-    page.page.wait_for_function("document.activeElement !== document.body")
+    page.until("document.activeElement !== document.body")
     found = page.page.evaluate("(one => `${one.tagName}.${one.className || one.id}`)(document.activeElement)")
     return str(found)
 
@@ -130,7 +130,7 @@ def test_a_form_that_is_wrong_says_so_first_and_leads_to_its_fields_by_keys(serv
         assert page.page.locator(f"#{described.split()[-1]}.wrong").count() == 1, name
     page.page.keyboard.press("Tab")
     page.page.keyboard.press("Enter")
-    assert page.page.evaluate("document.activeElement.id") == str(names[0])[1:]
+    page.until(f"document.activeElement.id === {str(names[0])[1:]!r}")
 
 
 def test_a_withdrawal_that_is_wrong_says_so_at_its_field_in_chinese(served: Served) -> None:
@@ -143,14 +143,14 @@ def test_a_withdrawal_that_is_wrong_says_so_at_its_field_in_chinese(served: Serv
     assert page.page.get_attribute("#f-amount_minor", "aria-describedby") == "w-amount_minor"
     page.page.keyboard.press("Tab")
     page.page.keyboard.press("Enter")
-    assert page.page.evaluate("document.activeElement.id") == "f-amount_minor"
+    page.until("document.activeElement.id === 'f-amount_minor'")
 
 
 def test_what_will_be_sent_is_read_before_it_is_sent(served: Served) -> None:
     page = shown(served, "/orders/A1001/do/place_hold", sent=True)
     assert focused(page).startswith("H1")
     page.page.keyboard.press("Tab")
-    assert page.page.evaluate("document.activeElement.textContent") == "Send"
+    page.until("document.activeElement.textContent === 'Send'")
 
 
 def test_a_refusal_has_the_focus(served: Served) -> None:
@@ -164,4 +164,4 @@ def test_radio_buttons_are_chosen_by_arrows(served: Served) -> None:
     page.page.focus("#f-scope")
     page.page.keyboard.press("Space")
     page.page.keyboard.press("ArrowDown")
-    assert page.page.locator("input[name=scope]:checked").get_attribute("value") == "payout"
+    page.until("document.querySelector('input[name=scope]:checked')?.value === 'payout'")

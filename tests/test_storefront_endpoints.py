@@ -13,6 +13,7 @@ from consumer import Consumer, status
 from hooks import VAULT, Hooks, consumers, got
 from http_stack import Http, fresh_key, keyed
 from pydantic import ValidationError
+from rate_clock import hold_rates
 from standardwebhooks import Webhook
 from waiting import WITHIN
 
@@ -235,8 +236,9 @@ async def test_a_merchants_endpoint_gets_nothing_of_others_by_sending_again(desk
     assert consumer.events == []
 
 
-async def test_challenges_are_few(desk: EndpointDesk, hooks: Hooks) -> None:
+async def test_challenges_are_few(desk: EndpointDesk, hooks: Hooks, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else a key could let us knock at anyone's door."""
+    hold_rates(monkeypatch)
     consumer = Consumer(challenged=lambda text: status(404))
     async with consumers(consumer):
         made = await _made(desk, hooks, consumer.url)

@@ -16,6 +16,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, Request, sync_playwright
 from sizes import SOAK_EXAMPLES
 from up_stack import Up
+from waiting import WITHIN
 
 from config import load
 
@@ -82,6 +83,9 @@ class Visitor:
     complaints: list[str] = field(default_factory=list)
     """Requests to other hosts, violations of the policy, errors of scripts."""
 
+    def __post_init__(self) -> None:
+        self.page.set_default_timeout(WITHIN * 1_000)
+
     def watch(self) -> None:
         """Note what should not happen from now on."""
         self.page.on("request", self._noted)
@@ -109,6 +113,10 @@ class Visitor:
         self.tab_to(f"one.innerText.replace(/\\s+/g, ' ').trim() === {json.dumps(label)}")
         with self.page.expect_navigation():
             self.page.keyboard.press("Enter")
+
+    def until(self, holds: str) -> None:
+        """Wait until a condition holds in the page: what a key brings about may come a moment later."""
+        self.page.wait_for_function(holds)
 
     def fill(self, name: str, text: str) -> None:
         """Write into a field, by keys alone."""

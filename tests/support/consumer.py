@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from standardwebhooks import Webhook
+from waiting import WITHIN
 
 Reply = bytes | None
 """None: no answer ever comes."""
@@ -118,11 +119,11 @@ class Consumer:
         thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
         thread.start()
         try:
-            assert up.wait(10)
+            assert up.wait(WITHIN)
             yield
         finally:
             loop.call_soon_threadsafe(ended.set)
-            thread.join(10)
+            thread.join(WITHIN)
             loop.close()
 
 

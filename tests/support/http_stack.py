@@ -6,15 +6,18 @@ import json
 import time
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx2
 import pytest
 from command_line import ask
 from up_stack import Up
+from waiting import until_so
 
 from config import load
+
+REQUESTS = "/v1/requests/"
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Http:
     key: str
     key_id: str
     patient: bool = True
-    """Whether it comes again when it is told to, as a client should."""
+    """Whether it comes again when it is told to, and looks where it is told to, as a client should."""
 
     def get(self, path: str, **queries: Any) -> Answered:
         return self._asked("GET", path, params=queries or None)
@@ -56,7 +59,15 @@ class Http:
         while self.patient and reply.status_code == 429:
             time.sleep(float(reply.headers["retry-after"]))
             reply = self.client.request(method, path, headers=headers, **more)
-        return Answered(reply.status_code, reply.json() if reply.content else None, reply.headers)
+        answer = Answered(reply.status_code, reply.json() if reply.content else None, reply.headers)
+        where = str(reply.headers.get("location", ""))
+        return self._became(where, answer) if self.patient and where.startswith(REQUESTS) else answer
+
+    def _became(self, where: str, taken: Answered) -> Answered:
+        """What a request came to that was taken and had no answer within five seconds, as on a busy machine."""
+        beside = {name: value for name, value in taken.body.items() if name not in {"status", "location"}}
+        found = until_so(lambda: self.get(where), lambda found: found.body.get("code") != "under_way")
+        return replace(found, body={**found.body, **beside})
 
 
 def fresh_key() -> str:
