@@ -18,6 +18,7 @@ from ledger_samples import (
     refund_arrived,
     settled_order,
 )
+from planted_violations import broken, covered, planted
 from statement_lines import ALL_TIME, LATER, found, line
 
 from core import movements
@@ -26,7 +27,6 @@ from core.messages import Order
 from core.movements import LinePart, Taken
 from core.reconciliation.lines import Statement
 from ledger.book import Book
-from ledger.proofs import prove
 from ledger.register import Register
 
 
@@ -160,17 +160,11 @@ async def test_more_refunds_covered_than_was_taken_above_are_found(
     await _refused(register, book, 999)
     assert (await book.post(_covered("one"))).moved
     async with database.owner.acquire() as owner:
-        planting = owner.transaction()
-        await planting.start()
-        before = {proof.name for proof in await prove(owner) if not proof.holds}
-        await owner.fetch(
-            "SELECT * FROM post('{order/A1/refund/two/covered}', '{CNY}', ARRAY[now()], ARRAY[NULL::TEXT],"
-            " ARRAY[NULL::TEXT], '{1}', '{order/A1/refund_payable/two}', '{merchant/m-1/available}', '{500}')"
-        )
-        failing = {proof.name: str(proof.evidence) for proof in await prove(owner) if not proof.holds}
-        await planting.rollback()
+        before = await broken(owner)
+        async with planted(owner, covered("two", 500)):
+            after = await broken(owner)
     assert "charged_back" not in before
-    assert "'covered_minor': 1000" in failing["charged_back"]
+    assert "'covered_minor': 1000" in after["charged_back"]
 
 
 async def test_a_refund_that_one_person_calls_arrived_is_not_covered(book: Book, register: Register) -> None:

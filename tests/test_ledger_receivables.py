@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 from databases import Database
 from ledger_samples import ALL_TAKEN, AT, DAY, HAS, NOW, OWES, a_record, credit, funded, refund, settle, settled_order
+from planted_violations import broken, covered, planted
 
 from core.messages import Order
 from core.movements import (
@@ -22,7 +23,6 @@ from core.movements import (
     refund_covered,
 )
 from ledger.book import Book
-from ledger.proofs import prove
 from ledger.register import Register
 
 WRITTEN_OFF = (
@@ -227,19 +227,12 @@ async def test_a_debt_that_was_written_off_and_then_paid_by_a_refused_refund_is_
 ) -> None:
     await _owed_still(register, book)
     await register.orders.record(a_record("A1", **_case("lost")))
-    async with database.owner.acquire() as owner:
-        planting = owner.transaction()
-        await planting.start()
-        await owner.fetch(WRITTEN_OFF)
-        before = {proof.name for proof in await prove(owner) if not proof.holds}
-        await owner.fetch(
-            "SELECT * FROM post('{order/A1/refund/case-1/covered}', '{CNY}', ARRAY[now()], ARRAY[NULL::TEXT],"
-            " ARRAY[NULL::TEXT], '{1}', '{order/A1/refund_payable/case-1}', '{merchant/m-1/available}', '{1000}')"
-        )
-        failing = {proof.name: str(proof.evidence) for proof in await prove(owner) if not proof.holds}
-        await planting.rollback()
+    async with database.owner.acquire() as owner, planted(owner, WRITTEN_OFF):
+        before = await broken(owner)
+        async with planted(owner, covered("case-1", 1000)):
+            after = await broken(owner)
     assert "written_off" not in before
-    assert "write_off/R9" in failing["written_off"]
+    assert "write_off/R9" in after["written_off"]
 
 
 async def test_a_debt_that_was_asked_about_before_the_dispute_waits_for_its_end(
@@ -257,10 +250,6 @@ async def test_a_debt_that_was_asked_about_before_the_dispute_waits_for_its_end(
 async def test_a_disputed_debt_written_off_is_found(database: Database, register: Register, book: Book) -> None:
     await _charged_back(database, register, book)
     await register.orders.record(a_record("A1", **_case("disputed")))
-    async with database.owner.acquire() as owner:
-        planting = owner.transaction()
-        await planting.start()
-        await owner.fetch(WRITTEN_OFF)
-        failing = {proof.name: str(proof.evidence) for proof in await prove(owner) if not proof.holds}
-        await planting.rollback()
-    assert "write_off/R9" in failing["written_off"]
+    async with database.owner.acquire() as owner, planted(owner, WRITTEN_OFF):
+        after = await broken(owner)
+    assert "write_off/R9" in after["written_off"]

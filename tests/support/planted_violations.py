@@ -33,6 +33,8 @@ from ledger_samples import (
 
 from core.movements import Leg, adjustment
 from ledger.book import Book
+from ledger.pool import Connected
+from ledger.proofs import prove
 from ledger.register import Register
 
 FENCES = "; ".join(f"ALTER TABLE {table} {{}} TRIGGER USER" for table in ("movements", "transfers", "accounts"))
@@ -361,6 +363,22 @@ async def planted(owner: PoolConnectionProxy[Any], statement: str) -> AsyncItera
     """What this statement does, for the block."""
     planting = owner.transaction()
     await planting.start()
-    await owner.execute(statement)
-    yield
-    await planting.rollback()
+    try:
+        await owner.execute(statement)
+        yield
+    finally:
+        await planting.rollback()
+
+
+def covered(cause: str, amount_minor: int) -> str:
+    """A refund of order A1 that stands as covered, past all fences."""
+    return (
+        f"SELECT * FROM post('{{order/A1/refund/{cause}/covered}}', '{{CNY}}', ARRAY[now()], ARRAY[NULL::TEXT],"
+        f" ARRAY[NULL::TEXT], '{{1}}', '{{order/A1/refund_payable/{cause}}}', '{{merchant/m-1/available}}',"
+        f" '{{{amount_minor}}}')"
+    )
+
+
+async def broken(connection: Connected) -> dict[str, str]:
+    """The evidence of each proof that does not hold."""
+    return {proof.name: str(proof.evidence) for proof in await prove(connection) if not proof.holds}
