@@ -7,10 +7,12 @@ from collections.abc import Iterable
 
 
 def told(words: Iterable[str], said: bytes) -> list[str]:
-    """Those of the words that are in it. Digits have to stand by themselves: a few stand in an id now and then."""
+    """Those of the words that are in it. Digits have to stand by themselves: a few stand in an id now and then, and a
+    number before an @ is a process's, in the name of a worker or a client.
+    """
     return [word for word in words if re.search(_pattern(word), said)]
 
 
 def _pattern(word: str) -> bytes:
     plain = re.escape(word.encode())
-    return rb"(?<![0-9A-Za-z-])%b(?![0-9A-Za-z-])" % plain if word.isdecimal() else plain
+    return rb"(?<![0-9A-Za-z-])%b(?![0-9A-Za-z@-])" % plain if word.isdecimal() else plain
