@@ -243,11 +243,13 @@ class RandomBooks:
         self._knows("rail", "funding", f"S{number}", 90)
 
     async def _correct(self) -> None:
-        """A correction of a settlement, or of such a correction, as a movement alone."""
+        """A correction of a settlement, or of such a correction, as a movement alone: of any one, and of the same each
+        time.
+        """
         await self._database.owner.execute(
             "WITH s AS (SELECT * FROM movements s WHERE (reference LIKE 'psp/%/settlement/%' OR linked_to LIKE"
             " 'psp/%/settlement/%') AND NOT EXISTS"
-            " (SELECT FROM movements k WHERE k.linked_to = s.reference) ORDER BY random() LIMIT 1), m AS ("
+            " (SELECT FROM movements k WHERE k.linked_to = s.reference) ORDER BY md5(s.reference) LIMIT 1), m AS ("
             " INSERT INTO movements (reference, currency, request_hash, linked_to, occurred_at)"
             " SELECT 'correction/' || s.id, 'CNY', s.request_hash, s.reference, now() FROM s RETURNING id, linked_to)"
             " INSERT INTO transfers (movement_id, leg, debit_account, credit_account, currency, amount_minor)"
