@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from hypothesis import settings
+from hypothesis.internal.conjecture import providers
 
 VARIABLE = "DAKUAN_TEST_EXAMPLES"
 """The environment's name for the examples of each test in a soak; see `soak.py`."""
@@ -34,4 +35,12 @@ def load_profile() -> None:
     settings.register_profile("here", deadline=None)
     settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
     settings.register_profile("soak", deadline=None, max_examples=max(1, SOAK_EXAMPLES), print_blob=True)
-    settings.load_profile("soak" if SOAK_EXAMPLES else "ci" if os.environ.get("CI") else "here")
+    chosen = "soak" if SOAK_EXAMPLES else "ci" if os.environ.get("CI") else "here"
+    settings.load_profile(chosen)
+    if chosen == "ci":
+        providers._get_local_constants = no_words_of_ours
+
+
+def no_words_of_ours() -> providers.Constants:
+    """For hypothesis, which tries constants of our modules, too: of those that are loaded by then."""
+    return providers.Constants()
