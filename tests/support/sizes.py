@@ -6,6 +6,7 @@ import os
 
 from hypothesis import settings
 from hypothesis.internal.conjecture import providers
+from hypothesis.internal.constants_ast import Constants
 
 VARIABLE = "DAKUAN_TEST_EXAMPLES"
 """The environment's name for the examples of each test in a soak; see `soak.py`."""
@@ -41,6 +42,6 @@ def load_profile() -> None:
         providers._get_local_constants = no_words_of_ours
 
 
-def no_words_of_ours() -> providers.Constants:
+def no_words_of_ours() -> Constants:
     """For hypothesis, which tries constants of our modules, too: of those that are loaded by then."""
-    return providers.Constants()
+    return Constants()
