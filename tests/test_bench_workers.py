@@ -12,6 +12,7 @@ import pytest
 from crashing_worker import crashing_worker
 from databases import Database
 from temporalio.client import Client
+from waiting import WITHIN
 
 import gateway
 from bench.faults import killing
@@ -23,7 +24,6 @@ from gateway.pollers import Workers
 
 STORM = Storm(seconds=0, key_window=6, outage=0)
 NO_CLIENT = cast(Client, None)
-ENDS_WITHIN = 30.0
 
 
 @pytest.fixture
@@ -62,6 +62,6 @@ async def test_a_crashing_worker_that_fails_is_named_by_its_test(tmp_path: Path)
 
 async def _until_it_fails(folder: Path) -> None:
     with crashing_worker(folder, {"kills": 0, "seed": 1}, {"DATABASE_URL": "no address"}):
-        async with asyncio.timeout(ENDS_WITHIN):
+        async with asyncio.timeout(WITHIN):
             while multiprocessing.active_children():  # noqa: ASYNC110  # another process ends
                 await asyncio.sleep(0.05)

@@ -30,9 +30,10 @@ from up_stack import (
     shown,
     started,
 )
-from waiting import until_so
+from waiting import WITHIN, until_so
 
 import gateway
+from commands import account_changes
 from commands import start as start_command
 from config import load
 from local.client import WorldClient
@@ -94,7 +95,8 @@ def test_while_temporal_is_away_show_has_what_the_register_knows(monkeypatch: py
     assert "rescue" not in output, "nobody knows that it is lost"
 
 
-def test_an_account_is_verified_by_telling_what_arrived() -> None:
+def test_an_account_is_verified_by_telling_what_arrived(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(account_changes, "KNOWN_WITHIN_S", WITHIN)
     merchant = f"m-{next(numbers)}"
     account, by = f"acc-{merchant}", ("--by", "operator:ann", "--reason", "papers seen")
     ask("accounts", "merchant", merchant, "--name", "王芳", *by)

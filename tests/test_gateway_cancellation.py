@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import pytest
 from temporalio.client import Client, WorkflowUpdateRPCTimeoutOrCancelledError
+from waiting import WITHIN
 
 import gateway
 from core.errors import Unavailable
@@ -51,4 +52,4 @@ async def test_a_send_ends_in_its_time_although_the_service_asks_for_patience(mo
     """Without a worker the service answers "not yet" before a request's own limit, and the SDK asks again."""
     monkeypatch.setattr("gateway.sending.ANSWER_WITHIN", timedelta(milliseconds=50))
     with pytest.raises(Unavailable, match="is a worker running"):
-        await asyncio.wait_for(_asking(60), 10)
+        await asyncio.wait_for(_asking(2 * WITHIN), WITHIN)

@@ -24,6 +24,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from reconciliation_stage import own_world
 from telling import told
 from temporalio.workflow import _Definition
+from waiting import WITHIN
 from withdrawal_stage import WithdrawalStage
 
 import gateway
@@ -39,6 +40,7 @@ from ledger.register import Register
 from ledger.vault import Vault
 from local.client import WorldClient
 from local.temporal import Temporal
+from storefront import changing
 from storefront.app import application
 from storefront.changing import Changes
 from storefront.endpoints import EndpointDesk
@@ -134,8 +136,13 @@ class Traced:
 
 @pytest_asyncio.fixture
 async def traced(
-    receiver: Receiver, money_temporal: Temporal, own_world: WorldClient, database: Database
+    receiver: Receiver,
+    money_temporal: Temporal,
+    own_world: WorldClient,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[Traced]:
+    monkeypatch.setattr(changing, "ANSWERS_WITHIN", WITHIN)
     settings = Settings(
         database_url=database.worker_dsn, temporal_address=money_temporal.address, otlp=receiver.url, peppers=(PEPPER,)
     )

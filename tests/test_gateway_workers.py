@@ -20,7 +20,7 @@ from temporalio.client import Client
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.service import RPCError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkerDeploymentConfig
-from waiting import WITHIN, until
+from waiting import ANSWERS_WITHIN, WITHIN, until
 
 import gateway
 import gateway.sending
@@ -28,6 +28,7 @@ from commands.prove import prove_progress
 from config import Settings
 from core.errors import Misconfigured, Unavailable
 from core.ids import DEPLOYMENT, TASK_QUEUE
+from gateway import connecting
 from local.temporal import Temporal
 
 
@@ -94,6 +95,7 @@ async def test_a_build_that_is_not_current_is_named_and_deploy_makes_it_current(
     server: Temporal, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mine = await namespace(server, client, "builds")
+    monkeypatch.setattr(gateway.pollers, "ANSWER_WITHIN", ANSWERS_WITHIN)  # a server alone on its machine takes less
     assert "No worker polls" in str((await gateway.workers(mine)).why_idle)
     with pytest.raises(Misconfigured, match="DAKUAN_BUILD_ID=b1"):
         await gateway.make_current(mine, "b1")
@@ -168,7 +170,10 @@ async def test_tls_against_a_plain_server_is_misconfigured(server: Temporal, opt
         await gateway.connect(settings)
 
 
-async def test_a_plain_client_at_a_tls_port_is_misconfigured(certificate: Path) -> None:
+async def test_a_plain_client_at_a_tls_port_is_misconfigured(
+    certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connecting, "TLS_TRIED_WITHIN", WITHIN)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate / "cert.pem", certificate / "key.pem")
 

@@ -8,7 +8,7 @@ from typing import Any
 import httpx2
 import pytest
 from standin_caller import Caller, fresh, scan
-from waiting import until
+from waiting import WITHIN, until
 
 from core.errors import BadInput, Unavailable
 from local.client import WorldClient
@@ -150,7 +150,7 @@ def _instruction(key: str, token: str) -> dict[str, Any]:
 
 
 async def test_a_key_that_the_bank_forgot_pays_again(world: WorldClient) -> None:
-    async with httpx2.AsyncClient(base_url=world.url, trust_env=False) as http:
+    async with httpx2.AsyncClient(base_url=world.url, timeout=WITHIN, trust_env=False) as http:
         try:
             for remembered_s, effects in ((3600, 1), (3600, 1), (0, 2)):
                 await world.remember_keys(remembered_s)
@@ -163,7 +163,7 @@ async def test_a_key_that_the_bank_forgot_pays_again(world: WorldClient) -> None
 async def test_callbacks_come_until_they_are_acknowledged_and_returns_come_by_themselves(world: WorldClient) -> None:
     await world.plan_payouts("tok-kept", "paid", return_after_s=3600)
     await world.plan_payouts("tok-called", "paid", return_after_s=SOON_S, return_minor=200)
-    async with httpx2.AsyncClient(base_url=world.url, trust_env=False) as http:
+    async with httpx2.AsyncClient(base_url=world.url, timeout=WITHIN, trust_env=False) as http:
         for name in ("kept", "called"):
             await http.post("/bank/payouts", json=_instruction(f"{name}1", f"tok-{name}"))
     await until(lambda: _called_back(world, "called1"), lambda found: len(found) == 2)
@@ -180,7 +180,7 @@ async def test_callbacks_are_lost_doubled_and_late_by_the_payees_chance(
     world: WorldClient, kind: str, at_once: int, at_last: int
 ) -> None:
     keys = {"much": f"cb{kind}much", "soon": f"cb{kind}soon"}
-    async with httpx2.AsyncClient(base_url=world.url, trust_env=False) as http:
+    async with httpx2.AsyncClient(base_url=world.url, timeout=WITHIN, trust_env=False) as http:
         for when, seconds in (("much", 3600), ("soon", SOON_S)):
             token = f"tok-{kind}-{when}"
             await world.fault("bank", verb="callback", kind=f"callback_{kind}", match=token, seconds=seconds)

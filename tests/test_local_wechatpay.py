@@ -12,6 +12,7 @@ from typing import Any
 import httpx2
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from waiting import WITHIN
 from wechatpay_adapters import fresh
 from wechatpayv3 import WeChatPay, WeChatPayType
 from wechatpayv3.type import RequestType
@@ -172,7 +173,7 @@ async def test_what_went_through_wechat_pay_is_on_no_statement_of_the_sandbox(
     await other.ask("query", out_trade_no=reference)
     await other.ask("refund", out_refund_no=refund, out_trade_no=reference, amount=amount)
     day = datetime.now(UTC).date().isoformat()
-    async with httpx2.AsyncClient(trust_env=False, base_url=standins.url) as http:
+    async with httpx2.AsyncClient(trust_env=False, base_url=standins.url, timeout=WITHIN) as http:
         stated = [
             line["key"]
             for desk in ("bank", "channel")
@@ -200,7 +201,7 @@ async def test_only_its_merchant_is_heard(standins: StandIns, keys: WechatPayKey
     for one in (impostor, renamed):
         status, answer = await transfer(one, fresh(), fresh("o-"))
         assert (status, answer["code"]) == (401, "SIGN_ERROR")
-    async with httpx2.AsyncClient(trust_env=False, base_url=standins.url) as http:
+    async with httpx2.AsyncClient(trust_env=False, base_url=standins.url, timeout=WITHIN) as http:
         for header in ("", "Basic abc", 'WECHATPAY2-SHA256-RSA2048 mchid="1",timestamp="x"'):
             reply = await http.get(
                 "/wechatpay/v3/fund-app/mch-transfer/transfer-bills/out-bill-no/x", headers={"Authorization": header}

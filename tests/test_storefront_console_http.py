@@ -14,6 +14,7 @@ import httpx2
 import pytest
 from command_line import ask, refusal, run
 from up_stack import settled, started
+from waiting import WITHIN
 
 from commands.link import books
 from core.reconciliation.lines import Break
@@ -27,7 +28,7 @@ TOKEN = re.compile(r'name="form_token" value="([0-9a-f]+)"')
 @pytest.fixture
 def browser(http_client: httpx2.Client) -> Iterator[httpx2.Client]:
     """What a browser would send, without one."""
-    with httpx2.Client(base_url=http_client.base_url, timeout=30) as client:
+    with httpx2.Client(base_url=http_client.base_url, timeout=WITHIN) as client:
         yield client
 
 
@@ -64,7 +65,7 @@ def test_a_sign_in_gets_a_new_session_and_its_cookie_is_out_of_reach(browser: ht
     answer = browser.post("/console/sign-in", data={"form_token": token_of(browser), "subject": "ann", "next": ""})
     (said,) = [one for one in answer.headers.get_list("set-cookie") if one.startswith("dakuan-session=")]
     assert {part.strip().lower() for part in said.split(";")[1:]} >= {"httponly", "samesite=lax", "path=/"}
-    old = httpx2.Client(base_url=browser.base_url, cookies={"dakuan-session": str(cookie.value)})
+    old = httpx2.Client(base_url=browser.base_url, cookies={"dakuan-session": str(cookie.value)}, timeout=WITHIN)
     with old:
         assert old.get("/console/").status_code == 303
 
@@ -73,7 +74,7 @@ def test_a_form_from_elsewhere_does_nothing(browser: httpx2.Client, order: dict[
     signed_in(browser, "ann")
     body = {"name": "x", "scope": "credit", "reason": "y", "command_id": "c1"}
     where = f"/console/orders/{order['order_id']}/do/place_hold/send"
-    with httpx2.Client(base_url=browser.base_url) as another:
+    with httpx2.Client(base_url=browser.base_url, timeout=WITHIN) as another:
         tokens = ("", "0" * 64, token_of(another))
     for token in tokens:
         answer = browser.post(where, data=body | {"form_token": token})
@@ -125,7 +126,7 @@ def test_a_sign_out_ends_the_session_everywhere(browser: httpx2.Client) -> None:
     signed_in(browser, "ann")
     cookies = dict(browser.cookies)
     assert browser.post("/console/sign-out", data={"form_token": token_of(browser, "/console/")}).status_code == 303
-    with httpx2.Client(base_url=browser.base_url, cookies=cookies) as again:
+    with httpx2.Client(base_url=browser.base_url, cookies=cookies, timeout=WITHIN) as again:
         assert again.get("/console/").status_code == 303
 
 

@@ -67,6 +67,8 @@ async def test_search_attributes_are_upserted_at_most_once_a_task(play: Play) ->
 async def test_an_operator_sees_summary_attributes_timer_and_details(play: Play) -> None:
     order = play()
     await shipped(order)
+    # A step that takes long is a task of its own: then they follow the answer a moment later.
+    await until(lambda: _timers(order), lambda timers: "pickup_by" in timers)
     description = await order.handle.describe()
     attributes = {pair.key.name: pair.value for pair in description.typed_search_attributes}
     assert attributes["OrderPhase"] == "shipped"

@@ -418,6 +418,7 @@ async def test_the_web_ui_shows_state_holds_and_deadline(stage: WithdrawalStage)
     async with stage.worker():
         handle = await stage.start(LARGE)
         await stage.phase(handle, "in_approval")
+        await stage.at_rest(handle)
         description = await handle.describe()
         found = {pair.key.name: pair.value for pair in description.typed_search_attributes}
         assert found["WithdrawalState"] == "in_approval"

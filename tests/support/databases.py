@@ -7,7 +7,6 @@ catalogue: each session would then plan all of its statements anew.
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -19,6 +18,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 from asyncpg.prepared_stmt import PreparedStatement
+from waiting import until
 
 from bench.line import Line
 from ledger.book import Book
@@ -295,8 +295,6 @@ WAITING = "FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE NOT granted AND
 
 async def until_a_lock_is_waited_for(database: Database, *, sessions: int = 1) -> None:
     """Return once so many sessions wait for locks that others hold."""
-    async with asyncio.timeout(30):
-        while True:
-            if await database.owner.fetchval(f"SELECT count(DISTINCT pid) {WAITING}") >= sessions:
-                return
-            await asyncio.sleep(0.01)
+    await until(
+        lambda: database.owner.fetchval(f"SELECT count(DISTINCT pid) {WAITING}"), lambda found: found >= sessions
+    )

@@ -13,7 +13,7 @@ import httpx2
 import pytest
 from command_line import ask
 from up_stack import Up
-from waiting import until_so
+from waiting import WITHIN, until_so
 
 from config import load
 
@@ -85,7 +85,7 @@ def keyed(client: httpx2.Client, *options: str) -> Http:
 def http_client(up: Up) -> Iterator[httpx2.Client]:
     """A client of the gateway of the stack that is up."""
     port = (load().home / "http.port").read_text()
-    with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+    with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=WITHIN) as client:
         yield client
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx2
 import pytest_asyncio
+from waiting import WITHIN
 
 from local.client import WorldClient
 from local.standins import StandIns
@@ -29,7 +30,7 @@ class Caller:
     """Asks the stand-ins as a foreign program with its own code for their dialects."""
 
     def __init__(self, url: str) -> None:
-        self._http = httpx2.AsyncClient(base_url=url, timeout=10, trust_env=False, verify=False)
+        self._http = httpx2.AsyncClient(base_url=url, timeout=WITHIN, trust_env=False, verify=False)
 
     async def close(self) -> None:
         await self._http.aclose()
