@@ -110,5 +110,5 @@ class ApiKeys(RegisterPart):
         wanted = Conditions()
         wanted.add("merchant_id = {}", merchant_id)
         return await self._all(
-            ApiKey, f"{_KEY}{wanted.text} ORDER BY created_at DESC{wanted.limit(limit)}", *wanted.arguments
+            ApiKey, f"{_KEY}{wanted.text} ORDER BY created_at DESC, key_id DESC{wanted.limit(limit)}", *wanted.arguments
         )

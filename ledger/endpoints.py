@@ -141,7 +141,9 @@ class Endpoints(RegisterPart):
         wanted = Conditions()
         wanted.add("merchant_id = {}", merchant_id)
         return await self._all(
-            StoredEndpoint, f"{_ENDPOINT}{wanted.text} ORDER BY created_at DESC{wanted.limit(limit)}", *wanted.arguments
+            StoredEndpoint,
+            f"{_ENDPOINT}{wanted.text} ORDER BY created_at DESC, endpoint_id DESC{wanted.limit(limit)}",
+            *wanted.arguments,
         )
 
     async def change(
@@ -203,7 +205,7 @@ class Endpoints(RegisterPart):
 
     async def parked(self, endpoint_id: str, limit: int = 100) -> list[ParkedSubject]:
         """Subjects that wait, the next one first."""
-        query = f"{_PARKED} WHERE endpoint_id = $1 ORDER BY next_at LIMIT $2"
+        query = f"{_PARKED} WHERE endpoint_id = $1 ORDER BY next_at, subject LIMIT $2"
         return await self._all(ParkedSubject, query, endpoint_id, limit)
 
     async def count_parked(self, endpoint_id: str) -> int:
@@ -313,7 +315,7 @@ class EndpointLease(RegisterPart):
 
     async def due(self, now: datetime, limit: int) -> list[ParkedSubject]:
         """Waiting subjects whose time has come."""
-        query = f"{_PARKED} WHERE endpoint_id = $1 AND next_at <= $2 ORDER BY next_at LIMIT $3"
+        query = f"{_PARKED} WHERE endpoint_id = $1 AND next_at <= $2 ORDER BY next_at, subject LIMIT $3"
         return await self._all(ParkedSubject, query, self._mine[0], now, limit)
 
     async def waiting(self) -> frozenset[str]:

@@ -51,14 +51,14 @@ SAID = """
 """
 """The last decisions about merchant `$1`, as columns of a query; see `standing_of`."""
 _MOVES = """
-    SELECT merchant_id, what, value, role, who, why, at FROM merchant_moves WHERE merchant_id = $1
+    SELECT id, merchant_id, what, value, role, who, why, at FROM merchant_moves WHERE merchant_id = $1
     UNION ALL
-    SELECT merchant_id, 'grade', grade, role, who, why, at FROM grade_moves WHERE merchant_id = $1
+    SELECT id, merchant_id, 'grade', grade, role, who, why, at FROM grade_moves WHERE merchant_id = $1
     UNION ALL
-    SELECT merchant_id, 'deposit ' || currency, required_minor::TEXT, role, who, why, at
+    SELECT id, merchant_id, 'deposit ' || currency, required_minor::TEXT, role, who, why, at
     FROM deposit_moves WHERE merchant_id = $1
     UNION ALL
-    SELECT merchant_id, 'licence ' || licence, number, role, who, why, at FROM licence_moves WHERE merchant_id = $1
+    SELECT id, merchant_id, 'licence ' || licence, number, role, who, why, at FROM licence_moves WHERE merchant_id = $1
 """
 """Each part names the merchant: a condition on all of them together would read those of every merchant."""
 _NAMED = """
@@ -160,7 +160,9 @@ class Merchants(RegisterPart):
 
     async def moves(self, merchant_id: str, limit: int = 1000) -> list[MerchantMove]:
         """Every change of a merchant, the newest first."""
-        return await self._all(MerchantMove, f"{_MOVES} ORDER BY at DESC, what LIMIT $2", merchant_id, limit)
+        columns = ", ".join(MerchantMove.model_fields)
+        query = f"SELECT {columns} FROM ({_MOVES}) AS m ORDER BY at DESC, what, id DESC LIMIT $2"
+        return await self._all(MerchantMove, query, merchant_id, limit)
 
     async def named(self, limit: int = 1000) -> list[str]:
         """The ids of merchants with any decision."""

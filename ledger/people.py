@@ -135,7 +135,7 @@ class People(RegisterPart):
 
     async def everyone(self) -> list[Person]:
         """Everyone who was ever added, by id; of someone who came back each period, the last one last."""
-        return await self._all(Person, f"{_PERSON} UNION ALL {_EARLIER} ORDER BY person_id, added_at")
+        return await self._all(Person, f"{_PERSON} UNION ALL {_EARLIER} ORDER BY person_id, added_at, ended_at")
 
     async def standing(self, person_id: str, issuer: str, subject: str) -> Person | None:
         """Who has this id under any spelling, or else who has or had this subject."""

@@ -88,7 +88,7 @@ CREATE TABLE api_keys (
     CONSTRAINT key_name_form CHECK (length(name) >= 1 AND length(name) <= 100),
     CONSTRAINT keyed_merchant_form CHECK (merchant_id ~ '^[A-Za-z0-9_-]{1,64}$'::text)
 );
-CREATE INDEX api_keys_by_merchant ON api_keys USING btree (merchant_id, created_at);
+CREATE INDEX api_keys_by_merchant ON api_keys USING btree (merchant_id, created_at, key_id);
 
 CREATE TABLE callbacks (
     id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
@@ -200,8 +200,8 @@ CREATE TABLE endpoints (
     CONSTRAINT only_a_disabled_one_says_why CHECK ((state = 'disabled'::text) = (disabled_for IS NOT NULL)),
     CONSTRAINT only_echoed_urls_are_sent_to CHECK (state = 'disabled'::text OR echoed_at IS NOT NULL)
 ) WITH (fillfactor=50);
-CREATE INDEX endpoints_by_creation ON endpoints USING btree (created_at);
-CREATE INDEX endpoints_by_merchant ON endpoints USING btree (merchant_id, created_at);
+CREATE INDEX endpoints_by_creation ON endpoints USING btree (created_at, endpoint_id);
+CREATE INDEX endpoints_by_merchant ON endpoints USING btree (merchant_id, created_at, endpoint_id);
 
 CREATE TABLE endpoints_with_news (
     endpoint_id text NOT NULL,
@@ -796,7 +796,7 @@ CREATE TABLE parked (
     CONSTRAINT parked_pkey PRIMARY KEY (endpoint_id, subject),
     CONSTRAINT parked_endpoint_id_fkey FOREIGN KEY (endpoint_id) REFERENCES endpoints(endpoint_id) ON DELETE CASCADE
 );
-CREATE INDEX parked_by_time ON parked USING btree (endpoint_id, next_at);
+CREATE INDEX parked_by_time ON parked USING btree (endpoint_id, next_at, subject);
 
 CREATE TABLE payout_accounts (
     account_id text NOT NULL,

@@ -26,7 +26,7 @@ CREATE TABLE api_keys (
     CONSTRAINT key_has_scopes CHECK (cardinality(scopes) > 0)
 );
 
-CREATE INDEX api_keys_by_merchant ON api_keys (merchant_id, created_at);
+CREATE INDEX api_keys_by_merchant ON api_keys (merchant_id, created_at, key_id);
 
 -- Add a key, for the owner alone: a key may speak for a merchant.
 CREATE FUNCTION add_api_key(

@@ -43,9 +43,9 @@ CREATE TABLE endpoints (
     -- The cursor changes with every batch and is in no index: such an update stays within its page.
 ) WITH (fillfactor = 50);
 
-CREATE INDEX endpoints_by_merchant ON endpoints (merchant_id, created_at);
+CREATE INDEX endpoints_by_merchant ON endpoints (merchant_id, created_at, endpoint_id);
 -- For the page of all.
-CREATE INDEX endpoints_by_creation ON endpoints (created_at);
+CREATE INDEX endpoints_by_creation ON endpoints (created_at, endpoint_id);
 
 -- The endpoints of merchants for which there may be something to send: gateways look at these alone, twice a second. One
 -- that is missing has nothing before `news_noted`, nothing parked, or is disabled. The platform's endpoints are few, and
@@ -98,7 +98,7 @@ CREATE TABLE parked (
 );
 
 -- For what is due.
-CREATE INDEX parked_by_time ON parked (endpoint_id, next_at);
+CREATE INDEX parked_by_time ON parked (endpoint_id, next_at, subject);
 
 -- Posts that failed, and those that mended it: a row for each delivery would cost a hundred times a cursor.
 CREATE TABLE attempts (
