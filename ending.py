@@ -8,6 +8,7 @@ program here flushes its output, and leaves at once.
 from __future__ import annotations
 
 import atexit
+import errno
 import os
 import sys
 import traceback
@@ -17,6 +18,7 @@ from typing import NoReturn, TextIO
 INTERRUPTED = 130
 CANNOT_WRITE = 120
 """Python's own exit code where the last output could not be written."""
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
 
 def end_with(main: Callable[[], object]) -> NoReturn:
@@ -34,10 +36,21 @@ def _code_of(main: Callable[[], object]) -> int:
         return _code_from(exited.code)
     except KeyboardInterrupt:
         return INTERRUPTED
+    except OSError as error:
+        if not is_unwritten(error):
+            traceback.print_exc()
+            return 1
+        print(f"The output could not be written: {error.strerror}.", file=sys.stderr)
+        return CANNOT_WRITE
     except BaseException:  # any other end is a failure, and its trace is shown
         traceback.print_exc()
         return 1
     return _code_from(returned)
+
+
+def is_unwritten(error: OSError) -> bool:
+    """Whether a stream that is no named file, such as the output, took nothing: its disk is full."""
+    return error.filename is None and error.errno in _NO_ROOM
 
 
 def _code_from(said: object) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 import typer
@@ -40,11 +41,17 @@ app.command()(growth)
 
 def main() -> None:
     """One benchmark. A wrong setting is reported in a sentence."""
+    signal.signal(signal.SIGTERM, interrupt)
     try:
         app()
     except DakuanError as error:
         print(error, file=sys.stderr)
         sys.exit(2)
+
+
+def interrupt(*_: object) -> None:
+    """End as at Ctrl-C: the servers go, too, and the gigabytes of their data."""
+    signal.raise_signal(signal.SIGINT)
 
 
 if __name__ == "__main__":

@@ -43,7 +43,9 @@ class Judged(NamedTuple):
 
 
 def audit_bench(
-    parcels: Annotated[int, typer.Option(help="Honest parcels with a dense trace; each fake gets a tenth.")] = 2000,
+    parcels: Annotated[
+        int, typer.Option(min=10, help="Honest parcels with a dense trace; each fake gets a tenth.")
+    ] = 2000,
     seed: Annotated[int, typer.Option(help="The same seed makes the same parcels.")] = 1,
     data: Annotated[
         Path | None, typer.Option(help="Folder with the public Olist tables, for real, sparse timelines.")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import signal
 import subprocess
 import sys
 import time
@@ -35,7 +34,8 @@ from ledger.safeguarding import safeguards
 
 DAY = 2_000
 """Orders of the day after the last proof."""
-NAMES = {30_000: "30k", 100_000: "100k", 300_000: "300k", 1_000_000: "1m", 3_000_000: "3m"}
+SIZES = (30_000, 100_000, 300_000, 1_000_000, 3_000_000)
+SMALLEST, LARGEST = 3_000, SIZES[-1]
 MEASURED = (
     *("prove_s", "prove_buffers", "reconcile_mb", "reconcile_day_buffers", "safeguarding_s", "safeguarding_buffers"),
     *("reviews_buffers", "statement_buffers", "balance_buffers"),
@@ -46,23 +46,27 @@ _READ += " FROM pg_statio_user_tables"
 
 
 def growth(
-    orders: Annotated[int, typer.Option(help="The largest books, up to 3000000.")] = 100_000,
+    orders: Annotated[int, typer.Option(min=SMALLEST, max=LARGEST, help="The largest books.")] = 100_000,
     json: FigureFile = None,
     chart: Annotated[
         Path | None, typer.Option(dir_okay=False, callback=writable, help="Draw the slopes into this SVG file.")
     ] = None,
 ) -> None:
     """Time and buffers of prove, safeguarding and reconcile, memory of a whole reconcile, buffers of lists."""
-    sizes = [size for size in NAMES if size <= orders]
-    if not sizes:
-        raise typer.BadParameter("at least 30000", param_hint="--orders")
-    signal.signal(signal.SIGTERM, interrupt)
-    asyncio.run(_measure(sizes, json, chart))
+    asyncio.run(_measure(sizes_up_to(orders), json, chart))
 
 
-def interrupt(*_: object) -> None:
-    """End as at Ctrl-C: the server and its tens of gigabytes go, too."""
-    raise KeyboardInterrupt
+def sizes_up_to(orders: int) -> list[int]:
+    """The usual sizes below a number of orders, and that number."""
+    return [*(size for size in SIZES if size < orders), orders]
+
+
+def short(size: int) -> str:
+    """A size as the names of figures have it: `30k`, `1m`, `2500`."""
+    for unit, letter in ((1_000_000, "m"), (1_000, "k")):
+        if size % unit == 0:
+            return f"{size // unit}{letter}"
+    return str(size)
 
 
 async def _measure(sizes: Sequence[int], file: Path | None, chart: Path | None) -> None:
@@ -79,7 +83,7 @@ async def _measure(sizes: Sequence[int], file: Path | None, chart: Path | None) 
 
 
 def _keep(found: dict[int, Figures], file: Path | None, chart: Path | None) -> None:
-    write({f"{name}_{NAMES[size]}": of[name] for name in MEASURED for size, of in found.items()}, file)
+    write({f"{name}_{short(size)}": of[name] for name in MEASURED for size, of in found.items()}, file)
     if chart is not None:
         chart.write_text(picture(found), encoding="utf-8")
 

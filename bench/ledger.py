@@ -65,10 +65,10 @@ class _Plan(NamedTuple):
 
 
 def ledger(
-    seconds: Annotated[float, typer.Option(help="Length of one round.")] = 2.0,
-    rounds: Annotated[int, typer.Option(help="Interleaved rounds.")] = 5,
-    orders: Annotated[int, typer.Option(help="Orders that are settled in one round of a way.")] = 2000,
-    beside: Annotated[int, typer.Option(help="Gathered arrays under way at once.")] = GATHERED_BESIDE,
+    seconds: Annotated[float, typer.Option(min=0.1, help="Length of one round.")] = 2.0,
+    rounds: Annotated[int, typer.Option(min=1, help="Interleaved rounds.")] = 5,
+    orders: Annotated[int, typer.Option(min=CALLERS, help="Orders that are settled in one round of a way.")] = 2000,
+    beside: Annotated[int, typer.Option(min=1, help="Gathered arrays under way at once.")] = GATHERED_BESIDE,
     json: FigureFile = None,
 ) -> None:
     """Postings per second: naive, one call each, in arrays, gathered; by 32 callers on busy accounts."""

@@ -44,8 +44,8 @@ WORKERS = {
 
 
 def orders(
-    pairs: Annotated[int, typer.Option(help="Interleaved rounds of each engine.")] = 5,
-    per_round: Annotated[int, typer.Option(help="Orders a round and engine.")] = 96,
+    pairs: Annotated[int, typer.Option(min=1, help="Interleaved rounds of each engine.")] = 5,
+    per_round: Annotated[int, typer.Option(min=1, help="Orders a round and engine.")] = 96,
     json: FigureFile = None,
 ) -> None:
     """Orders per second, worker CPU per order, confirm → credited; tasks, events, round trips and bytes an order."""

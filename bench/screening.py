@@ -11,12 +11,13 @@ import tomllib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import typer
 from rich.console import Console
 
 from bench.figures import FigureFile, Figures, show, write
+from core.errors import Misconfigured
 from core.screening.matching import Hit, Screener
 from core.screening.simplified import simplified_characters
 from wiring.screening import rules_in
@@ -72,11 +73,18 @@ def screening_bench(
 def judge_titles(screener: Screener, file: Path = TITLES) -> Iterator[Judged]:
     """Every title of the file, judged."""
     every = {rule.licence for rule in screener.rules.rules if rule.licence is not None}
-    for group in tomllib.loads(file.read_text(encoding="utf-8"))["titles"]:
+    for group in _groups(file):
         for title in group["titles"]:
             hits = screener.examine(title)
             outcome, licensed = strictest(hits, ()), strictest(hits, every)
             yield Judged(group["kind"], group["expect"], title, outcome, licensed, hits)
+
+
+def _groups(file: Path) -> list[dict[str, Any]]:
+    try:
+        return list(tomllib.loads(file.read_text(encoding="utf-8"))["titles"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise Misconfigured(f"{file} has no titles: {error}") from None
 
 
 def strictest(hits: Iterable[Hit], licences: Iterable[str]) -> str:

@@ -10,7 +10,7 @@ import typer
 
 from commands.console import Failed, JsonFlag, command, print_answer, wants_json
 from commands.reading import read_text
-from core.errors import BadInput
+from commands.writing import check_report, write_report
 from core.policy import parse_policy
 
 POLICY = Path(__file__).resolve().parents[1] / "policies" / "olist.toml"
@@ -33,18 +33,10 @@ async def backtest(
     text = read_text(policy or str(POLICY))
     parse_policy(text)
     if report is not None:
-        _write(report, "", mode="a")  # find out before the replay whether it can be written
+        check_report(report)
     found = await live(orders[:limit], bad_rows, text, shows_progress=not wants_json())
     if report is not None:
-        _write(report, json.dumps(found.as_json(), ensure_ascii=False, indent=2) + "\n")
+        write_report(report, json.dumps(found.as_json(), ensure_ascii=False, indent=2) + "\n")
     print_answer(found.as_json(), found.show)
     if not found.holds:
         raise Failed
-
-
-def _write(file: Path, text: str, mode: str = "w") -> None:
-    try:
-        with file.open(mode, encoding="utf-8") as stream:
-            stream.write(text)
-    except OSError as error:
-        raise BadInput(f"the report {file} cannot be written: {error.strerror or error}") from None

@@ -1,12 +1,13 @@
 """The output of commands: tables for people, JSON for scripts, one sentence for a refusal, never a traceback.
 
 Exit codes: 0 done · 1 refused, or something did not answer · 2 bad usage, or a setting is missing or wrong · 130
-interrupted.
+interrupted · 120 the output could not be written, as on a full disk.
 """
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import functools
 import io
 import json
@@ -26,6 +27,7 @@ from core.reason_details import detail_zh
 from core.reason_texts import REASONS
 from core.reasons import SENTENCES, Refusal, in_chinese
 from core.texts import Language
+from ending import CANNOT_WRITE, is_unwritten
 from screens import clean, screen
 
 if TYPE_CHECKING:
@@ -35,6 +37,8 @@ P = ParamSpec("P")
 
 REFUSED = 1
 INTERRUPTED = 130
+_CLOSED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT})
+"""What the machine does not let us do with a file: who runs the command puts that right."""
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Answer in JSON, for scripts.")]
 """The parameter that every command has, by the name `as_json`."""
@@ -99,16 +103,23 @@ def _outcome(main: Coroutine[Any, Any, None]) -> int:
         # The reader (`| head`) has closed its end. Without this, Python prints another error while it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except DakuanError as error:
-        print_error(error)
-        return MISUSED if isinstance(error, Misconfigured) else REFUSED
-    except Exception as error:  # a defect: said in one line, as every error of a command is
-        print_error(_unforeseen(error))
-        return REFUSED
+        return _failed(error)
+    except Exception as error:  # a full disk or a defect: said in one line, as every error of a command is
+        if isinstance(error, OSError) and is_unwritten(error):
+            print_line(f"The output could not be written: {error.strerror}. Look what was done before you try again.")
+            return CANNOT_WRITE
+        return _failed(_unforeseen(error))
     return 0
 
 
+def _failed(error: DakuanError) -> int:
+    """Print an error; the exit code."""
+    print_error(error)
+    return MISUSED if isinstance(error, Misconfigured) else REFUSED
+
+
 def _unforeseen(error: Exception) -> DakuanError:
-    """Any other exception: a person at a terminal gets a sentence and no traceback."""
+    """Any other exception: a person at a terminal gets a sentence and no traceback. What is left over is a defect."""
     from temporalio.service import RPCError  # only here: most commands do not load Temporal
 
     if isinstance(error, UnicodeEncodeError) or isinstance(error.__cause__, UnicodeEncodeError):
@@ -116,6 +127,8 @@ def _unforeseen(error: Exception) -> DakuanError:
         return Refused("malformed", f"{SENTENCES['malformed']} What was typed is not UTF-8.")
     if isinstance(error, RPCError):
         return Unavailable(f"Temporal did not answer: {error.message}")
+    if isinstance(error, OSError) and error.filename is not None and error.errno in _CLOSED:
+        return Misconfigured(f"{error.filename} cannot be used: {error.strerror}")
     where = traceback.extract_tb(error.__traceback__)[-1]
     sentence = f"{type(error).__name__}: {error} ({os.path.basename(where.filename)}:{where.lineno})"
     return Refused("internal_error", f"This is a defect of Dakuan: {' '.join(sentence.split())}")

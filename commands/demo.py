@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 from commands.console import Failed, command
+from commands.writing import check_report, write_report
 from core.money import format_minor
 from logs import log_to_file
 from screens import table
@@ -41,6 +42,8 @@ async def demo(
     from ledger.proofs import prove
 
     log_core()  # before the first client
+    if report is not None:
+        check_report(report)
     wanted = orders or FEWEST
     async with stage_of(seed) as (stage, stack):
         # Some stories take the database away on purpose: what the worker says of it is not for this terminal.
@@ -57,7 +60,8 @@ async def demo(
         _show(Console(), results, balances, proofs, wanted / seconds, places)
         ok = all(result.ok for result in results) and all(proof.holds for proof in proofs)
         if report is not None:
-            report.write_text(json.dumps(_as_json(ok, results, proofs, wanted / seconds), ensure_ascii=False, indent=2))
+            view = _as_json(ok, results, proofs, wanted / seconds)
+            write_report(report, json.dumps(view, ensure_ascii=False, indent=2) + "\n")
         if keep:
             await asyncio.Event().wait()
     if not ok:

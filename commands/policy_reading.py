@@ -13,6 +13,7 @@ from commands.link import books
 from commands.policy_holidays import Closed, not_closed_yet, tables_of, with_tables, without_tables
 from commands.problems import print_problems
 from commands.reading import read_text
+from commands.writing import write_text
 from config import load
 from core.durations import parse_duration
 from core.errors import BadInput, Refused
@@ -108,8 +109,5 @@ def written_into(file: Path, title: str, country: str, found: Sequence[Closed], 
     left = not_closed_yet(found, parse_policy(without_tables(text, title)), country)
     changed = with_tables(text, title, tables_of(country, left, offset))
     parse_policy(changed)
-    try:
-        file.write_text(changed, encoding="utf-8")
-    except OSError as error:
-        raise BadInput(f"{file} cannot be written: {error.strerror or error}") from None
+    write_text(file, changed)
     return left

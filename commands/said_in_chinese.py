@@ -55,6 +55,9 @@ _SENTENCES: Mapping[str, str] = {
     "What no order claims can go back: python starter.py unclaimed --return {}": (
         "未被订单认领的余款可以退回：python starter.py unclaimed --return {}"
     ),
+    "The output could not be written: {}. Look what was done before you try again.": (
+        "输出无法写入：{}。重试前请先查看已完成的操作。"
+    ),
     "Nothing was sent: this is a dry run.": "试运行，未提交任何内容。",
     # accounts, keys
     "An amount {}. `accounts verify {} --amount …` takes what it was.": (

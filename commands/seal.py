@@ -55,4 +55,4 @@ def _add(file: Path, head: str) -> None:
             with file.open("a", encoding="ascii") as opened:
                 opened.write(head + "\n")
     except OSError as error:
-        raise BadInput(f"heads: {file} cannot be written: {error}") from None
+        raise BadInput(f"heads: {file} cannot be written: {error.strerror}") from None

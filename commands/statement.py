@@ -14,7 +14,7 @@ from commands.console import JsonFlag, command, print_answer
 from commands.days import DAY, day_of
 from commands.link import copies
 from commands.reading import id_of
-from core.errors import BadInput
+from commands.writing import write_text
 from core.merchant_statement import PARTS, MerchantStatement, StatementRow
 from core.money import format_minor
 from core.texts import clock
@@ -60,13 +60,11 @@ async def statement(
 
 
 def _write(file: str, text: str) -> None:
-    try:
-        if file == "-":
-            sys.stdout.write(text)
-        else:
-            Path(file).write_text(text, encoding="utf-8", newline="")
-    except OSError as error:
-        raise BadInput(f"{file} cannot be written: {error.strerror}") from None
+    if file == "-":
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    else:
+        write_text(Path(file), text)
 
 
 def _show(console: Console, merchant: str, last: datetime, found: Sequence[MerchantStatement]) -> None:

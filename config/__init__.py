@@ -165,6 +165,8 @@ class Settings(BaseModel):
         given = {field: variables[variable] for field, variable in _VARIABLES.items() if variable in variables}
         for field, value in given.items():
             _check_address(field, value)
+        if (form := variables.get("DAKUAN_LOG", "text")) not in ("json", "text"):
+            raise Misconfigured(f"DAKUAN_LOG: {form} is not json; leave it out for lines of text")
         if "TEMPORAL_NAMESPACE" in variables:
             given["temporal_namespace"] = variables["TEMPORAL_NAMESPACE"]
         if (ui := parse_temporal_ui(variables)) is not None:

@@ -152,6 +152,7 @@ COMMAND_DETAILS: dict[str, str] = {
     "{} is larger than {} MB": "{} 超过 {} MB",
     "{} cannot be read: {}": "{} 无法读取：{}",
     "{} cannot be written: {}": "{} 无法写入：{}",
+    "{} cannot be used: {}": "{} 无法使用：{}",
     "the report {} cannot be written: {}": "报告 {} 无法写入：{}",
     "{}, line {}: byte {} is not UTF-8; save it as UTF-8 (in Excel: CSV UTF-8)": (
         "{} 第 {} 行：字节 {} 不是 UTF-8；请另存为 UTF-8（Excel 中选“CSV UTF-8”）"

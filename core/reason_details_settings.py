@@ -15,6 +15,10 @@ SETTING_DETAILS: dict[str, str] = {
     "The key {} sealed a payload of {} and is not here: give this process the newest file of DAKUAN_CODEC_KEYS": (
         "密钥 {} 加密了 {} 的负载，但此处没有：请为该进程提供最新的 DAKUAN_CODEC_KEYS 文件"
     ),
+    "{} cannot be used: {}. Set DAKUAN_HOME to a folder that you may write.": (
+        "{} 无法使用：{}。请将 DAKUAN_HOME 设为可写的文件夹。"
+    ),
+    "DAKUAN_LOG: {} is not json; leave it out for lines of text": ("DAKUAN_LOG：{} 不是 json；如需文本日志请勿设置"),
     "DAKUAN_METRICS: {}: {}": "DAKUAN_METRICS：{}：{}",
     "DAKUAN_SIGNING_KEY: {} is not a file that `keys certify` wrote": (
         "DAKUAN_SIGNING_KEY：{} 不是 `keys certify` 生成的文件"

@@ -114,11 +114,16 @@ class LocalStack:
         """Start or adopt all servers.
 
         Raises:
-            Misconfigured: another program has this home, or a server is not installed.
+            Misconfigured: another program has this home, it cannot be written, or a server is not installed.
             Unavailable: a server did not start; the message ends with the last lines of its log.
         """
-        self.home.mkdir(parents=True, exist_ok=True)
-        self._take_lock()
+        try:
+            self.home.mkdir(parents=True, exist_ok=True)
+            self._take_lock()
+        except OSError as error:
+            raise Misconfigured(
+                f"{self.home} cannot be used: {error.strerror}. Set DAKUAN_HOME to a folder that you may write."
+            ) from None
         self._account_keys()
         self._peppers()
         starting = [asyncio.create_task(asyncio.to_thread(service.start)) for service in self.services]

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-import signal
 from datetime import UTC, datetime
 
 import pytest
 from databases import Database
 
 from bench.growing import EVENTS, grow
-from bench.growth import MEASURED, interrupt, picture, slope
+from bench.growth import MEASURED, picture, short, sizes_up_to, slope
 from core.reconciliation.breaks import breaks
 from ledger.differing import differing
 from ledger.proofs import prove
@@ -54,20 +51,15 @@ def test_a_figure_that_grows_as_the_books_do_has_the_slope_one() -> None:
     assert drawn.count("<polyline") == len(MEASURED)
 
 
-def test_a_bench_that_is_ended_removes_its_server() -> None:
-    removed = []
-
-    async def measure() -> None:
-        try:
-            os.kill(os.getpid(), signal.SIGTERM)
-            await asyncio.sleep(60)
-        finally:
-            removed.append(await asyncio.to_thread(lambda: "server"))
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            asyncio.run(measure())
-    finally:
-        signal.signal(signal.SIGTERM, before)
-    assert removed == ["server"]
+@pytest.mark.parametrize(
+    ("orders", "names"),
+    [
+        (3_000, ["3k"]),
+        (30_000, ["30k"]),
+        (100_000, ["30k", "100k"]),
+        (123_456, ["30k", "100k", "123456"]),
+        (3_000_000, ["30k", "100k", "300k", "1m", "3m"]),
+    ],
+)
+def test_the_books_grow_over_the_usual_sizes_to_the_one_that_was_asked_for(orders: int, names: list[str]) -> None:
+    assert [short(size) for size in sizes_up_to(orders)] == names

@@ -221,3 +221,9 @@ def test_webhooks_go_to_the_usual_ports_of_public_addresses_unless_more_is_named
 def test_a_wrong_place_for_webhooks_is_named(tmp_path: Path, name: str, value: str) -> None:
     with pytest.raises(Misconfigured, match=name):
         Settings.from_env({"DAKUAN_HOME": str(tmp_path), name: value})
+
+
+@pytest.mark.parametrize("value", ["JSON", "xml", "jsonl"])
+def test_a_form_of_the_log_that_there_is_not_is_named(tmp_path: Path, value: str) -> None:
+    with pytest.raises(Misconfigured, match=f"DAKUAN_LOG: {value} is not json"):
+        Settings.from_env({"DAKUAN_HOME": str(tmp_path), "DAKUAN_LOG": value})

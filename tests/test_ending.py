@@ -65,6 +65,8 @@ def test_what_was_printed_and_asked_for_at_the_end_is_written_out() -> None:
 def test_a_program_whose_words_cannot_be_written_fails() -> None:
     with Path("/dev/full").open("w") as full:
         assert ended("print('paid')", stdout=full.fileno()).returncode == 120
+        at_once = ended("print('paid', flush=True)", stdout=full.fileno())
+    assert (at_once.returncode, at_once.stderr) == (120, "The output could not be written: No space left on device.\n")
 
 
 def test_a_reader_that_has_gone_is_no_failure() -> None:

@@ -16,17 +16,34 @@ from bench.faults.run import under_fire
 from bench.figures import FigureFile
 
 
+def known_bug(name: str | None) -> str | None:
+    """The name of a bug that can be planted.
+
+    Raises:
+        typer.BadParameter: none has this name.
+    """
+    if name is None:
+        return None
+    from bench.faults.worker import BUGS  # only here: it loads what a worker needs
+
+    if name not in BUGS:
+        raise typer.BadParameter(f"no bug is called {name!r}; there are {', '.join(BUGS)}")
+    return name
+
+
 def faults(
     withdrawals: Annotated[int, typer.Option(min=1, help="Withdrawals; one in 25 is funded by a real order.")] = 2000,
     seed: Annotated[int | None, typer.Option(help="The same seed repeats the plan; else one is drawn.")] = None,
-    seconds: Annotated[float | None, typer.Option(help="How long the storm lasts at least.")] = None,
+    seconds: Annotated[float | None, typer.Option(min=10.0, help="How long the storm lasts at least.")] = None,
     kill_every: Annotated[
         float | None,
         typer.Option(min=0.5, help="Seconds between two kills of a worker, half as many to half as many more."),
     ] = None,
     only_race: Annotated[bool, typer.Option("--race", help="Only the race for one balance.")] = False,
     no_race: Annotated[bool, typer.Option("--no-race", help="Without the race.")] = False,
-    bug: Annotated[str | None, typer.Option(help="Plant a bug that loses money: the bench must find it.")] = None,
+    bug: Annotated[
+        str | None, typer.Option(callback=known_bug, help="Plant a bug that loses money: the bench must find it.")
+    ] = None,
     json: FigureFile = None,
 ) -> None:
     """Withdrawals and refunds while workers, database, Temporal and bank die: each is paid once or never, and the books

@@ -57,6 +57,7 @@ ARROWS: dict[str, set[str]] = {
     "demo": {"screens", "gateway", "wiring", "worker", "local", "ledger", "storefront"} | EVERYONES,
     "backtest": {"screens", "gateway", "worker", "local", "ledger"} | EVERYONES,
     "commands": {
+        "ending",
         "logs",
         "screens",
         "gateway",

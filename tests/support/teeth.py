@@ -80,16 +80,19 @@ def tried(copy: Path, bug: Bug) -> str:
 def main(words: str = typer.Argument("", help="Only bugs whose name has these words.")) -> None:
     """Try each planted bug; exit code 1 unless all are caught."""
     console, results = Console(), []
+    chosen = [bug for bug in bugs() if words in bug.name]
+    if not chosen:
+        raise typer.BadParameter(f"no bug has {words!r} in its name")
     table = Table("planted bug", "where", "suite", "result")
     with a_copy() as copy:
-        for bug in (bug for bug in bugs() if words in bug.name):
+        for bug in chosen:
             result = tried(copy, bug)
             results.append(result)
             console.print(f"{result}: {bug.name}")
             table.add_row(bug.name, bug.file, bug.suite, result)
     console.print(table)
     console.print(f"{results.count('caught')} of {len(results)} caught")
-    raise typer.Exit(0 if results and set(results) == {"caught"} else 1)
+    raise typer.Exit(0 if set(results) == {"caught"} else 1)
 
 
 if __name__ == "__main__":
