@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import random
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -43,6 +44,8 @@ from workflows.sandbox import BundlingRunner
 PROJECT = Path(__file__).parents[2]
 T = TypeVar("T")
 _stages = itertools.count(1)
+SEED = 42
+"""The first order of each stage is one of three lines and six units, with freight."""
 QUICK = """
 name = "quick"
 commission_bps = 500
@@ -92,6 +95,13 @@ class CrashStage(Stage):
     settings: Settings
     database: Database
     named: dict[str, StagedOrder]
+
+    def play(self, number: int) -> StagedOrder:
+        """The order of this number: in each stage of the same goods and places, whichever stages were before it."""
+        order = super().play(number)
+        order.chance = random.Random(f"{self.tag}/{number}")  # the session's stand-ins know the waybills of all tests
+        order.waybill = order.new_waybill()
+        return order
 
     def order(self, name: str) -> StagedOrder:
         """The order of this name; made once."""
@@ -173,8 +183,7 @@ async def open_crash_stage(
     await gateway.register_search_attributes(client)
     register = Register(database.pool)
     await register_policies(register, settings)
-    number = next(_stages)  # the session's stand-ins know the waybills of all tests
-    made = CrashStage(client, world, register, seed=1000 + number, tag=f"g{number}")
+    made = CrashStage(client, world, register, seed=SEED, tag=f"g{next(_stages)}")
     made.settings, made.database, made.named = settings, database, {}
     for policy in (QUICK, PAYING, PATIENT, LATE):
         await made.policy_of(policy)
