@@ -182,7 +182,7 @@ async def test_workers_lock_orders_in_one_order_however_their_refunds_arrive(
         for cause in ("one", "other"):
             await refund(book, order, cause, 500)
     other = Book(database.pool, beside=1)
-    async with _waiting_for_locks(database, "5s"), database.owner.acquire() as blocker:
+    async with _waiting_for_locks(database, "60s"), database.owner.acquire() as blocker:
         async with blocker.transaction():
             await blocker.execute("SELECT FROM orders WHERE order_id = 'B0001' FOR UPDATE")
             calls = [asyncio.create_task(refund_arrived(book, order, "one", 500)) for order in orders]
@@ -209,7 +209,7 @@ async def test_workers_lock_orders_in_one_order_where_one_is_checked_and_another
 
     assert (await left_is_credited(book, opener)).moved, "the first credit of all opens the account of the commissions"
     other = Book(database.pool, beside=1)
-    async with _waiting_for_locks(database, "5s"), database.owner.acquire() as blocker:
+    async with _waiting_for_locks(database, "60s"), database.owner.acquire() as blocker:
         async with blocker.transaction():
             await blocker.execute("SELECT FROM orders WHERE order_id IN ('B0000', 'B0001') FOR UPDATE")
             calls = [refund_arrived(book, first, "one", 500), left_is_credited(book, second)]

@@ -17,6 +17,7 @@ from chromium import Visitor, apart, visitor
 from command_line import ask
 from playwright.sync_api import Browser, Page
 from up_stack import fresh_waybill, play, scan, settled, ship, shown, started
+from waiting import until_so
 
 from core.messages import Scan
 
@@ -126,10 +127,11 @@ def test_an_operator_lifts_a_hold_with_a_reason_that_is_shown_first(ann: Visitor
     ann.press("Check")
     assert "Nothing has been sent yet." in ann.says()
     assert "odd_buyer" in [hold["reason"] for hold in apart(ask, "show", order["order_id"])["holds"]]
-    ann.press("Send")
-    assert "Done: Lift hold." in ann.says()
-    shown = apart(ask, "show", order["order_id"])
-    assert "odd_buyer" not in [hold["reason"] for hold in shown["holds"]]
+    ann.send("Done: Lift hold.")
+    shown = until_so(
+        lambda: apart(ask, "show", order["order_id"]),
+        lambda shown: "odd_buyer" not in [hold["reason"] for hold in shown["holds"]],
+    )
     lifted = next(entry for entry in shown["journal"] if entry["verb"] == "lift_hold")
     assert lifted["actor"] == {"role": "operator", "id": "ann"}
 
@@ -182,11 +184,17 @@ def test_a_merchant_answers_a_case(chromium: Browser, console_url: str) -> None:
     mei.press("Refuse case")
     mei.fill("reason", "It was whole when it left")
     mei.press("Check")
-    mei.press("Send")
-    assert "Done: Refuse case." in mei.says()
-    (case,) = apart(ask, "show", order["order_id"])["state"]["cases"]
-    assert case["stage"] == "refused"
+    mei.send("Done: Refuse case.")
+    until_so(
+        lambda: apart(ask, "show", order["order_id"])["state"]["cases"],
+        lambda cases: [case["stage"] for case in cases] == ["refused"],
+    )
     assert mei.complaints == []
+
+
+def shown_with(withdrawal_id: str, *, approvals: int) -> None:
+    """Wait until so many people have approved it."""
+    until_so(lambda: len(ask("show", f"withdrawal-{withdrawal_id}")["state"]["approvals"]) >= approvals)
 
 
 def test_two_people_approve_a_withdrawal_and_one_cannot_twice(
@@ -201,7 +209,9 @@ def test_two_people_approve_a_withdrawal_and_one_cannot_twice(
     other_window.press("Check")
     ann.press("Approve")
     ann.press("Check")
-    ann.press("Send")
+    ann.send("Done: Approve.")
+    apart(shown_with, withdrawal_id, approvals=1)
+    ann.go(where)
     assert "Approvals: 1 of 2" in ann.says()
     assert ann.page.get_by_role("link", name="Approve").count() == 0
     other_window.press("Send")
@@ -234,10 +244,12 @@ def test_a_reviewer_claims_a_review_sees_both_sides_and_decides(
     rui.fill("reason", "单号属于另一件包裹")
     rui.press("核对")
     rui.press("提交")
-    found = apart(ask, "show", reviewed["order_id"])
+    found = until_so(
+        lambda: apart(ask, "show", reviewed["order_id"]),
+        lambda found: found["state"]["parcels"][0]["audit"] == "rejected",
+    )
     decided = next(entry for entry in found["journal"] if entry["verb"] == "decide_audit")
     assert decided["actor"] == {"role": "reviewer", "id": "rui"}
-    assert found["state"]["parcels"][0]["audit"] == "rejected"
     assert rui.complaints == []
 
 

@@ -47,6 +47,7 @@ AXE = Axe()
 RUN = """([leftOut, options]) => axe.run({exclude: leftOut}, options).then(({violations}) =>
   violations.map(one => [one.id, one.nodes[0].html.slice(0, 200)]))"""
 """What axe finds, with the first element of each kind. Its whole answer says far more, and is slow to hand over."""
+LATER = "Written down. It is being carried out"
 TABS_MOST = 200
 """More stops than any page of the tests has."""
 
@@ -113,6 +114,11 @@ class Visitor:
         self.tab_to(f"one.innerText.replace(/\\s+/g, ' ').trim() === {json.dumps(label)}")
         with self.page.expect_navigation():
             self.page.keyboard.press("Enter")
+
+    def send(self, done: str) -> None:
+        """Press Send, and read what is done, or that it goes on: a busy machine takes more than the page waits."""
+        self.press("Send")
+        assert done in self.says() or LATER in self.says(), self.says()
 
     def until(self, holds: str) -> None:
         """Wait until a condition holds in the page: what a key brings about may come a moment later."""
