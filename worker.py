@@ -102,7 +102,7 @@ async def running_worker(settings: Settings) -> AsyncIterator[Client]:
     """
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(ready_database(settings))
-        client = await stack.enter_async_context(gateway.connected(settings))
+        client = await stack.enter_async_context(gateway.connected(settings, measured=True))
         await gateway.refuse_sealed(client)
         await gateway.register_search_attributes(client)
         activities = await wire(settings, stack, pool, client)

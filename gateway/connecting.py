@@ -32,22 +32,24 @@ TLS_TRIED_WITHIN = 3.0
 
 
 @asynccontextmanager
-async def connected(settings: Settings, *, later: bool = False) -> AsyncIterator[Client]:
+async def connected(settings: Settings, *, later: bool = False, measured: bool = False) -> AsyncIterator[Client]:
     """A client for the block. The end of the block waits for `LAST_PAUSE`, so that the program may end after it.
 
     Args:
         later: where nothing answers yet, give a client that connects at its first call, and log why.
+        measured: show this process's metrics where the settings say, as a worker and a gateway do. A command does not:
+            it runs beside a worker with the same settings, and two processes cannot have one port.
 
     Raises:
         Unavailable, Misconfigured: as `connect`.
     """
     try:
-        client = await connect(settings)
+        client = await connect(settings, measured=measured)
     except Unavailable as error:
         if not later:
             raise
         log.warning("%s; requests wait until it does", error)
-        client = await Client.connect(**_options(settings), lazy=True)
+        client = await Client.connect(**_options(settings, measured), lazy=True)
     try:
         yield client
     finally:
@@ -56,14 +58,14 @@ async def connected(settings: Settings, *, later: bool = False) -> AsyncIterator
         await asyncio.sleep(LAST_PAUSE)
 
 
-async def connect(settings: Settings) -> Client:
+async def connect(settings: Settings, *, measured: bool = False) -> Client:
     """A client for the configured service. A program that ends soon after its last use should use `connected`.
 
     Raises:
         Unavailable: nothing answers at the address; the message names it. A retry helps once it does.
         Misconfigured: no address is set, the namespace does not exist, or TLS or a key is wrong.
     """
-    target = _options(settings)
+    target = _options(settings, measured)
     try:
         client = await Client.connect(**target)
     except RuntimeError as error:
@@ -72,13 +74,13 @@ async def connect(settings: Settings) -> Client:
     return client
 
 
-def _options(settings: Settings) -> dict[str, Any]:
+def _options(settings: Settings, measured: bool) -> dict[str, Any]:
     """How a client is made, now or at its first call. One without the signature would be refused as `unproven`."""
     return {
         **settings.temporal_connect_config(),
         "data_converter": converter_of(settings.codec_keys),
         "interceptors": _interceptors(settings),
-        "runtime": runtime_of(settings),
+        "runtime": runtime_of(settings) if measured else None,
     }
 
 

@@ -74,7 +74,7 @@ async def running_service(settings: Settings) -> AsyncIterator[HttpService]:
         reads = ReadPool(pool, settings.database_read_url)
         stack.push_async_callback(reads.close)
         await reads.look()
-        client: Client = await stack.enter_async_context(gateway.connected(settings, later=True))
+        client: Client = await stack.enter_async_context(gateway.connected(settings, later=True, measured=True))
         pushes = await stack.enter_async_context(push_desk(settings, register, client))
         await stack.enter_async_context(watched(settings, pool, client, reads))
         changes = Changes(register, client, settings.peppers_needed)

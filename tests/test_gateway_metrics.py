@@ -14,12 +14,14 @@ from waiting import WITHIN
 
 import gateway
 from config import Settings
-from core.errors import Misconfigured
+from core.errors import Misconfigured, Unavailable
 from gateway.metrics import GaugeBoard, Measured, runtime_of
 from ledger.register import Register
 from local.ports import LOOPBACK, free_port
+from storefront.app import running_service
 from wiring import watching
 from wiring.watching import measure, watched
+from worker import running_worker
 
 
 def a_free_address() -> str:
@@ -88,6 +90,36 @@ def test_an_address_that_is_taken_or_is_none_is_named() -> None:
     for wrong in ("localhost:9464", "9464", "127.0.0.1"):
         with pytest.raises(Misconfigured, match="DAKUAN_METRICS"):
             Settings.from_env({"DAKUAN_METRICS": wrong, "DAKUAN_HOME": "/nonexistent"})
+
+
+async def test_a_command_leaves_the_port_to_the_worker_beside_it() -> None:
+    """Both have the same environment, and the worker has the port."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        settings = Settings(temporal_address="127.0.0.1:1", metrics=f"127.0.0.1:{taken.getsockname()[1]}")
+        with pytest.raises(Unavailable, match="Temporal does not answer"):
+            await gateway.connect(settings)
+        with pytest.raises(Misconfigured, match="DAKUAN_METRICS"):
+            await gateway.connect(settings, measured=True)
+
+
+async def test_a_worker_and_a_gateway_show_the_metrics_of_their_client(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bool] = []
+
+    def connected(_: Settings, *, later: bool = False, measured: bool = False) -> None:
+        asked.append(measured)
+        raise Unavailable("it was asked")
+
+    monkeypatch.setattr(gateway, "connected", connected)
+    settings = Settings(database_url=database.worker_dsn)
+    for running in (running_worker, running_service):
+        with pytest.raises(Unavailable, match="it was asked"):
+            async with running(settings):
+                pass
+    assert asked == [True, True]
 
 
 async def test_a_source_that_is_away_is_shown_as_down(register: Register, database: Database) -> None:
