@@ -110,8 +110,10 @@ def _at_home(up: Up) -> Iterator[None]:
 
 
 def fresh_order(**changes: Any) -> dict[str, Any]:
-    """An order, a merchant and a payment that no other test has."""
-    number = next(numbers)
+    """An order, a merchant and a payment that no other test has. None is the beginning of another, and as texts they
+    are in the order of their numbers.
+    """
+    number = f"{next(numbers):05}"
     body = order_body(order_id=f"L{number}", merchant_id=f"m-{number}", buyer_id=f"b-{number}")
     paid_at = (datetime.now(UTC) - timedelta(minutes=1)).isoformat()
     body["payment"] |= {"reference": f"life-{number}", "paid_at": paid_at}
@@ -138,7 +140,7 @@ REST = 2_000
 
 def a_basket(orders: int = 2) -> tuple[str, list[dict[str, Any]]]:
     """Orders of one payment, each of a merchant of its own, and 20.00 beyond them; the payment's reference."""
-    reference, total = f"basket-{next(numbers)}", fresh_order()["total_minor"]
+    reference, total = f"basket-{next(numbers):05}", fresh_order()["total_minor"]
     play(lambda world: world.add_payment(reference, orders * total + REST, "CNY"))
     made = []
     for _ in range(orders):
