@@ -131,6 +131,15 @@ _SENTENCES: Mapping[str, str] = {
     "Seal {} is not the one whose head was kept: the chain was written anew, or ends before it.": (
         "封存 {} 与所存链首不符：封存链被重写，或在此之前结束。"
     ),
+    # what differs from a seal
+    "Seal {} is gone.": "封存 {} 已不存在。",
+    "It does not follow seal {} as that one is now.": "与现有的封存 {} 不衔接。",
+    "Its numbers, its blocks or its closing balances were changed.": "其编号、分块或期末余额被改动。",
+    "The marks of its movements were changed, and one of the movements.": "其资金变动的标记及其中一笔资金变动被改动。",
+    "A movement before movement {} is gone.": "资金变动 {} 之前有一笔已不存在。",
+    "A movement up to movement {} is gone.": "截至资金变动 {} 有一笔已不存在。",
+    "Movement {} was not there.": "资金变动 {} 原本不存在。",
+    "Movement {} is not as it was booked.": "资金变动 {} 与入账时不符。",
     # operating
     "{}: nothing was missing": "{}：没有缺失",
     "{}: {} of closed days written": "{}：已写入 {}",
@@ -433,6 +442,7 @@ CELLS: Mapping[str, Callable[[str], str | None]] = {
     "recipient": lambda text: name_of("role", text, "zh"),
     "value": lambda text: _YES.get(text) if text in {"yes", "no", "none"} else None,
     "what is wrong": detail_zh,
+    "what differs": _FORMS.said,
     "last failure": detail_zh,
     **dict.fromkeys(("holds", "default", "as sealed", "verified", "ended", "done", "repeated"), _in(_YES)),
     **dict.fromkeys(

@@ -132,8 +132,9 @@ def _first_difference(seal: Seal, found: Sequence[tuple[int, bytes]], marks: Seq
     if at == len(now) == len(marks):
         return _fault(seal, "rewritten", "The marks of its movements were changed, and one of the movements.")
     if at == len(now) or now[at] in marks[at + 1 :]:
-        place = f"before movement {found[at][0]}" if at < len(found) else f"up to movement {seal.last_movement}"
-        return _fault(seal, "missing", f"A movement {place} is gone.")
+        if at < len(found):
+            return _fault(seal, "missing", f"A movement before movement {found[at][0]} is gone.")
+        return _fault(seal, "missing", f"A movement up to movement {seal.last_movement} is gone.")
     if at == len(marks) or marks[at] in now[at + 1 :]:
         return _fault(seal, "added", f"Movement {found[at][0]} was not there.", found[at][0])
     return _fault(seal, "changed", f"Movement {found[at][0]} is not as it was booked.", found[at][0])

@@ -33,11 +33,18 @@ async def serve(host: str, port: int) -> None:
         stopping.cancel()
 
 
+def _port(given: str) -> int:
+    """A number that a port may have; 0 lets the system choose one."""
+    if not given.isascii() or not given.isdigit() or int(given) > 65_535:
+        raise argparse.ArgumentTypeError(f"{given!r} is not a port from 0 to 65535")
+    return int(given)
+
+
 def main() -> int:
     """As a program."""
     arguments = argparse.ArgumentParser(prog="python -m storefront", description="The HTTP gateway of Dakuan.")
     arguments.add_argument("--host", default="127.0.0.1", help="the interface to listen on (%(default)s)")
-    arguments.add_argument("--port", type=int, default=8420, help="the port to listen on (%(default)s)")
+    arguments.add_argument("--port", type=_port, default=8420, help="the port to listen on (%(default)s)")
     given = arguments.parse_args()
     log_to(logging.StreamHandler(sys.stderr))
     log_core()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import io
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from commands.views import (
     withdrawal_facts,
 )
 from core.texts import Language
+from ledger import seals
 from ledger.endpoints import StoredEndpoint
 from ledger.proofs import CLAIMS, Proof
 from screens import Shown, facts, table
@@ -119,18 +121,33 @@ def _printed() -> Iterator[str]:
     for file in FILES:
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and ast.unparse(node.func) in {"console.print", "print_line"}:
-                for shown in node.args[:1]:
-                    if isinstance(shown, ast.Constant):
-                        yield str(shown.value)
-                    elif isinstance(shown, ast.JoinedStr):
-                        yield "".join(p.value if isinstance(p, ast.Constant) else "{}" for p in shown.values)  # type: ignore[misc]
+                yield from (_form(shown) for shown in node.args[:1] if isinstance(shown, ast.Constant | ast.JoinedStr))
+
+
+def _form(said: ast.expr) -> str:
+    """A text in the source, each part that only the case knows as `{}`."""
+    parts = said.values if isinstance(said, ast.JoinedStr) else [said]
+    return "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in parts)
 
 
 def test_every_sentence_that_a_command_prints_is_said_in_chinese() -> None:
     of_rows = {"malformed: {}"}  # the code of a refusal, whose rows are said in Chinese one by one
     found = {said for said in _printed() if re.search("[A-Za-z]{2}", said)} - of_rows
     assert len(found) > 25
-    assert sorted(said for said in found if sentence_zh(said.replace("{}", "7")) == said.replace("{}", "7")) == []
+    assert _only_english(found) == []
+
+
+def _only_english(found: Iterable[str]) -> list[str]:
+    return sorted(said for said in found if sentence_zh(said.replace("{}", "7")) == said.replace("{}", "7"))
+
+
+def test_whatever_differs_from_a_seal_is_said_in_chinese() -> None:
+    calls = [node for node in ast.walk(ast.parse(inspect.getsource(seals))) if isinstance(node, ast.Call)]
+    found = {_form(call.args[2]) for call in calls if ast.unparse(call.func) == "_fault"}
+    assert len(found) == 8
+    assert _only_english(found) == []
+    shown = _shown(table("Seals", ("what differs",), [(said.replace("{}", "7"),) for said in sorted(found)]), "zh", 200)
+    assert english_in("\n".join(shown)) == []
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -22,6 +23,7 @@ from waiting import WITHIN
 from config.gateway import Connections
 from ledger.register import Register
 from storefront import bodies, serving
+from storefront.__main__ import main
 from storefront.bodies import object_of
 from storefront.problems import ProblemError, respond
 from storefront.serving import listen, server_of
@@ -194,3 +196,14 @@ async def test_a_second_request_on_the_same_connection_has_its_own_time(monkeypa
         monkeypatch.setattr(serving, "HEADERS_WITHIN", 0.05)  # not before: a busy machine would pass it
         writer.write(whole[:20])
         assert await asyncio.wait_for(reader.read(), WITHIN) == b""
+
+
+@pytest.mark.parametrize("port", ["65536", "-1", "http", "８４２０"])
+def test_a_port_that_there_is_not_is_bad_usage(
+    port: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["storefront", f"--port={port}"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert f"{port!r} is not a port from 0 to 65535" in capsys.readouterr().err
