@@ -13,6 +13,7 @@ import pytest
 from databases import Database
 from reconciliation_stage import ask, own_world, paid, run, stage
 from statement_lines import line
+from waiting import until
 from withdrawal_stage import WithdrawalStage
 
 from commands import reconcile
@@ -175,7 +176,7 @@ async def test_a_payout_that_was_given_back_and_paid_waits_for_two_people_once_i
         said = await ask(*told[:-1], code=1)
         assert (said["by_reason"], said["told"]) == ({"paid_after_failed": 1}, [])
         assert [one["outcome"] for one in (await ask(*told, code=1))["told"]] == ["paid"]
-        assert await stage.reasons(handle) == ["paid_after_failed"]
+        await until(lambda: stage.reasons(handle), lambda reasons: reasons == ["paid_after_failed"])
         assert (await ask(*told, code=1))["told"] == []
         await stage.skip(handle, days=8)
         for person in ("bob", "cleo"):

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from crashing_worker import ahead
 from order_crash_stage import CrashStage, approved, until
 
 import gateway
@@ -48,7 +49,7 @@ async def test_what_is_taken_back_kept_or_held_moves_once(stage: CrashStage, tmp
     # No worker runs: everything is due at once for those that die.
     await asyncio.gather(*(_let_go(order, effect) for effect, order in orders.items()), _refunded(both[1]))
     with stage.crashing_worker(tmp_path, {effect: order.name for effect, order in orders.items()}):
-        await until(lambda: asyncio.to_thread((tmp_path / "done").exists), bool)
+        await until(lambda: asyncio.to_thread(ahead, tmp_path, orders), lambda effects: not effects)
         kept = f"order/{orders['kept'].name}/frozen"
         assert await until(lambda: stage.database.balance(kept), bool) == orders["kept"].merchants_share
         for effect in HELD:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from crashing_worker import ahead
 from order_crash_stage import CrashStage, approved, reported, travelled, until
 
 import gateway
@@ -56,7 +57,7 @@ async def test_an_effect_that_nobody_heard_of_is_done_once(stage: CrashStage, tm
     await _let_go(orders)
     with stage.crashing_worker(tmp_path, {effect: order.name for effect, order in orders.items()}):
         await asyncio.gather(*(_refunded(afterwards, person) for person in ("ann", "bob")))
-        await until(lambda: asyncio.to_thread((tmp_path / "done").exists), bool)
+        await until(lambda: asyncio.to_thread(ahead, tmp_path, orders), lambda effects: not effects)
         given = await until(afterwards.state, lambda state: [r["status"] for r in state["refunds"]] == ["arrived"])
         await until(lambda: stage.world.payout_effects(f"tok-{paying.name}"), bool)
         ended = {effect: await _ending(orders[effect], wanted) for effect, wanted in ENDS_AFTER.items()}

@@ -98,7 +98,7 @@ async def test_an_order_goes_on_in_new_runs_with_all_that_it_knows(
         for number in range(12):
             await order.send("place_hold", "operator", name=f"h{number}", scope="credit", reason="unusual")
             await order.send("lift_hold", "operator", name=f"h{number}", reason="checked")
-        assert await runs(order) >= 2
+        await until(lambda: runs(order), lambda found: found >= 2)
         again = await gateway.send(stage.client, order.handle.id, "place_hold", place)
         assert again == {**first, "outcome": "duplicate"}
         assert [hold["name"] for hold in (await order.state())["holds"]] == ["first"]

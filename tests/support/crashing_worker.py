@@ -3,9 +3,8 @@
     with crashing_worker(folder, {"credit": "A1"}, settings): ...   it dies after the credit of order A1, once
     with crashing_worker(folder, {"kills": 5, "seed": 3}, settings): ...   it dies five times
 
-It is started again each time. After its last death it works until the block ends, and leaves the file `done` in the
-folder. All workers of a test run are forked from one process that has imported everything: the imports take longer
-than most of their lives.
+It is started again each time. After its last death it works until the block ends. All workers of a test run are forked
+from one process that has imported everything: the imports take longer than most of their lives.
 """
 
 from __future__ import annotations
@@ -18,8 +17,7 @@ import random
 import signal
 import sys
 import threading
-import time
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
@@ -90,6 +88,8 @@ where one kind is posted twice the end of its reference, or of an account that g
 """
 WAITS = timedelta(seconds=4)
 """How long Temporal waits for the report of an activity whose worker died; 30 s in production."""
+LIVES = timedelta(minutes=1)
+"""How long a local activity may take; 3 s in production."""
 ALIVE_S = (0.6, 2.0)
 """Seconds that a worker lives when chance ends it. A third of a second passes before it polls."""
 MOMENT_S = 0.5
@@ -131,7 +131,7 @@ class Deaths:
         return acted
 
     def _left(self) -> set[str]:
-        return {effect for effect in self._effects if not (self._folder / effect).exists()}
+        return set(ahead(self._folder, self._effects))
 
     async def _die(self) -> NoReturn:
         """Once the others of this moment have happened, too."""
@@ -144,6 +144,11 @@ class Deaths:
             (self._folder / effect).touch()
         os.kill(os.getpid(), signal.SIGKILL)
         raise AssertionError("it is dead")
+
+
+def ahead(folder: Path, effects: Iterable[str]) -> list[str]:
+    """The effects after which no worker has died yet."""
+    return [effect for effect in effects if not (folder / effect).exists()]
 
 
 def _ends(movement: Movement, ends: str) -> bool:
@@ -174,7 +179,10 @@ def until_it_dies(body: Callable[[], object]) -> bool:
 
 
 def shorten_waits() -> None:
-    """A test waits less than production for the work of a dead worker."""
+    """A test waits less than production for the work of a dead worker, and longer for that of one that lives: a parcel
+    whose judgement takes long is looked at instead, and no worker would die of its judgement.
+    """
+    workflows.running.QUICK = LIVES
     workflows.running.PATIENT = workflows.order.LOOK_LIMIT = WAITS
     # A worker that dies of one effect takes with it what it asks a bank or a channel for others.
     workflows.withdrawal.SENDING = workflows.payment_return.SENT_WITHIN = WAITS
@@ -188,21 +196,11 @@ def after_effects(folder: Path, orders: dict[str, str]) -> None:
         place, name, *kind = EFFECTS[effect]
         setattr(place, name, deaths.after(effect, getattr(place, name), order_id, *kind))
     shorten_waits()
-
-    def work() -> int:
-        threading.Thread(target=report, daemon=True).start()
-        return worker.cli()
-
-    def report() -> None:
-        while not all((folder / effect).exists() for effect in orders):
-            time.sleep(0.05)
-        (folder / "done").touch()
-
-    while until_it_dies(work):
+    while until_it_dies(worker.cli):
         pass
 
 
-def by_chance(folder: Path, kills: int, seed: int) -> None:
+def by_chance(kills: int, seed: int) -> None:
     """Die this often, at random moments."""
     chance = random.Random(seed)
     shorten_waits()
@@ -218,7 +216,6 @@ def by_chance(folder: Path, kills: int, seed: int) -> None:
         if _told_to_end.is_set():
             return
         assert killed
-    (folder / "done").touch()
     until_it_dies(partial(work, None))
 
 
@@ -231,7 +228,7 @@ def _work_and_die(folder: Path, how: Mapping[str, Any], environment: Mapping[str
     load()
     gc.freeze()  # a collection in each life would copy the pages of all that was imported
     if "kills" in how:
-        by_chance(folder, how["kills"], how["seed"])
+        by_chance(how["kills"], how["seed"])
     else:
         after_effects(folder, dict(how))
 
