@@ -114,7 +114,8 @@ async def owed(play: StagedOrder) -> Outcome:
     await play.send("agree_after_sale", "merchant", with_return=False)
     await _closed(play, "refunded")
     first = await _merchant(play)
-    after = StagedOrder(play.stage, random.Random(f"{play.name}/next"), f"{play.name}-next", play.carrier)
+    chance = random.Random(f"{play.stage.seed}/{play.name[-3:]}/next")  # the rest of the name is another in each run
+    after = StagedOrder(play.stage, chance, f"{play.name}-next", play.carrier)
     after.order = after.order.model_copy(update={"merchant_id": play.order.merchant_id})
     await _settled(after)
     left = after.merchants_share - play.merchants_share
