@@ -27,7 +27,8 @@ LARGEST_FILE = 256 * 1024 * 1024
 """Bytes read at once; more than a million orders."""
 LONGEST_NAME = 100
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_WITHDRAWAL = "withdrawal-"
+_SUBJECTS = {"order/": False, "withdrawal/": True, "withdrawal-": True}
+"""What stands before an id that is said with its kind, and whether it is a withdrawal's."""
 
 
 # --- files -----------------------------------------------------------------------------------------------
@@ -220,13 +221,14 @@ class Subject:
 
 
 def subject_of(text: str) -> Subject:
-    """An order's id, or `withdrawal-` and a withdrawal's id.
+    """An order's id, or `withdrawal-` and a withdrawal's id; both also as notices and events name them: `order/A1`.
 
     Raises:
         Refused: `malformed`; it is neither.
     """
-    if text.startswith(_WITHDRAWAL):
-        return Subject(id_of(text.removeprefix(_WITHDRAWAL)), is_withdrawal=True)
+    for prefix, is_withdrawal in _SUBJECTS.items():
+        if text.startswith(prefix):
+            return Subject(id_of(text.removeprefix(prefix)), is_withdrawal)
     return Subject(id_of(text), is_withdrawal=False)
 
 

@@ -140,6 +140,11 @@ def test_a_subject_is_an_order_unless_it_says_withdrawal() -> None:
     assert subject_of("A1") == Subject("A1", is_withdrawal=False)
     assert subject_of("A1").workflow_id == "order-A1"
     assert subject_of("withdrawal-W1").workflow_id == "withdrawal-W1"
+    assert subject_of("order/A1") == subject_of("A1")
+    assert subject_of("withdrawal/W1") == subject_of("withdrawal-W1")
+    for wrong in ("order/", "case/A1-1", "order/order/A1", "withdrawal-"):
+        with pytest.raises(Refused, match="is not 1 to 64"):
+            subject_of(wrong)
 
 
 def test_an_actor_is_a_role_and_an_id() -> None:
