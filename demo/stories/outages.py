@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 
+from core.errors import DatabaseUnavailable
 from demo.stage import StagedOrder
 from demo.stories.outcomes import Chapter, Outcome, deliver_and_settle, ending, settled
+from demo.waiting import until
+from ledger.pool import connect
+from local.postgres import Postgres
 
 OUTAGES = Chapter()
-SETTLED_DOWN_S = 0.5
-"""Seconds until the database's sessions know that they may no longer write."""
 LONG_ENOUGH_S = 2.0
 """Seconds without writes: several tries fail."""
 
@@ -21,7 +23,7 @@ async def demoted_database(play: StagedOrder) -> Outcome:
     await play.start()
     await asyncio.to_thread(server.take_writes, False)
     try:
-        await asyncio.sleep(SETTLED_DOWN_S)
+        await until(lambda: _is_read_only(server))
         shipping = asyncio.create_task(play.ship())
         await asyncio.wait([shipping], timeout=LONG_ENOUGH_S)
         seen = "accepted" if shipping.done() else "waits"
@@ -30,3 +32,13 @@ async def demoted_database(play: StagedOrder) -> Outcome:
     await shipping
     await deliver_and_settle(play)
     return f"waits, then {settled(play)}", f"{seen}, then {await ending(play)}"
+
+
+async def _is_read_only(server: Postgres) -> bool:
+    """Whether a new session may not write: then the open ones have been told, too."""
+    try:
+        connection = await connect(server.worker_dsn)
+    except DatabaseUnavailable:
+        return True
+    await connection.close()
+    return False
