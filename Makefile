@@ -40,7 +40,7 @@ setup: $(READY)
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "Dakuan needs Python 3.11 or newer; $(PYTHON) is older or missing. Try make PYTHON=python3.12." >&2; exit 1; }
-	@echo "Building $(VENV): once, from requirements.lock, about 540 MB, within a minute ..."
+	@echo "Building $(VENV): once, from requirements.lock, about 900 MB, in a minute or a few ..."
 	@$(PYTHON) -m venv --clear $(VENV) \
 	  || { echo "$(PYTHON) has no venv module; on Debian and Ubuntu: apt-get install python3-venv." >&2; exit 1; }
 	@$(PIP) install -qq --only-binary :all: --require-hashes -r requirements.lock

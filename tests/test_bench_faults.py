@@ -10,6 +10,7 @@ import pytest
 from databases import Database
 
 from bench.engines import waybill_of
+from bench.faults.command import again
 from bench.faults.judging import Asked, AtBank, Breach, Evidence, InBooks, InRegister, Verdict, judge
 from bench.faults.plan import Storm, bank_faults, fates, strikes
 from bench.faults.race import race_on
@@ -43,6 +44,14 @@ RETURNED = replace(
 )
 HELD = replace(PAID, bank={}, books={"w-1": InBooks(held_minor=1_000)})
 """Reserved and not paid; where it stands is said by each test."""
+
+
+def test_a_run_names_the_command_that_makes_its_plan_again() -> None:
+    usual = "python -m bench faults --withdrawals 20 --seed 3"
+    assert again(20, 3, None, None, None) == usual
+    assert again(20, 3, 15.0, 2.5, "new_key_on_retry") == (
+        f"{usual} --seconds 15.0 --kill-every 2.5 --bug new_key_on_retry"
+    )
 
 
 def _kinds(evidence: Evidence) -> Counter[str]:

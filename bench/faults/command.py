@@ -31,6 +31,13 @@ def known_bug(name: str | None) -> str | None:
     return name
 
 
+def again(withdrawals: int, seed: int, seconds: float | None, kill_every: float | None, bug: str | None) -> str:
+    """The command that makes the same plan."""
+    more = {"--seconds": seconds, "--kill-every": kill_every, "--bug": bug}
+    words = [f"{option} {value}" for option, value in more.items() if value is not None]
+    return " ".join(["python -m bench faults --withdrawals", str(withdrawals), "--seed", str(seed), *words])
+
+
 def faults(
     withdrawals: Annotated[int, typer.Option(min=1, help="Withdrawals; one in 25 is funded by a real order.")] = 2000,
     seed: Annotated[int | None, typer.Option(help="The same seed repeats the plan; else one is drawn.")] = None,
@@ -59,5 +66,5 @@ def faults(
     raced_first = None if no_race else asyncio.run(race(seed))
     with Board() as board:
         facts, evidence, verdict = asyncio.run(under_fire(seed, withdrawals, board, storm=storm, bug=bug))
-    show_report(facts, evidence, verdict, raced_first, json)
+    show_report(facts, evidence, verdict, raced_first, again(withdrawals, seed, seconds, kill_every, bug), json)
     raise typer.Exit(0 if verdict.clean and (raced_first is None or raced_first.clean) else 1)

@@ -74,8 +74,10 @@ class Board:
         self._progress.update(self._lines[line], completed=done, total=total, description=f"{line} {more}".strip())
 
 
-def show_report(facts: RunFacts, evidence: Evidence, verdict: Verdict, raced: Raced | None, file: Path | None) -> None:
-    """Show tables, figures and breaches."""
+def show_report(
+    facts: RunFacts, evidence: Evidence, verdict: Verdict, raced: Raced | None, again: str, file: Path | None
+) -> None:
+    """Show tables, figures and breaches, and `again`: the command that makes the same plan."""
     console = Console()
     _counts(console, "What happened", _happened(facts))
     _counts(console, "Where the withdrawals stand", _ends(evidence))
@@ -83,7 +85,7 @@ def show_report(facts: RunFacts, evidence: Evidence, verdict: Verdict, raced: Ra
         show_race(raced, None)
     figures = _figures(facts, evidence, verdict, raced)
     show("", (), (), figures)
-    _breaches(console, facts, verdict)
+    _breaches(console, again, verdict)
     write(figures, file)
 
 
@@ -160,8 +162,7 @@ def _counts(console: Console, title: str, rows: Iterable[tuple[str, int]]) -> No
     console.print(grid)
 
 
-def _breaches(console: Console, facts: RunFacts, verdict: Verdict) -> None:
-    again = f"python -m bench faults --withdrawals {facts.withdrawals} --seed {facts.seed}"
+def _breaches(console: Console, again: str, verdict: Verdict) -> None:
     if verdict.clean:
         console.print(f"[green]No breach.[/] The same plan again: {again}", highlight=False)
         return
