@@ -31,13 +31,11 @@ class Answered:
 
 @dataclass(frozen=True)
 class Http:
-    """A sender with a key of its own."""
+    """A sender with a key of its own. It comes again and looks where it is told to, as a client should."""
 
     client: httpx2.Client
     key: str
     key_id: str
-    patient: bool = True
-    """Whether it comes again when it is told to, and looks where it is told to, as a client should."""
 
     def get(self, path: str, **queries: Any) -> Answered:
         return self._asked("GET", path, params=queries or None)
@@ -56,12 +54,12 @@ class Http:
     def _asked(self, method: str, path: str, **more: Any) -> Answered:
         headers = {"Authorization": f"Bearer {self.key}", **more.pop("headers", {})}
         reply = self.client.request(method, path, headers=headers, **more)
-        while self.patient and reply.status_code == 429:
+        while reply.status_code == 429:
             time.sleep(float(reply.headers["retry-after"]))
             reply = self.client.request(method, path, headers=headers, **more)
         answer = Answered(reply.status_code, reply.json() if reply.content else None, reply.headers)
         where = str(reply.headers.get("location", ""))
-        return self._became(where, answer) if self.patient and where.startswith(REQUESTS) else answer
+        return self._became(where, answer) if where.startswith(REQUESTS) else answer
 
     def _became(self, where: str, taken: Answered) -> Answered:
         """What a request came to that was taken and had no answer within five seconds, as on a busy machine."""
