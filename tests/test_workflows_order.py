@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -271,7 +272,8 @@ async def test_nonsense_from_a_channel_refunds_once_all_the_same(kind: str, play
     await order.start()
     await order.stage.world.fault("channel", match=order.order.payment.reference, kind=kind, verb="refund", times=1)
     await order.send("cancel_order", "buyer", reason="no")
-    await order.days(0.2)
+    with suppress(Refused):  # its second try may have ended it by now
+        await order.days(0.2)
     await order.handle.result()
     assert await order.stage.world.refund_effects(order.order.payment.reference) == 1
 
