@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from itertools import combinations, product
 from typing import Any
 
 import pytest
-from databases import Database
+import pytest_asyncio
+from databases import Copies, Database
 from explained import Explained, index_conditions, read_whole, rows_read
 from order_samples import an_order
 from waiting import WITHIN, until
@@ -95,15 +96,34 @@ LISTS: dict[str, Callable[[Register], Awaitable[Any]]] = {
 async def _filled(database: Database, count: int) -> None:
     async with database.owner.acquire() as owner:
         await add_settled_orders(owner, count)
-    # A session's first plan reads the catalogue.
+    await _warmed(database)
+
+
+async def _warmed(database: Database) -> None:
+    """A session's first plan reads the catalogue."""
     await Register(database.pool).orders.rows(hold_reason="unknown", phase="opening")
 
 
-async def test_each_list_reads_little_of_long_books(database: Database) -> None:
-    await _filled(database, ORDERS)
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def written(copies: Copies) -> str:
+    """The name of a database with long books."""
+    async with copies.original() as database, database.owner.acquire() as owner:
+        await add_settled_orders(owner, ORDERS)
+    return database.name
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def long_books(copies: Copies, written: str) -> AsyncIterator[Database]:
+    """Long books of a test's own."""
+    async with copies.of(written) as database:
+        await _warmed(database)
+        yield database
+
+
+async def test_each_list_reads_little_of_long_books(long_books: Database) -> None:
     read = {}
     for name, asked in LISTS.items():
-        pool: Any = Explained(database.pool)
+        pool: Any = Explained(long_books.pool)
         await asked(Register(pool))
         read[name] = pool.buffers
     assert {name: buffers for name, buffers in read.items() if buffers > FEW} == {}
@@ -151,33 +171,31 @@ async def test_what_is_one_merchants_is_found_beside_what_all_others_have(databa
 
 
 async def test_an_order_is_compared_with_those_that_share_something_and_not_with_a_merchants_whole_day(
-    database: Database,
+    long_books: Database,
 ) -> None:
-    database.broken = True  # their money is other merchants'
-    await _filled(database, ORDERS)
-    await database.owner.execute(
+    long_books.broken = True  # their money is other merchants'
+    await long_books.owner.execute(
         "UPDATE orders SET merchant_id = $1, opened_at = $2, device_hash = CASE WHEN closed THEN repeat('b', 64) END",
         LIKE.merchant_id,
         NOW,
     )
     same = "UPDATE orders SET device_hash = $1, place_hash = $2 WHERE order_id IN ('S0000001', 'S0000002')"
-    await database.owner.execute(same, LIKE.device_hash, LIKE.place_hash)
-    await database.owner.execute("VACUUM ANALYZE orders")
-    pool: Any = Explained(database.pool)
+    await long_books.owner.execute(same, LIKE.device_hash, LIKE.place_hash)
+    await long_books.owner.execute("VACUUM ANALYZE orders")
+    pool: Any = Explained(long_books.pool)
     found = await Register(pool).orders.alike(LIKE, LIKE_SINCE)
     assert (found.device, found.place) == (2, 2)
     assert pool.buffers < FEW
 
 
-async def test_payments_with_a_rest_are_found_without_reading_all_orders(database: Database) -> None:
-    await _filled(database, ORDERS)
-    await database.owner.execute("UPDATE payments SET paid_minor = paid_minor + 1 WHERE payment LIKE '%00'")
-    await database.owner.execute("ANALYZE payments")
-    pool: Any = Explained(database.pool)
+async def test_payments_with_a_rest_are_found_without_reading_all_orders(long_books: Database) -> None:
+    await long_books.owner.execute("UPDATE payments SET paid_minor = paid_minor + 1 WHERE payment LIKE '%00'")
+    await long_books.owner.execute("ANALYZE payments")
+    pool: Any = Explained(long_books.pool)
     rests = await Register(pool).payments.unclaimed(limit=10)
     assert [(one.rest_minor, one.orders) for one in rests] == [(1, 1)] * 10
     assert read_whole(pool.plans[-1]) == set()
-    database.broken = True  # nobody paid it
+    long_books.broken = True  # nobody paid it
 
 
 FILTERS: dict[str, tuple[Any, ...]] = {
@@ -191,16 +209,15 @@ FILTERS: dict[str, tuple[Any, ...]] = {
 }
 
 
-async def test_two_filters_that_have_little_in_common_read_little(database: Database) -> None:
-    await _filled(database, ORDERS)
-    rows = await database.owner.fetch(
+async def test_two_filters_that_have_little_in_common_read_little(long_books: Database) -> None:
+    rows = await long_books.owner.fetch(
         f"SELECT {', '.join(OrderRow.model_fields)} FROM orders ORDER BY opened_at DESC, order_id DESC"
     )
     every = [OrderRow.model_validate(dict(row)) for row in rows]
     read = {}
     for (one, values), (other, others) in combinations(FILTERS.items(), 2):
         for value, another in product(values, others):
-            pool: Any = Explained(database.pool)
+            pool: Any = Explained(long_books.pool)
             found = await Register(pool).orders.rows(**{one: value, other: another}, limit=10)
             assert found == _by_hand(every, {one: value, other: another})
             read[f"{one}={value} {other}={another}"] = pool.buffers

@@ -76,6 +76,16 @@ class Database:
     prover: Prover
     broken: bool = False
 
+    async def check(self) -> None:
+        """That the proofs hold, unless the test broke the books on purpose."""
+        if not self.broken:
+            assert not (violated := await self.prover.violated()), violated
+
+    async def close(self) -> None:
+        """End all sessions. The server has let go of them when this returns."""
+        for sessions in (self.pool, self.owner, self.sweeper.session, self.prover.session):
+            await sessions.close()
+
     def end(self) -> None:
         """Give all sessions up."""
         for sessions in (self.pool, self.owner, self.sweeper.session, self.prover.session):
@@ -153,12 +163,43 @@ async def database(postgres_server: Postgres, template: str, outside: asyncpg.Po
     found = _spare.pop(name, None) or await _connected(postgres_server, name)
     try:
         yield found
-        if not found.broken:
-            assert not (violated := await found.prover.violated()), violated
+        await found.check()
         # The next test has this database, too: without them its fences would be down.
         assert await found.sweeper.session.fetchval(_WITHOUT_TRIGGERS) is None
     finally:
         _spare[name] = await emptied(postgres_server, found, outside)
+
+
+@dataclass
+class Copies:
+    """Databases that begin with the rows of another one: long books take many times longer to write than to copy."""
+
+    server: Postgres
+    template: str
+    outside: asyncpg.Pool[Any]
+
+    @asynccontextmanager
+    async def original(self) -> AsyncIterator[Database]:
+        """An empty database, to be filled and then copied by its name."""
+        made = await _connected(self.server, await _clone(self.outside, self.template))
+        yield made
+        await made.close()  # no database is copied while a session uses it
+
+    @asynccontextmanager
+    async def of(self, original: str) -> AsyncIterator[Database]:
+        """A copy of one test's own. When the test ends, the proofs hold."""
+        made = await _connected(self.server, await _clone(self.outside, original))
+        try:
+            yield made
+            await made.check()
+        finally:
+            made.end()
+            await self.outside.execute(f"DROP DATABASE {made.name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def copies(postgres_server: Postgres, template: str, outside: asyncpg.Pool[Any]) -> Copies:
+    return Copies(postgres_server, template, outside)
 
 
 async def _clone(outside: asyncpg.Pool[Any], template: str) -> str:
