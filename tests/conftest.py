@@ -61,6 +61,16 @@ def _one_pause_at_the_end() -> None:
     connecting.LAST_PAUSE = 0.0
 
 
+@pytest.fixture(autouse=True)
+def _as_a_new_process() -> None:
+    """A process runs one command, in one language; here the command of one test would choose that of the next."""
+    from commands import console, group
+
+    group.LANGUAGE.set("en")
+    console._in_chinese.set(False)
+    console._as_json.set(False)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--cached-workflows 0` lets every worker forget a workflow after each task, and replay it for the next one;
     `--stall 2` stops each test's event loop once for two seconds.
