@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 import pytest_asyncio
-from databases import Database
+from databases import Copies, Database
 from ledger_samples import a_record, funded, refund
 from statement_lines import LATER
 
@@ -41,16 +42,30 @@ async def _from_the_beginning(register: Register, scope: Scope) -> list[Break]:
     return breaks(scope, "books", sides.ours, sides.theirs, LATER)
 
 
-@pytest_asyncio.fixture
-async def long_books(database: Database, register: Register) -> AsyncIterator[Register]:
-    """Sealed books of closed orders, which agreed when they were compared."""
-    async with database.owner.acquire() as connection:
-        await add_settled_orders(connection, ORDERS)
-    await register.seals.seal()
-    for scope in OURS:
-        _, sides = await _compared(register, scope)
-        assert sides.since is None, "the first one reads everything"
-    yield register
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def agreed(copies: Copies) -> str:
+    """The name of a database with sealed books of closed orders, which agreed when they were compared."""
+    async with copies.original() as database:
+        async with database.owner.acquire() as connection:
+            await add_settled_orders(connection, ORDERS)
+        register = Register(database.pool)
+        await register.seals.seal()
+        for scope in OURS:
+            _, sides = await _compared(register, scope)
+            assert sides.since is None, "the first one reads everything"
+    return database.name
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def database(copies: Copies, agreed: str) -> AsyncIterator[Database]:
+    """Such books of a test's own."""
+    async with copies.of(agreed) as database:
+        yield database
+
+
+@pytest.fixture
+def long_books(database: Database) -> Register:
+    return Register(database.pool)
 
 
 def _new(found: Sequence[Break]) -> list[tuple[str, str]]:
