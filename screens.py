@@ -6,6 +6,7 @@ row becomes a paragraph. Lines break between words, never inside an id or an amo
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -50,6 +51,13 @@ def error_screen() -> Console:
     from rich.console import Console
 
     return Console(markup=False, emoji=False, highlight=False, stderr=True)
+
+
+def write_anything() -> None:
+    """Replace characters that a terminal cannot show: an argument may not be text, and output must not fail on it."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def clean(value: Any) -> str:

@@ -22,6 +22,7 @@ from bench.peers.command import peers
 from bench.screening import screening_bench
 from core.errors import DakuanError
 from ending import end_with
+from screens import write_anything
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 app.command()(orders)
@@ -42,6 +43,7 @@ app.command()(growth)
 def main() -> None:
     """One benchmark. A wrong setting is reported in a sentence."""
     signal.signal(signal.SIGTERM, interrupt)
+    write_anything()
     try:
         app()
     except DakuanError as error:

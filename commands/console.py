@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import functools
-import io
 import json
 import os
 import sys
@@ -28,7 +27,7 @@ from core.reason_texts import REASONS
 from core.reasons import SENTENCES, Refusal, in_chinese
 from core.texts import Language
 from ending import CANNOT_WRITE, is_unwritten
-from screens import clean, screen
+from screens import clean, screen, write_anything
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -72,19 +71,12 @@ def command(main: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
         _as_json.set(bool(kwargs.get("as_json")))
         _in_chinese.set((kwargs.get("lang") or LANGUAGE.get()) == "zh")
-        _write_anything()
+        write_anything()
         code = _outcome(main(*args, **kwargs))
         if code:
             raise typer.Exit(code)
 
     return wrapped
-
-
-def _write_anything() -> None:
-    """Replace characters that a terminal cannot show: an argument may not be text, and output must not fail on it."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
 
 
 def _outcome(main: Coroutine[Any, Any, None]) -> int:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -48,6 +50,18 @@ def test_a_file_without_titles_is_named(text: str, tmp_path: Path) -> None:
     file.write_text(text)
     result = CliRunner().invoke(bench.__main__.app, ["screening", "--titles", str(file)])
     assert f"{file} has no titles" in str(result.exception)
+
+
+def test_a_terminal_that_shows_no_chinese_gets_its_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(shown, encoding="ascii", write_through=True))
+    monkeypatch.setattr(bench.__main__, "app", lambda: print("茶 …"))
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        bench.__main__.main()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert shown.getvalue() == b"\\u8336 \\u2026\n"
 
 
 def test_a_bench_that_is_ended_removes_its_server(monkeypatch: pytest.MonkeyPatch) -> None:
