@@ -86,6 +86,12 @@ async def _described(client: Client, kind: TaskQueueType.ValueType) -> DescribeT
     request = DescribeTaskQueueRequest(
         namespace=client.namespace, task_queue=TaskQueue(name=TASK_QUEUE), task_queue_type=kind
     )
+    try:
+        return await client.workflow_service.describe_task_queue(request, timeout=ANSWER_WITHIN)
+    except RPCError as error:
+        # A server ends each connection after some minutes, and what is under way on it. The next one is there.
+        if error.status != RPCStatusCode.CANCELLED:
+            raise
     return await client.workflow_service.describe_task_queue(request, timeout=ANSWER_WITHIN)
 
 

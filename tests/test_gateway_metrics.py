@@ -9,7 +9,9 @@ import socket
 import httpx2
 import pytest
 from databases import Database
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueResponse
 from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
 from waiting import WITHIN
 
 import gateway
@@ -120,6 +122,30 @@ async def test_a_worker_and_a_gateway_show_the_metrics_of_their_client(
             async with running(settings):
                 pass
     assert asked == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("status", "times", "up"),
+    [(RPCStatusCode.CANCELLED, 1, 1.0), (RPCStatusCode.CANCELLED, 2, 0.0), (RPCStatusCode.UNAVAILABLE, 1, 0.0)],
+)
+async def test_a_connection_that_the_server_ends_is_no_temporal_that_is_away(
+    status: RPCStatusCode, times: int, up: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ends each after some minutes. What was under way is asked again."""
+    failures = [RPCError("operation was canceled", status, b"")] * times
+
+    async def describe(*_: object, **__: object) -> DescribeTaskQueueResponse:
+        if failures:
+            raise failures.pop()
+        return DescribeTaskQueueResponse()
+
+    async def none_fails(*_: object) -> list[object]:
+        return []
+
+    client = await Client.connect("127.0.0.1:1", lazy=True)
+    monkeypatch.setattr(client.workflow_service, "describe_task_queue", describe)
+    monkeypatch.setattr(gateway, "failing", none_fails)
+    assert (await watching._of_temporal(client))[0] == ("up", {"what": "temporal"}, up)
 
 
 async def test_a_source_that_is_away_is_shown_as_down(register: Register, database: Database) -> None:
