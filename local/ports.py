@@ -6,6 +6,7 @@ at one moment choose two ports, and the port of a server that is down just now i
 
 from __future__ import annotations
 
+import atexit
 import random
 import socket
 
@@ -85,3 +86,9 @@ def is_free(port: int) -> bool:
         except OSError:
             return False
         return True
+
+
+@atexit.register
+def _give_all_back() -> None:
+    for port in tuple(_held):
+        give_back(port)

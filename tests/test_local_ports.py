@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
+from arrows import ROOT
 
 from core.errors import Unavailable
 from local import ports
@@ -85,3 +88,15 @@ def test_a_server_that_another_program_left_is_adopted_with_its_port(
     _only(monkeypatch, port)
     with pytest.raises(Unavailable):
         ports.free_port()
+
+
+def test_a_program_that_ends_leaves_no_port_open() -> None:
+    words = "from local.ports import free_port; free_port()"
+    ended = subprocess.run(
+        [sys.executable, "-W", "error::ResourceWarning", "-c", words],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ended.stderr == ""
