@@ -10,8 +10,8 @@ import pytest_asyncio
 from databases import Database
 from failed_tasks import failed_tasks
 from google.protobuf.message import Message
+from leaking import leaked
 from order_crash_stage import CrashStage, open_crash_stage, strict_runner, travelled, until
-from telling import told
 from temporalio.api.common.v1 import Payload
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent
@@ -254,8 +254,8 @@ async def test_an_order_lives_sealed_through_a_rotation_and_replays(stage: Crash
         await until(order.state, lambda state: state["phase"] == "settled")
         history = await order.handle.fetch_history()
     kept, private = _bytes(history), [*_secrets(order), REASON]
-    assert told((word for word in private if not word.isdecimal()), kept) == []
-    assert told(private, _unsealed(history)) == []
+    assert leaked((word for word in private if not word.isdecimal()), kept) == []
+    assert leaked(private, _unsealed(history)) == []
     # What the carrier's activities are called names the waybill.
     summaries = b"".join(event.user_metadata.SerializeToString() for event in history.events)
     assert order.waybill.encode() not in summaries
@@ -275,7 +275,7 @@ async def test_an_order_that_began_plain_goes_on_sealed(stage: CrashStage) -> No
     async with stage.worker():
         await order.start()
     # Without a codec the words are there: the search of the test before would find them.
-    assert told(_secrets(order), _unsealed(await order.handle.fetch_history())) == _secrets(order)
+    assert leaked(_secrets(order), _unsealed(await order.handle.fetch_history())) == _secrets(order)
     stage.client = _with(stage, OLD)
     async with stage.worker():
         assert (await order.ship())["phase"] == "shipped"

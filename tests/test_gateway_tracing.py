@@ -19,10 +19,10 @@ import pytest_asyncio
 from arrows import ROOT
 from databases import Database
 from http_in_process import NOWHERE, PEPPER, Unlimited
+from leaking import leaked
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from reconciliation_stage import own_world
-from telling import told
 from temporalio.workflow import _Definition
 from waiting import WITHIN
 from withdrawal_stage import WithdrawalStage
@@ -221,7 +221,7 @@ async def test_one_trace_goes_from_the_request_to_the_sql_and_says_nothing_perso
     posted = [span for span in spans if span.name.startswith("SQL ") and _parent(by_id, span) == "RunActivity:post"]
     assert posted, names
     assert len(by_id) == len(spans)  # none twice
-    assert told((str(AMOUNT), stage.token, "4242", "Li Wei", stage.merchant), receiver.said) == []
+    assert leaked((str(AMOUNT), stage.token, "4242", "Li Wei", stage.merchant), receiver.said) == []
     assert {one.key for span in receiver.spans for one in span.attributes} <= ATTRIBUTES
 
 

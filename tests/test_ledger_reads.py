@@ -195,7 +195,7 @@ async def test_payments_with_a_rest_are_found_without_reading_all_orders(long_bo
     rests = await Register(pool).payments.unclaimed(limit=10)
     assert [(one.rest_minor, one.orders) for one in rests] == [(1, 1)] * 10
     assert read_whole(pool.plans[-1]) == set()
-    long_books.broken = True  # nobody paid it
+    long_books.broken = True  # no payment stands behind it
 
 
 FILTERS: dict[str, tuple[Any, ...]] = {

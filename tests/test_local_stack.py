@@ -114,9 +114,8 @@ def test_all_listen_on_the_loopback_interface_alone(stack: LocalStack) -> None:
 
 def test_no_other_program_is_given_a_port_of_a_server_that_restarts(stack: LocalStack) -> None:
     given = Path("/proc/sys/net/ipv4/ip_local_port_range")
-    if not given.is_file():
-        pytest.skip("the system does not say which ports it gives to connections")
-    first, last = map(int, given.read_text().split())
+    usual = "49152 65535"  # where the system does not say
+    first, last = map(int, (given.read_text() if given.is_file() else usual).split())
     for server in (stack.postgres, stack.temporal, stack.standins):
         assert [port for port in server.ports.values() if first <= port <= last] == []
 

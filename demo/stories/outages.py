@@ -35,7 +35,7 @@ async def demoted_database(play: StagedOrder) -> Outcome:
 
 
 async def _is_read_only(server: Postgres) -> bool:
-    """Whether a new session may not write: then the open ones have been told, too."""
+    """Whether a new session may not write. By then the open ones may not either."""
     try:
         connection = await connect(server.worker_dsn)
     except DatabaseUnavailable:

@@ -31,7 +31,7 @@ class Answered:
 
 @dataclass(frozen=True)
 class Http:
-    """A sender with a key of its own. It comes again and looks where it is told to, as a client should."""
+    """A sender with a key of its own. It repeats what was refused for now, and asks on for what is under way."""
 
     client: httpx2.Client
     key: str

@@ -97,7 +97,7 @@ class CrashStage(Stage):
     named: dict[str, StagedOrder]
 
     def play(self, number: int) -> StagedOrder:
-        """The order of this number: in each stage of the same goods and places, whichever stages were before it."""
+        """The order of this number. Its goods and places are the same in each stage."""
         order = super().play(number)
         order.chance = random.Random(f"{self.tag}/{number}")  # the session's stand-ins know the waybills of all tests
         order.waybill = order.new_waybill()

@@ -1,4 +1,4 @@
-"""Whether bytes that leave the system tell a word."""
+"""Whether bytes that leave the system hold a private word."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterable
 
 
-def told(words: Iterable[str], said: bytes) -> list[str]:
+def leaked(words: Iterable[str], sent: bytes) -> list[str]:
     """Those of the words that are in it. Digits have to stand by themselves: a few stand in an id now and then, and a
     number before an @ is a process's, in the name of a worker or a client.
     """
-    return [word for word in words if re.search(_pattern(word), said)]
+    return [word for word in words if re.search(_pattern(word), sent)]
 
 
 def _pattern(word: str) -> bytes:
